@@ -1,1 +1,32 @@
-//! stub
+//! Ajar's core: what a request, a grant, a lease and a session are, and how they may change.
+//!
+//! Everything here is a pure function of (state, command, facts, now). No socket, file, clock,
+//! environment or randomness: those come in as arguments or through the ports in [`port`].
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`id`], [`name`], [`time`], [`secret`], [`sealed`] | the words everything else is written in |
+//! | [`plan`] | stages, and whether distinct humans have met them |
+//! | [`request`], [`grant`], [`lease`], [`session`], [`directory`] | one lifecycle each: commands → events, events → state |
+//! | [`event`] | the envelope that becomes a leaf of the ledger |
+//! | [`world`] | the fold of all events, with its indexes and timers |
+//! | [`permit`] | the signed proof that a grant is open |
+//! | [`resource`] | what people get into |
+//! | [`port`] | the traits that the outside implements |
+
+pub mod directory;
+pub mod event;
+pub mod grant;
+pub mod id;
+pub mod lease;
+pub mod name;
+pub mod permit;
+pub mod plan;
+pub mod port;
+pub mod request;
+pub mod resource;
+pub mod sealed;
+pub mod secret;
+pub mod session;
+pub mod time;
+pub mod world;

@@ -1,0 +1,298 @@
+//! The grant's lifecycle: `scheduled` → `open` → `closing` → `closed`, or `failed`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{GrantId, PrincipalId, RequestId};
+use crate::name::{ResourceName, RoleName};
+use crate::permit::SignedGrant;
+use crate::request::Impossible;
+use crate::sealed::Commitment;
+use crate::time::{Span, Timestamp};
+
+/// What an approved request wants opened, later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// Its id.
+    pub id: GrantId,
+    /// The request.
+    pub request: RequestId,
+    /// Who gets in.
+    pub principal: PrincipalId,
+    /// Into what.
+    pub resource: ResourceName,
+    /// As what.
+    pub role: RoleName,
+    /// When it opens.
+    pub opens_at: Timestamp,
+    /// How long it then lasts.
+    pub duration: Span,
+}
+
+/// Why a grant closes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// Its time is over.
+    Expired,
+    /// Its principal gave it back.
+    Returned,
+    /// Somebody took it away.
+    Revoked {
+        /// Who.
+        by: PrincipalId,
+    },
+    /// A reviewer's deny arrived after the last approve (I05).
+    DeniedLate {
+        /// Who.
+        by: PrincipalId,
+        /// Their note, sealed.
+        note: Option<Commitment>,
+    },
+    /// Its principal is disabled.
+    PrincipalDisabled,
+    /// The resource or role is no longer in the files.
+    ResourceRemoved,
+}
+
+impl CloseReason {
+    /// The word that metrics and tables use.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Returned => "returned",
+            Self::Revoked { .. } => "revoked",
+            Self::DeniedLate { .. } => "denied_late",
+            Self::PrincipalDisabled => "principal_disabled",
+            Self::ResourceRemoved => "resource_removed",
+        }
+    }
+}
+
+/// What happens to a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GrantEvent {
+    /// It is to open later.
+    Scheduled(Scheduled),
+    /// It is open, with the control plane's signature.
+    Opened(Opened),
+    /// It ends: sessions are cut, leases revoked.
+    Closing(Closing),
+    /// Every lease of it is revoked, and that was read back.
+    Closed(Closed),
+    /// It could not open.
+    Failed(Failed),
+}
+
+/// See [`GrantEvent::Opened`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The signed claims; `ends_at` in them is the one absolute end (I07).
+    pub signed: SignedGrant,
+}
+
+/// See [`GrantEvent::Closing`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// Why.
+    pub reason: CloseReason,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`GrantEvent::Closed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`GrantEvent::Failed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Why, in words without secrets.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A grant in one of its states.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Grant {
+    /// Opens later.
+    Scheduled(Scheduled),
+    /// Open.
+    Open(Opened),
+    /// Ended; leases are being revoked.
+    Closing(Ending),
+    /// Over.
+    Closed(Over),
+    /// Never opened.
+    Failed(NeverOpened),
+}
+
+/// A grant that has ended and whose leases are being revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// What was open.
+    pub signed: SignedGrant,
+    /// Why and when it ended.
+    pub closing: Closing,
+}
+
+/// A grant that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// What was open.
+    pub signed: SignedGrant,
+    /// Why and when it ended.
+    pub closing: Closing,
+    /// When everything was proven gone.
+    pub closed: Closed,
+}
+
+/// A grant that could not open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeverOpened {
+    /// What was to open.
+    pub scheduled: Scheduled,
+    /// Why it didn't.
+    pub failed: Failed,
+}
+
+/// A command that a grant in its state does not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{id} is {state}: it can't be {command}")]
+pub struct GrantError {
+    /// Which.
+    pub id: GrantId,
+    /// Its state.
+    pub state: &'static str,
+    /// What was tried.
+    pub command: &'static str,
+}
+
+impl Grant {
+    /// The word for the state.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Scheduled(_) => "scheduled",
+            Self::Open(_) => "open",
+            Self::Closing(_) => "closing",
+            Self::Closed(_) => "closed",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> GrantId {
+        match self {
+            Self::Scheduled(s) => s.id,
+            Self::Failed(f) => f.scheduled.id,
+            Self::Open(o) => o.signed.claims.grant,
+            Self::Closing(e) => e.signed.claims.grant,
+            Self::Closed(o) => o.signed.claims.grant,
+        }
+    }
+
+    /// Who it is for, on what, as what.
+    #[must_use]
+    pub fn parties(&self) -> (PrincipalId, &ResourceName, &RoleName) {
+        match self {
+            Self::Scheduled(s) => (s.principal, &s.resource, &s.role),
+            Self::Failed(f) => (f.scheduled.principal, &f.scheduled.resource, &f.scheduled.role),
+            Self::Open(Opened { signed }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => {
+                (signed.claims.principal, &signed.claims.resource, &signed.claims.role)
+            }
+        }
+    }
+
+    /// The request that it was approved as.
+    #[must_use]
+    pub fn request(&self) -> RequestId {
+        match self {
+            Self::Scheduled(s) => s.request,
+            Self::Failed(f) => f.scheduled.request,
+            Self::Open(Opened { signed }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => {
+                signed.claims.request
+            }
+        }
+    }
+
+    /// The signed claims, once it has opened.
+    #[must_use]
+    pub fn signed(&self) -> Option<&SignedGrant> {
+        match self {
+            Self::Scheduled(_) | Self::Failed(_) => None,
+            Self::Open(Opened { signed }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => Some(signed),
+        }
+    }
+
+    /// When something is due by itself: opening or ending.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        match self {
+            Self::Scheduled(s) => Some(s.opens_at),
+            Self::Open(o) => Some(o.signed.claims.ends_at),
+            Self::Closing(_) | Self::Closed(_) | Self::Failed(_) => None,
+        }
+    }
+
+    /// Ends it. Closing what is closing or closed already is nothing to do: closing always works (I13).
+    ///
+    /// # Errors
+    /// When it never opened and isn't going to.
+    pub fn close(&self, reason: CloseReason, now: Timestamp) -> Result<Vec<GrantEvent>, GrantError> {
+        match self {
+            Self::Open(_) => Ok(vec![GrantEvent::Closing(Closing { reason, at: now })]),
+            Self::Scheduled(_) => Ok(vec![GrantEvent::Failed(Failed { why: format!("{} before it opened", reason.word()), at: now })]),
+            Self::Closing(_) | Self::Closed(_) => Ok(Vec::new()),
+            Self::Failed(_) => Err(GrantError { id: self.id(), state: self.state(), command: "closed" }),
+        }
+    }
+
+    /// Every lease is revoked: it is over.
+    #[must_use]
+    pub fn leases_revoked(&self, now: Timestamp) -> Vec<GrantEvent> {
+        match self {
+            Self::Closing(_) => vec![GrantEvent::Closed(Closed { at: now })],
+            Self::Scheduled(_) | Self::Open(_) | Self::Closed(_) | Self::Failed(_) => Vec::new(),
+        }
+    }
+
+    /// The state that the first event of a grant's stream makes.
+    ///
+    /// # Errors
+    /// When the stream begins otherwise.
+    pub fn born(event: &GrantEvent) -> Result<Self, Impossible> {
+        match event {
+            GrantEvent::Scheduled(s) => Ok(Self::Scheduled(s.clone())),
+            GrantEvent::Opened(o) => Ok(Self::Open(o.clone())),
+            GrantEvent::Closing(_) | GrantEvent::Closed(_) | GrantEvent::Failed(_) => {
+                Err(Impossible { subject: "a grant".into(), state: "not there", event: event.kind() })
+            }
+        }
+    }
+
+    /// Folds one event in.
+    ///
+    /// # Errors
+    /// When the event can't happen in this state: the log is damaged.
+    pub fn evolve(self, event: &GrantEvent) -> Result<Self, Impossible> {
+        let state = self.state();
+        let id = self.id();
+        match (self, event) {
+            (Self::Scheduled(_), GrantEvent::Opened(o)) => Ok(Self::Open(o.clone())),
+            (Self::Scheduled(scheduled), GrantEvent::Failed(f)) => Ok(Self::Failed(NeverOpened { scheduled, failed: f.clone() })),
+            (Self::Open(o), GrantEvent::Closing(c)) => Ok(Self::Closing(Ending { signed: o.signed, closing: c.clone() })),
+            (Self::Closing(e), GrantEvent::Closed(c)) => Ok(Self::Closed(Over { signed: e.signed, closing: e.closing, closed: c.clone() })),
+            (Self::Scheduled(_), GrantEvent::Scheduled(_) | GrantEvent::Closing(_) | GrantEvent::Closed(_))
+            | (Self::Open(_), GrantEvent::Scheduled(_) | GrantEvent::Opened(_) | GrantEvent::Closed(_) | GrantEvent::Failed(_))
+            | (Self::Closing(_), GrantEvent::Scheduled(_) | GrantEvent::Opened(_) | GrantEvent::Closing(_) | GrantEvent::Failed(_))
+            | (Self::Closed(_) | Self::Failed(_), _) => Err(Impossible { subject: id.to_string(), state, event: event.kind() }),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Approval plans: stages in order, and whether *distinct humans* have met them.
+//!
+//! A plan is data, snapshotted in the request. Who may decide a stage is asked anew, through
+//! [`Facts`], every time a plan is assessed.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU8;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{PrincipalId, ReviewId};
+use crate::name::{GroupName, ResourceName, RuleName};
+use crate::sealed::Commitment;
+use crate::time::{Span, Timestamp};
+
+/// A request's approval plan. No stages means that a rule lets the request through by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The rules that matched and made this plan.
+    pub rules: Vec<RuleName>,
+    /// Stages, decided in order.
+    pub stages: Vec<Stage>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Who may decide.
+    pub candidates: Vec<Candidates>,
+    /// How many distinct humans must approve.
+    pub needed: NonZeroU8,
+    /// How long the stage may take.
+    pub within: Span,
+    /// What happens when it takes longer, or when nobody can fulfil it.
+    pub otherwise: Otherwise,
+}
+
+/// A set of people who may decide a stage, named rather than listed: it is resolved at each review.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Candidates {
+    /// Members of a group.
+    Group(GroupName),
+    /// Owners of the resources asked for.
+    Owners,
+    /// The requester's manager.
+    Manager,
+    /// One person.
+    Person(PrincipalId),
+}
+
+/// What becomes of a stage that is not decided in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Otherwise {
+    /// The request is closed.
+    Deny,
+    /// The next stage decides instead; from the last stage this means the request is closed.
+    Next,
+    /// These people may decide too, within the same time again.
+    Escalate(Vec<Candidates>),
+}
+
+/// Approve or deny.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// In favour.
+    Approve,
+    /// Against: one is enough.
+    Deny,
+}
+
+/// One person's decision on one stage. Immutable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Its id.
+    pub id: ReviewId,
+    /// Index of the stage it was given on.
+    pub stage: usize,
+    /// Who decided.
+    pub reviewer: PrincipalId,
+    /// What they decided.
+    pub verdict: Verdict,
+    /// Their note, sealed.
+    pub note: Option<Commitment>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Who is who right now, as the directory and the rules in force say. Implemented by `ajar-policy`.
+pub trait Facts {
+    /// The human behind a principal: linked accounts give the same answer. `None` for a workload,
+    /// for somebody unknown and for somebody disabled: they can't approve.
+    fn human(&self, principal: PrincipalId) -> Option<PrincipalId>;
+    /// Everyone whom `candidates` names, for a request of `requester` for `resources`.
+    fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId>;
+}
+
+/// Whom the request is from and for, which is what candidates depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Who asked, and for whom.
+    pub requester: PrincipalId,
+    /// Who else is linked to the request and may not decide it: the beneficiary.
+    pub beneficiary: PrincipalId,
+    /// The resources asked for.
+    pub resources: &'a [ResourceName],
+}
+
+/// What happened to the stages of a plan so far, besides reviews.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Course {
+    /// Stages that timed out into [`Otherwise::Next`].
+    pub skipped: BTreeSet<usize>,
+    /// Stages whose escalation has begun.
+    pub escalated: BTreeSet<usize>,
+}
+
+/// Where a plan stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Every stage that must be met is met.
+    Met,
+    /// This stage waits.
+    Waiting {
+        /// Its index.
+        stage: usize,
+        /// Who may decide it now: neither the requester's or beneficiary's human, nor anyone who has already been counted.
+        asked: BTreeSet<PrincipalId>,
+        /// Distinct humans who have approved it.
+        have: u8,
+        /// Distinct humans who must.
+        needed: u8,
+    },
+}
+
+impl Standing {
+    /// Whether the people who may still decide are enough humans for what is missing.
+    #[must_use]
+    pub fn can_be_fulfilled(&self, facts: &dyn Facts) -> bool {
+        match self {
+            Self::Met => true,
+            Self::Waiting { asked, have, needed, .. } => {
+                let humans: BTreeSet<_> = asked.iter().filter_map(|p| facts.human(*p)).collect();
+                humans.len() >= usize::from(needed.saturating_sub(*have))
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// The strictest combination of two plans (I04): every stage of both, except those that an equal or
+    /// stricter stage already covers. Adding a rule never loosens a plan.
+    #[must_use]
+    pub fn combine(mut self, other: &Self) -> Self {
+        for rule in &other.rules {
+            if !self.rules.contains(rule) {
+                self.rules.push(rule.clone());
+            }
+        }
+        for stage in &other.stages {
+            match self.stages.iter_mut().find(|mine| mine.candidates == stage.candidates && mine.otherwise == stage.otherwise) {
+                Some(mine) => {
+                    mine.needed = mine.needed.max(stage.needed);
+                    mine.within = mine.within.min(stage.within);
+                }
+                None => self.stages.push(stage.clone()),
+            }
+        }
+        self
+    }
+
+    /// Who may decide `stage`, its escalation included once that has begun.
+    #[must_use]
+    pub fn named(&self, stage: usize, course: &Course) -> Vec<Candidates> {
+        let Some(found) = self.stages.get(stage) else { return Vec::new() };
+        let mut named = found.candidates.clone();
+        if let (Otherwise::Escalate(more), true) = (&found.otherwise, course.escalated.contains(&stage)) {
+            named.extend(more.iter().cloned());
+        }
+        named
+    }
+
+    /// Where the plan stands, given the reviews so far and who is who *now*.
+    ///
+    /// INVARIANT I03: a human counts once in the whole plan, never if they are the requester or
+    /// beneficiary (or linked to either), and only while they are still a candidate (I06, A4).
+    #[must_use]
+    pub fn standing(&self, subject: Subject<'_>, course: &Course, reviews: &[Review], facts: &dyn Facts) -> Standing {
+        let mut used: BTreeSet<PrincipalId> = BTreeSet::new();
+        for principal in [subject.requester, subject.beneficiary] {
+            used.insert(principal);
+            used.extend(facts.human(principal));
+        }
+        for (index, stage) in self.stages.iter().enumerate() {
+            if course.skipped.contains(&index) {
+                continue;
+            }
+            let able = facts.candidates(&self.named(index, course), subject.requester, subject.resources);
+            let mut have: u8 = 0;
+            for review in reviews.iter().filter(|r| r.stage == index && r.verdict == Verdict::Approve) {
+                if !able.contains(&review.reviewer) {
+                    continue;
+                }
+                if let Some(human) = facts.human(review.reviewer)
+                    && used.insert(human)
+                {
+                    have = have.saturating_add(1);
+                }
+            }
+            if have < stage.needed.get() {
+                let asked =
+                    able.into_iter().filter(|p| facts.human(*p).is_some_and(|human| !used.contains(&human)) && !used.contains(p)).collect();
+                return Standing::Waiting { stage: index, asked, have, needed: stage.needed.get() };
+            }
+        }
+        Standing::Met
+    }
+}

@@ -1,0 +1,243 @@
+//! What a gateway asks of the control plane. Every protocol does the same: identify, knock, perhaps wait, go in with a
+//! [`Permit`](crate::permit::Permit), obey orders, report the end.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::event::Actor;
+use crate::grant::CloseReason;
+use crate::id::{LeaseId, PrincipalId, RequestId, SessionId};
+use crate::name::PrincipalName;
+use crate::permit::SignedGrant;
+use crate::port::LeaseSecret;
+use crate::resource::Resource;
+use crate::secret::Secret;
+use crate::session::{EndReason, Recording};
+use crate::time::Timestamp;
+
+/// How a client proves who it is.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A token, sent as the password over TLS.
+    Token(Secret),
+    /// A client certificate that TLS has verified against our authority: its subject's common name.
+    Certificate {
+        /// The common name.
+        common_name: String,
+    },
+}
+
+/// Who a client is, as proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// Which principal.
+    pub principal: PrincipalId,
+    /// Its name, for messages to itself.
+    pub name: PrincipalName,
+    /// For the ledger: the principal and its proof.
+    pub actor: Actor,
+}
+
+/// What a client said it wants, unchecked text all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// `ajar.role`.
+    pub role: Option<String>,
+    /// `ajar.reason`.
+    pub reason: Option<String>,
+    /// `ajar.for`.
+    pub duration: Option<String>,
+    /// `ajar.ticket`.
+    pub ticket: Option<String>,
+}
+
+/// A client at the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Knock {
+    /// The resource it named, unchecked.
+    pub resource: String,
+    /// The protocol it speaks: `postgres`.
+    pub protocol: &'static str,
+    /// What it wants.
+    pub wishes: Wishes,
+    /// Its address.
+    pub client: IpAddr,
+}
+
+/// Why somebody is not let in. Every text is safe to show and says what to do next (I20).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind.
+    pub kind: RefusalKind,
+    /// One sentence.
+    pub message: String,
+    /// Why.
+    pub detail: Option<String>,
+    /// The next command or link.
+    pub hint: Option<String>,
+}
+
+/// The kinds of refusal: protocols map them to their own codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// Not who they say they are.
+    BadCredential,
+    /// No rule allows it, or there is no such resource: the two look the same.
+    NotRequestable,
+    /// The request was denied or withdrawn.
+    Denied,
+    /// The request was not decided in time, or the grant is over.
+    Expired,
+    /// What they said is unusable.
+    BadInput,
+    /// Ajar or the target can't open anything now.
+    Unavailable,
+}
+
+/// What the door answers.
+#[derive(Debug)]
+pub enum Admission {
+    /// Come in.
+    Open(Box<Opening>),
+    /// Wait.
+    Held(Held),
+}
+
+/// A connection that waits.
+pub struct Held {
+    /// The session.
+    pub session: SessionId,
+    /// The request that it waits for.
+    pub request: RequestId,
+    /// What to tell the client meanwhile, and at last the outcome. Dropping it gives up waiting, not the request.
+    pub waiting: Box<dyn Waiting>,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held({}, {})", self.session, self.request)
+    }
+}
+
+/// What a waiting connection hears.
+#[derive(Debug)]
+pub enum HeldNotice {
+    /// Tell the client this line.
+    Say(String),
+    /// Come in. Last.
+    Open(Box<Opening>),
+    /// Not let in. Last.
+    Refused(Refusal),
+}
+
+/// The news for one waiting connection.
+#[async_trait]
+pub trait Waiting: Send {
+    /// The next news. Cancel-safe. After `Open` or `Refused` it isn't called again.
+    async fn next(&mut self) -> HeldNotice;
+}
+
+/// Everything a gateway needs to carry one session. It still needs a [`Permit`](crate::permit::Permit) from `grant` to dial.
+pub struct Opening {
+    /// The session; `session.live` is durable already.
+    pub session: SessionId,
+    /// The signed grant.
+    pub grant: SignedGrant,
+    /// The lease whose login it uses.
+    pub lease: LeaseId,
+    /// The login's name on the target.
+    pub login: String,
+    /// Its secret.
+    pub secret: LeaseSecret,
+    /// Where to dial.
+    pub resource: Arc<Resource>,
+    /// Until when, and whether to cut now.
+    pub orders: Box<dyn OrderFeed>,
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opening({}, {:?})", self.session, self.grant.claims)
+    }
+}
+
+/// What a live session must obey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Go on until this instant, then cut without asking.
+    Until(Timestamp),
+    /// Cut now.
+    Cut(CutReason),
+}
+
+/// Why a session is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutReason {
+    /// The grant's time is over.
+    Expired,
+    /// Its principal gave it back.
+    Returned,
+    /// It was revoked.
+    Revoked,
+    /// Its principal is disabled.
+    PrincipalDisabled,
+    /// The resource is gone from the files.
+    ResourceRemoved,
+    /// The server stops.
+    ServerStopping,
+}
+
+impl From<&CloseReason> for CutReason {
+    fn from(reason: &CloseReason) -> Self {
+        match reason {
+            CloseReason::Expired => Self::Expired,
+            CloseReason::Returned => Self::Returned,
+            CloseReason::Revoked { .. } | CloseReason::DeniedLate { .. } => Self::Revoked,
+            CloseReason::PrincipalDisabled => Self::PrincipalDisabled,
+            CloseReason::ResourceRemoved => Self::ResourceRemoved,
+        }
+    }
+}
+
+/// The orders for one session, as they are and as they change.
+#[async_trait]
+pub trait OrderFeed: Send + Sync {
+    /// The order in force. Cheap.
+    fn current(&self) -> Order;
+    /// Waits for another one. Cancel-safe; when the control plane is gone, it never comes back: the deadline already held counts.
+    async fn changed(&mut self) -> Order;
+}
+
+/// How a session ended, as the gateway saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionReport {
+    /// Which.
+    pub session: SessionId,
+    /// Why.
+    pub reason: EndReason,
+    /// The finished recording.
+    pub recording: Option<Recording>,
+    /// Bytes from the client to the target.
+    pub bytes_in: u64,
+    /// Bytes from the target to the client.
+    pub bytes_out: u64,
+    /// For a cut at the deadline: milliseconds from the deadline to the last forwarded byte, 0 when it was earlier.
+    pub late_ms: Option<u64>,
+}
+
+/// The control plane, as a gateway sees it. Implemented by `ajar-engine`.
+#[async_trait]
+pub trait Door: Send + Sync + 'static {
+    /// Who is this? `claimed` is the name that the client gave in its protocol, unchecked.
+    async fn identify(&self, credential: &Credential, claimed: &str, client: IpAddr) -> Result<Identified, Refusal>;
+
+    /// Let them in, let them wait, or refuse. Files a request when there is none that fits.
+    async fn knock(&self, who: &Identified, knock: Knock) -> Result<Admission, Refusal>;
+
+    /// A session (held or live) is over. It is kept until it is in the ledger.
+    async fn ended(&self, report: SessionReport);
+}

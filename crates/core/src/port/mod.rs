@@ -1,0 +1,14 @@
+//! The traits that the outside implements: clock and randomness, the store, the connectors, and the door that gateways knock on.
+
+mod clock;
+mod connector;
+mod door;
+mod store;
+
+pub use clock::{Clock, Entropy, Mono};
+pub use connector::{Connector, ConnectorError, Finding, Found, LeaseSecret, Severity};
+pub use door::{
+    Admission, Credential, CutReason, Door, Held, HeldNotice, Identified, Knock, Opening, Order, OrderFeed, Refusal, RefusalKind,
+    SessionReport, Waiting, Wishes,
+};
+pub use store::{Batch, Effect, Leaf, PendingEffect, RowQuery, Store, StoreError, StoredRow};

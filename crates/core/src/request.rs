@@ -1,0 +1,684 @@
+//! The request's lifecycle: `pending` → `approved` | `denied` | `withdrawn` | `expired`.
+//!
+//! Commands are methods that return events; [`Request::evolve`] folds them. Nothing else changes a request.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{GrantId, PrincipalId, RequestId, ReviewId};
+use crate::name::{ResourceName, RoleName};
+use crate::plan::{Course, Facts, Otherwise, Plan, Review, Standing, Subject, Verdict};
+use crate::sealed::Commitment;
+use crate::time::{Span, Timestamp};
+
+/// What is asked for: one role on one resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ask {
+    /// On what.
+    pub resource: ResourceName,
+    /// Which role.
+    pub role: RoleName,
+}
+
+/// What a request is, fixed when it is filed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filed {
+    /// Its id.
+    pub id: RequestId,
+    /// Who asked.
+    pub requester: PrincipalId,
+    /// Who would get in: the requester, or somebody they ask for.
+    pub beneficiary: PrincipalId,
+    /// What for: at least one, decided together.
+    pub asks: Vec<Ask>,
+    /// How long access is to last, from when it opens.
+    pub duration: Span,
+    /// Why, sealed.
+    pub reason: Commitment,
+    /// The ticket, as given.
+    pub ticket: Option<String>,
+    /// The plan at submission (I06).
+    pub plan: Plan,
+    /// Hash of the rules at submission, hexadecimal.
+    pub rules_hash: String,
+    /// When.
+    pub at: Timestamp,
+    /// Until when it may be decided (I08).
+    pub expires_at: Timestamp,
+}
+
+impl Filed {
+    /// The resources asked for, in order.
+    #[must_use]
+    pub fn resources(&self) -> Vec<ResourceName> {
+        self.asks.iter().map(|a| a.resource.clone()).collect()
+    }
+}
+
+/// Why a request was denied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeniedBecause {
+    /// A reviewer said no.
+    Review(ReviewId),
+    /// The rules in force at the decision no longer allow it.
+    Rules,
+    /// The requester or beneficiary is disabled.
+    RequesterDisabled,
+    /// Nobody can fulfil this stage.
+    NobodyCanDecide(usize),
+    /// This stage was not decided in time.
+    StageTimedOut(usize),
+}
+
+/// What happens to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestEvent {
+    /// It was filed.
+    Filed(Filed),
+    /// A stage became the one that waits.
+    StageEntered(StageEntered),
+    /// A stage was not decided in time, or can't be: more people are asked.
+    StageEscalated(StageEscalated),
+    /// A stage was not decided in time: the next decides.
+    StageSkipped(StageSkipped),
+    /// Somebody decided.
+    Reviewed(Review),
+    /// The rules in force became stricter than the snapshot: the combination applies.
+    PlanTightened(PlanTightened),
+    /// All stages are met.
+    Approved(Approved),
+    /// It is refused.
+    Denied(Denied),
+    /// The requester took it back.
+    Withdrawn(Withdrawn),
+    /// Nobody decided in time.
+    Expired(Expired),
+}
+
+/// See [`RequestEvent::StageEntered`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageEntered {
+    /// Index of the stage.
+    pub stage: usize,
+    /// Who was asked, then.
+    pub asked: Vec<PrincipalId>,
+    /// When the stage times out.
+    pub until: Timestamp,
+}
+
+/// See [`RequestEvent::StageEscalated`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageEscalated {
+    /// Index of the stage.
+    pub stage: usize,
+}
+
+/// See [`RequestEvent::StageSkipped`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageSkipped {
+    /// Index of the stage.
+    pub stage: usize,
+}
+
+/// See [`RequestEvent::PlanTightened`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanTightened {
+    /// The plan that applies from now on.
+    pub plan: Plan,
+    /// The duration that applies from now on.
+    pub duration: Span,
+    /// Hash of the rules in force.
+    pub rules_hash: String,
+}
+
+/// See [`RequestEvent::Approved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// The grants that open for it, one for each ask, in order.
+    pub grants: Vec<GrantId>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`RequestEvent::Denied`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    /// Why.
+    pub because: DeniedBecause,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`RequestEvent::Withdrawn`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`RequestEvent::Expired`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expired {
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A request in one of its states; each holds exactly what that state has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Request {
+    /// Waits for a decision.
+    Pending(Pending),
+    /// Approved: its grants exist.
+    Approved(Settled<Approved>),
+    /// Refused.
+    Denied(Settled<Denied>),
+    /// Taken back.
+    Withdrawn(Settled<Withdrawn>),
+    /// Not decided in time.
+    Expired(Settled<Expired>),
+}
+
+/// A request that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What was asked.
+    pub filed: Filed,
+    /// The plan in force: the snapshot, tightened if the rules were.
+    pub plan: Plan,
+    /// The duration in force.
+    pub duration: Span,
+    /// Skips and escalations so far.
+    pub course: Course,
+    /// Decisions so far.
+    pub reviews: Vec<Review>,
+    /// The stage that waits, and until when.
+    pub stage: Option<StageEntered>,
+}
+
+/// A request that is decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled<T> {
+    /// What was asked.
+    pub filed: Filed,
+    /// The plan that was in force.
+    pub plan: Plan,
+    /// The duration that was in force.
+    pub duration: Span,
+    /// Skips and escalations.
+    pub course: Course,
+    /// Decisions.
+    pub reviews: Vec<Review>,
+    /// How it ended.
+    pub outcome: T,
+}
+
+/// A command that a request in its state does not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// It is already decided.
+    #[error("{id} is {state}: it can't be {command} any more")]
+    Settled {
+        /// Which.
+        id: RequestId,
+        /// Its state.
+        state: &'static str,
+        /// What was tried.
+        command: &'static str,
+    },
+    /// Its deadline has passed (A15).
+    #[error("{id} was to be decided before {deadline}: file it again with 'ajar request --again {id}'")]
+    TooLate {
+        /// Which.
+        id: RequestId,
+        /// The deadline.
+        deadline: Timestamp,
+    },
+    /// The reviewer may not decide it.
+    #[error("{id} is not yours to decide: {why}")]
+    NotYours {
+        /// Which.
+        id: RequestId,
+        /// Why not, in words.
+        why: &'static str,
+    },
+    /// They have already decided, differently.
+    #[error("you have already decided {id}: a review is never overwritten; withdraw or revoke instead")]
+    AlreadyReviewed {
+        /// Which.
+        id: RequestId,
+    },
+}
+
+/// An event that doesn't fit the state: the log is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the log is damaged: {event} can't happen to {subject}, which is {state}")]
+pub struct Impossible {
+    /// Whose log.
+    pub subject: String,
+    /// In which state.
+    pub state: &'static str,
+    /// Which event.
+    pub event: &'static str,
+}
+
+/// What the rules in force say of a request that is being decided (I06).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InForce {
+    /// They allow it, at least so strictly.
+    Allowed {
+        /// The plan they'd make now.
+        plan: Plan,
+        /// The longest duration they'd allow now.
+        max: Span,
+        /// Their hash.
+        rules_hash: String,
+    },
+    /// They don't allow it.
+    Refused,
+}
+
+/// The ids that a decision may need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreshIds {
+    /// For a review.
+    pub review: ReviewId,
+    /// For the grants, one for each ask.
+    pub grants: Vec<GrantId>,
+}
+
+/// A review to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewCommand {
+    /// By whom.
+    pub reviewer: PrincipalId,
+    /// Approve or deny.
+    pub verdict: Verdict,
+    /// The note, sealed.
+    pub note: Option<Commitment>,
+    /// Ids to use.
+    pub ids: FreshIds,
+}
+
+/// What came of a review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reviewed {
+    /// These events.
+    Recorded(Vec<RequestEvent>),
+    /// The same review is already there (A5): nothing to do.
+    Already(ReviewId),
+    /// A deny after the approval, by somebody who was asked: the request stays approved, these grants are to be closed (I05).
+    TooLateButClosing(Vec<GrantId>),
+}
+
+impl Request {
+    /// The word for the state.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Pending(_) => "pending",
+            Self::Approved(_) => "approved",
+            Self::Denied(_) => "denied",
+            Self::Withdrawn(_) => "withdrawn",
+            Self::Expired(_) => "expired",
+        }
+    }
+
+    /// What was asked.
+    #[must_use]
+    pub fn filed(&self) -> &Filed {
+        match self {
+            Self::Pending(p) => &p.filed,
+            Self::Approved(s) => &s.filed,
+            Self::Denied(s) => &s.filed,
+            Self::Withdrawn(s) => &s.filed,
+            Self::Expired(s) => &s.filed,
+        }
+    }
+
+    /// Decisions so far.
+    #[must_use]
+    pub fn reviews(&self) -> &[Review] {
+        match self {
+            Self::Pending(p) => &p.reviews,
+            Self::Approved(s) => &s.reviews,
+            Self::Denied(s) => &s.reviews,
+            Self::Withdrawn(s) => &s.reviews,
+            Self::Expired(s) => &s.reviews,
+        }
+    }
+
+    /// The plan and duration in force.
+    #[must_use]
+    pub fn terms(&self) -> (&Plan, Span) {
+        match self {
+            Self::Pending(p) => (&p.plan, p.duration),
+            Self::Approved(s) => (&s.plan, s.duration),
+            Self::Denied(s) => (&s.plan, s.duration),
+            Self::Withdrawn(s) => (&s.plan, s.duration),
+            Self::Expired(s) => (&s.plan, s.duration),
+        }
+    }
+
+    /// When something is due by itself: the stage's time-out or the request's deadline.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        match self {
+            Self::Pending(p) => Some(p.stage.as_ref().map_or(p.filed.expires_at, |s| s.until.min(p.filed.expires_at))),
+            Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => None,
+        }
+    }
+
+    fn pending(&self, command: &'static str) -> Result<&Pending, RequestError> {
+        match self {
+            Self::Pending(p) => Ok(p),
+            Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => {
+                Err(RequestError::Settled { id: self.filed().id, state: self.state(), command })
+            }
+        }
+    }
+
+    /// Files a request: the events of its birth, up to the stage that waits, or its approval when no stage is needed.
+    #[must_use]
+    pub fn file(filed: Filed, grants: Vec<GrantId>, facts: &dyn Facts) -> Vec<RequestEvent> {
+        let now = filed.at;
+        let pending = Pending::new(filed.clone());
+        let mut events = vec![RequestEvent::Filed(filed)];
+        events.extend(pending.advance(grants, facts, now));
+        events
+    }
+
+    /// Records a review and what follows from it.
+    ///
+    /// # Errors
+    /// When the request is settled, too late, not theirs to decide, or already decided differently by them.
+    pub fn review(&self, command: ReviewCommand, in_force: &InForce, facts: &dyn Facts, now: Timestamp) -> Result<Reviewed, RequestError> {
+        let id = self.filed().id;
+        if let Some(mine) = self.reviews().iter().find(|r| r.reviewer == command.reviewer)
+            && mine.verdict == command.verdict
+            && self.repeats(mine, facts)
+        {
+            return Ok(Reviewed::Already(mine.id));
+        }
+        if let Self::Approved(settled) = self
+            && command.verdict == Verdict::Deny
+        {
+            // INVARIANT I05: a deny that arrives with the last approve wins.
+            settled.may_still_deny(command.reviewer, facts)?;
+            return Ok(Reviewed::TooLateButClosing(settled.outcome.grants.clone()));
+        }
+        let pending = self.pending(match command.verdict {
+            Verdict::Approve => "approved",
+            Verdict::Deny => "denied",
+        })?;
+        if now >= pending.filed.expires_at {
+            return Err(RequestError::TooLate { id, deadline: pending.filed.expires_at });
+        }
+        let mut next = pending.clone();
+        let mut events = Vec::new();
+        if command.verdict == Verdict::Approve {
+            match in_force {
+                InForce::Refused => {
+                    return Ok(Reviewed::Recorded(vec![RequestEvent::Denied(Denied { because: DeniedBecause::Rules, at: now })]));
+                }
+                InForce::Allowed { plan, max, rules_hash } => {
+                    let plan = pending.plan.clone().combine(plan);
+                    let duration = pending.duration.min(*max);
+                    if plan.stages != pending.plan.stages || duration != pending.duration {
+                        let tightened = PlanTightened { plan, duration, rules_hash: rules_hash.clone() };
+                        next.tighten(tightened.clone());
+                        events.push(RequestEvent::PlanTightened(tightened));
+                    }
+                }
+            }
+        }
+        let stage = next.stage_for(command.reviewer, facts)?;
+        let review =
+            Review { id: command.ids.review, stage, reviewer: command.reviewer, verdict: command.verdict, note: command.note, at: now };
+        if next.reviews.iter().any(|r| r.reviewer == command.reviewer && r.stage == stage) {
+            return Err(RequestError::AlreadyReviewed { id });
+        }
+        next.reviews.push(review.clone());
+        events.push(RequestEvent::Reviewed(review));
+        match command.verdict {
+            Verdict::Deny => events.push(RequestEvent::Denied(Denied { because: DeniedBecause::Review(command.ids.review), at: now })),
+            Verdict::Approve => events.extend(next.advance(command.ids.grants, facts, now)),
+        }
+        Ok(Reviewed::Recorded(events))
+    }
+
+    fn repeats(&self, mine: &Review, facts: &dyn Facts) -> bool {
+        match self {
+            Self::Pending(p) => match p.standing(facts) {
+                Standing::Waiting { stage, .. } => stage == mine.stage || mine.verdict == Verdict::Deny,
+                Standing::Met => true,
+            },
+            Self::Approved(_) | Self::Denied(_) => true,
+            Self::Withdrawn(_) | Self::Expired(_) => false,
+        }
+    }
+
+    /// The requester takes it back.
+    ///
+    /// # Errors
+    /// When it is settled, or somebody else's.
+    pub fn withdraw(&self, by: PrincipalId, now: Timestamp) -> Result<Vec<RequestEvent>, RequestError> {
+        let pending = self.pending("withdrawn")?;
+        if by != pending.filed.requester && by != pending.filed.beneficiary {
+            return Err(RequestError::NotYours { id: pending.filed.id, why: "only who asked can take it back" });
+        }
+        Ok(vec![RequestEvent::Withdrawn(Withdrawn { at: now })])
+    }
+
+    /// The requester or beneficiary is disabled (A8). Nothing to do when it is settled.
+    #[must_use]
+    pub fn requester_disabled(&self, now: Timestamp) -> Vec<RequestEvent> {
+        match self {
+            Self::Pending(_) => vec![RequestEvent::Denied(Denied { because: DeniedBecause::RequesterDisabled, at: now })],
+            Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => Vec::new(),
+        }
+    }
+
+    /// Time has passed, or who may decide has changed: expiry, time-outs, escalation of stages that nobody can fulfil.
+    #[must_use]
+    pub fn tick(&self, grants: Vec<GrantId>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+        match self {
+            Self::Pending(p) if now >= p.filed.expires_at => vec![RequestEvent::Expired(Expired { at: now })],
+            Self::Pending(p) => p.tick(grants, facts, now),
+            Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => Vec::new(),
+        }
+    }
+
+    /// Folds one event in.
+    ///
+    /// # Errors
+    /// When the event can't happen in this state: the log is damaged.
+    pub fn evolve(self, event: &RequestEvent) -> Result<Self, Impossible> {
+        let state = self.state();
+        let id = self.filed().id;
+        let impossible = |event| Err(Impossible { subject: id.to_string(), state, event });
+        match (self, event) {
+            (Self::Pending(mut p), RequestEvent::StageEntered(e)) => {
+                p.stage = Some(e.clone());
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(mut p), RequestEvent::StageEscalated(e)) => {
+                p.course.escalated.insert(e.stage);
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(mut p), RequestEvent::StageSkipped(e)) => {
+                p.course.skipped.insert(e.stage);
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(mut p), RequestEvent::Reviewed(e)) => {
+                p.reviews.push(e.clone());
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(mut p), RequestEvent::PlanTightened(e)) => {
+                p.tighten(e.clone());
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(p), RequestEvent::Approved(e)) => Ok(Self::Approved(p.settle(e.clone()))),
+            (Self::Pending(p), RequestEvent::Denied(e)) => Ok(Self::Denied(p.settle(e.clone()))),
+            (Self::Pending(p), RequestEvent::Withdrawn(e)) => Ok(Self::Withdrawn(p.settle(e.clone()))),
+            (Self::Pending(p), RequestEvent::Expired(e)) => Ok(Self::Expired(p.settle(e.clone()))),
+            (Self::Pending(_), RequestEvent::Filed(_)) => impossible(event.kind()),
+            (Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_), event) => impossible(event.kind()),
+        }
+    }
+
+    /// The state that the first event of a request's stream makes.
+    ///
+    /// # Errors
+    /// When the stream doesn't begin with `request.filed`.
+    pub fn born(event: &RequestEvent) -> Result<Self, Impossible> {
+        if let RequestEvent::Filed(filed) = event {
+            Ok(Self::Pending(Pending::new(filed.clone())))
+        } else {
+            Err(Impossible { subject: "a request".into(), state: "not filed", event: event.kind() })
+        }
+    }
+}
+
+impl Pending {
+    fn new(filed: Filed) -> Self {
+        Self { plan: filed.plan.clone(), duration: filed.duration, filed, course: Course::default(), reviews: Vec::new(), stage: None }
+    }
+
+    /// Where the plan stands now.
+    #[must_use]
+    pub fn standing(&self, facts: &dyn Facts) -> Standing {
+        let resources = self.filed.resources();
+        let subject = Subject { requester: self.filed.requester, beneficiary: self.filed.beneficiary, resources: &resources };
+        self.plan.standing(subject, &self.course, &self.reviews, facts)
+    }
+
+    fn tighten(&mut self, to: PlanTightened) {
+        self.plan = to.plan;
+        self.duration = to.duration;
+    }
+
+    fn settle<T>(self, outcome: T) -> Settled<T> {
+        Settled { filed: self.filed, plan: self.plan, duration: self.duration, course: self.course, reviews: self.reviews, outcome }
+    }
+
+    /// The stage that `reviewer` may decide: the one that waits.
+    fn stage_for(&self, reviewer: PrincipalId, facts: &dyn Facts) -> Result<usize, RequestError> {
+        let not_yours = |why| Err(RequestError::NotYours { id: self.filed.id, why });
+        let Some(human) = facts.human(reviewer) else {
+            return not_yours("only an enabled person can decide");
+        };
+        let own = [self.filed.requester, self.filed.beneficiary];
+        if own.iter().any(|p| *p == reviewer || facts.human(*p) == Some(human)) {
+            return not_yours("you asked for it, or it is for you (linked accounts count as one person)");
+        }
+        match self.standing(facts) {
+            Standing::Waiting { stage, asked, .. } if asked.contains(&reviewer) => Ok(stage),
+            Standing::Waiting { stage, .. } => {
+                match self.reviews.iter().find(|r| facts.human(r.reviewer) == Some(human) && r.stage == stage) {
+                    Some(_) => Err(RequestError::AlreadyReviewed { id: self.filed.id }),
+                    None => not_yours("you are not among those whom this stage asks, or have been counted in another stage"),
+                }
+            }
+            Standing::Met => not_yours("every stage is met"),
+        }
+    }
+
+    /// Moves on as far as the plan allows now: to the stage that waits, past stages that nobody can fulfil, or to the end.
+    fn advance(&self, grants: Vec<GrantId>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+        let mut next = self.clone();
+        let mut events = Vec::new();
+        loop {
+            let standing = next.standing(facts);
+            let Standing::Waiting { stage, ref asked, .. } = standing else {
+                events.push(RequestEvent::Approved(Approved { grants, at: now }));
+                return events;
+            };
+            if !standing.can_be_fulfilled(facts) {
+                match next.give_up_on(stage, DeniedBecause::NobodyCanDecide(stage), now) {
+                    Ok(event) => {
+                        next.note(&event);
+                        events.push(event);
+                        continue;
+                    }
+                    Err(denied) => {
+                        events.push(denied);
+                        return events;
+                    }
+                }
+            }
+            if next.stage.as_ref().is_none_or(|s| s.stage != stage || s.until <= now) {
+                let within = next.plan.stages.get(stage).map_or(Span::ZERO, |s| s.within);
+                events.push(RequestEvent::StageEntered(StageEntered {
+                    stage,
+                    asked: asked.iter().copied().collect(),
+                    until: now.after(within),
+                }));
+            }
+            return events;
+        }
+    }
+
+    fn tick(&self, grants: Vec<GrantId>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+        let mut next = self.clone();
+        let mut events = Vec::new();
+        if let Some(stage) = self.stage.as_ref().filter(|s| now >= s.until).map(|s| s.stage) {
+            match next.give_up_on(stage, DeniedBecause::StageTimedOut(stage), now) {
+                Ok(event) => {
+                    next.note(&event);
+                    events.push(event);
+                }
+                Err(denied) => return vec![denied],
+            }
+        }
+        // A tick never approves what no review has just approved, unless a stage was given up for one that is already met.
+        events.extend(next.advance(grants, facts, now));
+        events
+    }
+
+    /// A stage that timed out or can't be fulfilled: more people, the next stage, or the end. INVARIANT A10: never an approval,
+    /// so a stage is only skipped when a later one remains to be met.
+    fn give_up_on(&self, stage: usize, because: DeniedBecause, now: Timestamp) -> Result<RequestEvent, RequestEvent> {
+        let denied = RequestEvent::Denied(Denied { because, at: now });
+        let Some(found) = self.plan.stages.get(stage) else { return Err(denied) };
+        match &found.otherwise {
+            Otherwise::Escalate(_) if !self.course.escalated.contains(&stage) => Ok(RequestEvent::StageEscalated(StageEscalated { stage })),
+            Otherwise::Next if stage + 1 < self.plan.stages.len() => Ok(RequestEvent::StageSkipped(StageSkipped { stage })),
+            Otherwise::Escalate(_) | Otherwise::Next | Otherwise::Deny => Err(denied),
+        }
+    }
+
+    fn note(&mut self, event: &RequestEvent) {
+        match event {
+            RequestEvent::StageEscalated(e) => {
+                self.course.escalated.insert(e.stage);
+                self.stage = None;
+            }
+            RequestEvent::StageSkipped(e) => {
+                self.course.skipped.insert(e.stage);
+                self.stage = None;
+            }
+            RequestEvent::Filed(_)
+            | RequestEvent::StageEntered(_)
+            | RequestEvent::Reviewed(_)
+            | RequestEvent::PlanTightened(_)
+            | RequestEvent::Approved(_)
+            | RequestEvent::Denied(_)
+            | RequestEvent::Withdrawn(_)
+            | RequestEvent::Expired(_) => {}
+        }
+    }
+}
+
+impl Settled<Approved> {
+    fn may_still_deny(&self, reviewer: PrincipalId, facts: &dyn Facts) -> Result<(), RequestError> {
+        let resources = self.filed.resources();
+        let human = facts.human(reviewer);
+        let named: Vec<_> = (0..self.plan.stages.len()).flat_map(|i| self.plan.named(i, &self.course)).collect();
+        let own = [self.filed.requester, self.filed.beneficiary];
+        let asked = human.is_some()
+            && !own.iter().any(|p| *p == reviewer || facts.human(*p) == human)
+            && facts.candidates(&named, self.filed.requester, &resources).contains(&reviewer);
+        if asked { Ok(()) } else { Err(RequestError::Settled { id: self.filed.id, state: "approved", command: "denied" }) }
+    }
+}

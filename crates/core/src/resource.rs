@@ -1,0 +1,156 @@
+//! What people get into: a resource, its address, its roles and what each role means on the target.
+//! Built from files by `ajar-policy`; used by connectors and gateways.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{GroupName, PrincipalName, ResourceName, RoleName};
+
+/// A resource with everything that its connector and gateway need, but no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Its name: what people ask for.
+    pub name: ResourceName,
+    /// One sentence for people.
+    pub description: String,
+    /// Free labels, for rules.
+    pub labels: BTreeMap<String, String>,
+    /// Who owns it: they may be asked to approve.
+    pub owners: Owners,
+    /// What kind of thing it is, with the kind's own settings.
+    pub kind: Kind,
+}
+
+/// Who owns a resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owners {
+    /// Groups whose members own it.
+    pub groups: Vec<GroupName>,
+    /// People who own it by name.
+    pub people: Vec<PrincipalName>,
+}
+
+/// The kinds of resource, each with its own settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    /// A PostgreSQL database.
+    Postgres(PostgresTarget),
+}
+
+impl Kind {
+    /// The word that files and listings use.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
+impl Resource {
+    /// The names of its roles, in order.
+    #[must_use]
+    pub fn roles(&self) -> Vec<&RoleName> {
+        match &self.kind {
+            Kind::Postgres(target) => target.roles.keys().collect(),
+        }
+    }
+}
+
+/// A PostgreSQL database and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresTarget {
+    /// Host name or address of the server.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The database on that server.
+    pub database: String,
+    /// How the connection to the target is protected.
+    pub tls: TargetTls,
+    /// The administrative login that mints and revokes.
+    pub admin_user: String,
+    /// Where the administrative password is: resolved by the shell when it is used, never stored.
+    pub admin_password: SecretSource,
+    /// What each role maps to.
+    pub roles: BTreeMap<RoleName, PostgresRole>,
+}
+
+/// Where a secret that a file refers to is to be read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretSource {
+    /// An environment variable of the server.
+    Env(String),
+    /// A file that the server can read (trailing newline dropped).
+    File(String),
+}
+
+/// How a connection to a target is protected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetTls {
+    /// TLS, certificate verified against these PEM authorities, name checked against `host`.
+    Verify {
+        /// A path to PEM certificates, absolute or relative to the policy directory.
+        ca_file: String,
+    },
+    /// TLS, certificate verified against the system's authorities.
+    System,
+    /// Plain TCP: only for a target on the same host or an already protected network.
+    Off,
+}
+
+/// What one role means in PostgreSQL: all of it is what the minted login gets, and nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresRole {
+    /// Existing roles that the minted login becomes a member of.
+    pub member_of: Vec<String>,
+    /// Privileges granted to the minted login directly.
+    pub grants: Vec<PostgresGrant>,
+    /// At most so many connections at once (`CONNECTION LIMIT`).
+    pub connection_limit: Option<u16>,
+    /// Settings of the minted login (`ALTER ROLE … SET`), such as `statement_timeout`.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// One `GRANT privileges ON kind name TO the minted login`, as data: names are quoted by construction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresGrant {
+    /// Privileges, each one of PostgreSQL's keywords (`SELECT`, `INSERT`, `USAGE`, …), checked when parsed.
+    pub privileges: Vec<String>,
+    /// On what.
+    pub on: PostgresObject,
+}
+
+/// What privileges can be granted on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostgresObject {
+    /// One table or view.
+    Table {
+        /// Its schema.
+        schema: String,
+        /// Its name.
+        name: String,
+    },
+    /// Every table of a schema, as it is when minted.
+    AllTables {
+        /// The schema.
+        schema: String,
+    },
+    /// Every sequence of a schema, as it is when minted.
+    AllSequences {
+        /// The schema.
+        schema: String,
+    },
+    /// A schema.
+    Schema {
+        /// Its name.
+        name: String,
+    },
+    /// The database itself.
+    Database,
+}

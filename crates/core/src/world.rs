@@ -1,0 +1,369 @@
+//! The fold of all events: what is open, pending, live or to be revoked, with indexes and timers.
+//!
+//! Only what can still change is kept; what is settled is forgotten here and recalled from its stream when somebody
+//! asks for it. [`decide`] holds the commands that touch more than one lifecycle.
+
+mod decide;
+mod row;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use decide::{Decision, FileCommand, ReviewOutcome, WorldError};
+pub use row::Row;
+
+use crate::directory::{Applied, PolicyEvent, Principal, Token, TokenEvent};
+use crate::event::{Actor, Envelope, Event, Stream};
+use crate::grant::Grant;
+use crate::id::{CommandId, GrantId, LeaseId, PrincipalId, RequestId, SessionId, TokenId};
+use crate::lease::Lease;
+use crate::name::ResourceName;
+use crate::request::{Impossible, Request};
+use crate::session::Session;
+use crate::time::Timestamp;
+
+/// The state of everything that can still change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct World {
+    next_seq: u64,
+    versions: BTreeMap<Stream, u64>,
+    requests: BTreeMap<RequestId, Request>,
+    grants: BTreeMap<GrantId, Grant>,
+    leases: BTreeMap<LeaseId, Lease>,
+    sessions: BTreeMap<SessionId, Session>,
+    principals: BTreeMap<PrincipalId, Principal>,
+    tokens: BTreeMap<TokenId, Token>,
+    policy: Option<Applied>,
+    due: BTreeSet<(Timestamp, Stream)>,
+    open: BTreeMap<(PrincipalId, ResourceName), BTreeSet<GrantId>>,
+    leases_of: BTreeMap<GrantId, BTreeSet<LeaseId>>,
+    sessions_of: BTreeMap<GrantId, BTreeSet<SessionId>>,
+}
+
+/// A log that can't be folded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DamagedLog {
+    /// The events are not consecutive.
+    #[error("the log is damaged: event {found} stands where {expected} should be")]
+    Sequence {
+        /// The sequence number that should come.
+        expected: u64,
+        /// The one that came.
+        found: u64,
+    },
+    /// The events of a stream are not consecutive.
+    #[error("the log is damaged: {stream} goes from version {expected} to {found}")]
+    Version {
+        /// The stream.
+        stream: Stream,
+        /// The version that should come.
+        expected: u64,
+        /// The one that came.
+        found: u64,
+    },
+    /// An event doesn't fit the state.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+}
+
+impl World {
+    /// Sequence number of the next event: how many there are.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Puts decided events into envelopes that fit this world.
+    #[must_use]
+    pub fn envelopes(&self, events: Vec<(Stream, Event)>, at: Timestamp, actor: Actor, cause: CommandId) -> Vec<Envelope> {
+        let mut ahead: BTreeMap<Stream, u64> = BTreeMap::new();
+        (self.next_seq..)
+            .zip(events)
+            .map(|(seq, (stream, event))| {
+                let version = ahead.entry(stream).or_insert_with(|| self.versions.get(&stream).copied().unwrap_or(0));
+                *version += 1;
+                Envelope { seq, stream, version: *version, at, actor, cause, event }
+            })
+            .collect()
+    }
+
+    /// Folds the next event of the log in, and gives the projection's new row for what it touched.
+    ///
+    /// # Errors
+    /// When the event doesn't follow: the log is damaged.
+    pub fn apply(&mut self, envelope: &Envelope) -> Result<Row, DamagedLog> {
+        if envelope.seq != self.next_seq {
+            return Err(DamagedLog::Sequence { expected: self.next_seq, found: envelope.seq });
+        }
+        let row = self.fold(envelope)?;
+        self.next_seq += 1;
+        if row.settled {
+            self.forget(envelope.stream);
+        }
+        Ok(row)
+    }
+
+    /// Brings a settled stream back by its own events, so that a command on it can be answered. [`World::forget`] it afterwards.
+    ///
+    /// # Errors
+    /// When the events don't follow each other.
+    pub fn recall(&mut self, events: &[Envelope]) -> Result<(), DamagedLog> {
+        for envelope in events {
+            self.fold(envelope)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the stream is in memory.
+    #[must_use]
+    pub fn knows(&self, stream: Stream) -> bool {
+        self.versions.contains_key(&stream)
+    }
+
+    /// Whether the stream is in memory and can't change any more.
+    #[must_use]
+    pub fn is_settled(&self, stream: Stream) -> bool {
+        self.row(stream).is_some_and(|r| r.settled)
+    }
+
+    /// Drops a stream from memory.
+    pub fn forget(&mut self, stream: Stream) {
+        self.unindex(stream);
+        self.versions.remove(&stream);
+        match stream {
+            Stream::Request(id) => drop(self.requests.remove(&id)),
+            Stream::Grant(id) => drop(self.grants.remove(&id)),
+            Stream::Lease(id) => drop(self.leases.remove(&id)),
+            Stream::Session(id) => drop(self.sessions.remove(&id)),
+            Stream::Token(id) => drop(self.tokens.remove(&id)),
+            Stream::Principal(_) | Stream::Policy => {}
+        }
+    }
+
+    fn fold(&mut self, envelope: &Envelope) -> Result<Row, DamagedLog> {
+        let stream = envelope.stream;
+        let expected = self.versions.get(&stream).copied().unwrap_or(0) + 1;
+        if envelope.version != expected {
+            return Err(DamagedLog::Version { stream, expected, found: envelope.version });
+        }
+        self.unindex(stream);
+        match (stream, &envelope.event) {
+            (Stream::Request(id), Event::Request(e)) => {
+                fold_into(&mut self.requests, id, |now| now.map_or_else(|| Request::born(e), |r| r.evolve(e)))?
+            }
+            (Stream::Grant(id), Event::Grant(e)) => {
+                fold_into(&mut self.grants, id, |now| now.map_or_else(|| Grant::born(e), |g| g.evolve(e)))?
+            }
+            (Stream::Lease(id), Event::Lease(e)) => {
+                fold_into(&mut self.leases, id, |now| now.map_or_else(|| Lease::born(e), |l| l.evolve(e)))?
+            }
+            (Stream::Session(id), Event::Session(e)) => {
+                fold_into(&mut self.sessions, id, |now| now.map_or_else(|| Session::born(e), |s| s.evolve(e)))?
+            }
+            (Stream::Principal(id), Event::Principal(e)) => fold_into(&mut self.principals, id, |now| match now {
+                Some(p) => Ok(p.evolve(e)),
+                None => Principal::born(e).ok_or_else(|| misplaced(envelope)),
+            })?,
+            (Stream::Token(id), Event::Token(e)) => fold_into(&mut self.tokens, id, |now| match (now, e) {
+                (None, TokenEvent::Issued(issued)) => Ok(Token { issued: issued.clone(), revoked: false }),
+                (Some(token), TokenEvent::Revoked(_)) => Ok(Token { revoked: true, ..token }),
+                (None, TokenEvent::Revoked(_)) | (Some(_), TokenEvent::Issued(_)) => Err(misplaced(envelope)),
+            })?,
+            (Stream::Policy, Event::Policy(PolicyEvent::Applied(applied))) => self.policy = Some(applied.clone()),
+            (
+                Stream::Request(_)
+                | Stream::Grant(_)
+                | Stream::Lease(_)
+                | Stream::Session(_)
+                | Stream::Principal(_)
+                | Stream::Token(_)
+                | Stream::Policy,
+                Event::Request(_)
+                | Event::Grant(_)
+                | Event::Lease(_)
+                | Event::Session(_)
+                | Event::Principal(_)
+                | Event::Token(_)
+                | Event::Policy(_),
+            ) => return Err(misplaced(envelope).into()),
+        }
+        self.versions.insert(stream, expected);
+        self.index(stream);
+        self.row(stream).ok_or_else(|| misplaced(envelope).into())
+    }
+
+    fn due_of(&self, stream: Stream) -> Option<Timestamp> {
+        match stream {
+            Stream::Request(id) => self.requests.get(&id).and_then(Request::due),
+            Stream::Grant(id) => self.grants.get(&id).and_then(Grant::due),
+            Stream::Lease(_) | Stream::Session(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => None,
+        }
+    }
+
+    fn index(&mut self, stream: Stream) {
+        if let Some(due) = self.due_of(stream) {
+            self.due.insert((due, stream));
+        }
+        match stream {
+            Stream::Grant(id) => {
+                if let Some(grant @ Grant::Open(_)) = self.grants.get(&id) {
+                    let (principal, resource, _) = grant.parties();
+                    self.open.entry((principal, resource.clone())).or_default().insert(id);
+                }
+            }
+            Stream::Lease(id) => {
+                if let Some(lease) = self.leases.get(&id).filter(|l| l.may_exist()) {
+                    self.leases_of.entry(lease.intended().grant).or_default().insert(id);
+                }
+            }
+            Stream::Session(id) => {
+                if let Some(Session::Live(live)) = self.sessions.get(&id) {
+                    self.sessions_of.entry(live.grant).or_default().insert(id);
+                }
+            }
+            Stream::Request(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
+        }
+    }
+
+    fn unindex(&mut self, stream: Stream) {
+        if let Some(due) = self.due_of(stream) {
+            self.due.remove(&(due, stream));
+        }
+        match stream {
+            Stream::Grant(id) => {
+                if let Some(grant) = self.grants.get(&id) {
+                    let (principal, resource, _) = grant.parties();
+                    remove_from(&mut self.open, &(principal, resource.clone()), &id);
+                }
+            }
+            Stream::Lease(id) => {
+                if let Some(lease) = self.leases.get(&id) {
+                    remove_from(&mut self.leases_of, &lease.intended().grant, &id);
+                }
+            }
+            Stream::Session(id) => {
+                if let Some(grant) = self.sessions.get(&id).and_then(Session::grant) {
+                    remove_from(&mut self.sessions_of, &grant, &id);
+                }
+            }
+            Stream::Request(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
+        }
+    }
+
+    /// When the next timer is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A request that is in memory.
+    #[must_use]
+    pub fn request(&self, id: RequestId) -> Option<&Request> {
+        self.requests.get(&id)
+    }
+
+    /// A grant that is in memory.
+    #[must_use]
+    pub fn grant(&self, id: GrantId) -> Option<&Grant> {
+        self.grants.get(&id)
+    }
+
+    /// A lease that is in memory.
+    #[must_use]
+    pub fn lease(&self, id: LeaseId) -> Option<&Lease> {
+        self.leases.get(&id)
+    }
+
+    /// A session that is in memory.
+    #[must_use]
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    /// A principal.
+    #[must_use]
+    pub fn principal(&self, id: PrincipalId) -> Option<&Principal> {
+        self.principals.get(&id)
+    }
+
+    /// A token that is not revoked. Whether it is expired is for the caller to check at use.
+    #[must_use]
+    pub fn token(&self, id: TokenId) -> Option<&Token> {
+        self.tokens.get(&id)
+    }
+
+    /// Every principal.
+    pub fn principals(&self) -> impl Iterator<Item = &Principal> {
+        self.principals.values()
+    }
+
+    /// Every token that is not revoked.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        self.tokens.values()
+    }
+
+    /// Every request that is pending, or approved with grants that are not over.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.requests.values()
+    }
+
+    /// Every grant that is not over.
+    pub fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.values()
+    }
+
+    /// Every lease that may exist on a target.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// Every session that is held or live.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+
+    /// The rule set in force.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Applied> {
+        self.policy.as_ref()
+    }
+
+    /// Open grants of `principal` on `resource`; the one that ends last comes first.
+    #[must_use]
+    pub fn open_grants(&self, principal: PrincipalId, resource: &ResourceName) -> Vec<&Grant> {
+        let ids = self.open.get(&(principal, resource.clone()));
+        let mut grants: Vec<&Grant> = ids.into_iter().flatten().filter_map(|id| self.grants.get(id)).collect();
+        grants.sort_by_key(|g| std::cmp::Reverse(g.due()));
+        grants
+    }
+
+    /// Leases of a grant that may exist on the target.
+    #[must_use]
+    pub fn leases_of(&self, grant: GrantId) -> Vec<&Lease> {
+        self.leases_of.get(&grant).into_iter().flatten().filter_map(|id| self.leases.get(id)).collect()
+    }
+
+    /// Live sessions of a grant.
+    #[must_use]
+    pub fn sessions_of(&self, grant: GrantId) -> Vec<SessionId> {
+        self.sessions_of.get(&grant).into_iter().flatten().copied().collect()
+    }
+}
+
+fn misplaced(envelope: &Envelope) -> Impossible {
+    Impossible { subject: envelope.stream.to_string(), state: "not of that kind", event: envelope.event.kind() }
+}
+
+fn fold_into<K: Ord, V>(map: &mut BTreeMap<K, V>, id: K, step: impl FnOnce(Option<V>) -> Result<V, Impossible>) -> Result<(), Impossible> {
+    let next = step(map.remove(&id))?;
+    map.insert(id, next);
+    Ok(())
+}
+
+fn remove_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(set) = index.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            index.remove(key);
+        }
+    }
+}

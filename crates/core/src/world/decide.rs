@@ -1,0 +1,343 @@
+//! Commands that touch more than one lifecycle. Each looks at the world and says what happens, or refuses; nothing
+//! changes until the events are committed and applied.
+
+use super::World;
+use crate::event::{Event, Stream};
+use crate::grant::{CloseReason, Grant, GrantError, GrantEvent, Opened};
+use crate::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
+use crate::lease::{Intended, Lease, LeaseEvent, RevocationProof};
+use crate::name::{ResourceName, RoleName};
+use crate::permit::{Claims, GrantSigner};
+use crate::plan::Facts;
+use crate::request::{Filed, InForce, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
+use crate::session::{Ended, HeldFor, Live, SessionEvent};
+use crate::time::{Span, Timestamp};
+
+/// What happens, in order, to which streams.
+pub type Decision = Vec<(Stream, Event)>;
+
+/// A command that the world does not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorldError {
+    /// There is no such thing (or the caller may not know of it).
+    #[error("there is no {0}")]
+    NoSuch(Stream),
+    /// The request doesn't take it.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The grant doesn't take it.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The grant is not open at this instant.
+    #[error("{id} is not open: it is {state}")]
+    NotOpen {
+        /// Which.
+        id: GrantId,
+        /// Its state.
+        state: &'static str,
+    },
+}
+
+/// A request to be filed, with the ids that it may need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileCommand {
+    /// What is asked.
+    pub filed: Filed,
+    /// Ids for its grants, one for each ask, should it be approved at once.
+    pub grants: Vec<GrantId>,
+}
+
+/// What a review came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReviewOutcome {
+    /// These events; maybe none, for a repeated deny of what is closing already.
+    Decided(Decision),
+    /// The same review was there already.
+    Already(crate::id::ReviewId),
+}
+
+fn on_request(id: RequestId, events: Vec<RequestEvent>) -> Decision {
+    events.into_iter().map(|e| (Stream::Request(id), Event::Request(e))).collect()
+}
+
+fn on_grant(id: GrantId, events: Vec<GrantEvent>) -> Decision {
+    events.into_iter().map(|e| (Stream::Grant(id), Event::Grant(e))).collect()
+}
+
+fn on_lease(id: LeaseId, events: Vec<LeaseEvent>) -> Decision {
+    events.into_iter().map(|e| (Stream::Lease(id), Event::Lease(e))).collect()
+}
+
+fn on_session(id: SessionId, events: Vec<SessionEvent>) -> Decision {
+    events.into_iter().map(|e| (Stream::Session(id), Event::Session(e))).collect()
+}
+
+/// Opens what has just been approved. INVARIANT I08: the window starts now, not when it was asked for.
+fn open_approved(request: &Filed, events: Vec<RequestEvent>, duration: Span, signer: &GrantSigner, now: Timestamp) -> Decision {
+    let mut duration = duration;
+    let mut grants = Vec::new();
+    for event in &events {
+        match event {
+            RequestEvent::PlanTightened(t) => duration = t.duration,
+            RequestEvent::Approved(approved) => {
+                for (ask, grant) in request.asks.iter().zip(&approved.grants) {
+                    let claims = Claims {
+                        grant: *grant,
+                        request: request.id,
+                        principal: request.beneficiary,
+                        resource: ask.resource.clone(),
+                        role: ask.role.clone(),
+                        starts_at: now,
+                        ends_at: now.after(duration),
+                    };
+                    grants.extend(on_grant(*grant, vec![GrantEvent::Opened(Opened { signed: signer.sign(claims) })]));
+                }
+            }
+            RequestEvent::Filed(_)
+            | RequestEvent::StageEntered(_)
+            | RequestEvent::StageEscalated(_)
+            | RequestEvent::StageSkipped(_)
+            | RequestEvent::Reviewed(_)
+            | RequestEvent::Denied(_)
+            | RequestEvent::Withdrawn(_)
+            | RequestEvent::Expired(_) => {}
+        }
+    }
+    let mut decision = on_request(request.id, events);
+    decision.extend(grants);
+    decision
+}
+
+impl World {
+    /// Files a request; with a plan of no stages it is approved and opened in the same breath.
+    #[must_use]
+    pub fn request_file(&self, command: FileCommand, facts: &dyn Facts, signer: &GrantSigner) -> Decision {
+        let filed = command.filed.clone();
+        let events = Request::file(command.filed, command.grants, facts);
+        open_approved(&filed, events, filed.duration, signer, filed.at)
+    }
+
+    /// Records a review, with everything that follows from it.
+    ///
+    /// # Errors
+    /// When there is no such request or it doesn't take the review.
+    pub fn request_review(
+        &self,
+        id: RequestId,
+        command: ReviewCommand,
+        in_force: &InForce,
+        facts: &dyn Facts,
+        (signer, now): (&GrantSigner, Timestamp),
+    ) -> Result<ReviewOutcome, WorldError> {
+        let request = self.request(id).ok_or(WorldError::NoSuch(Stream::Request(id)))?;
+        let (reviewer, note) = (command.reviewer, command.note);
+        match request.review(command, in_force, facts, now)? {
+            Reviewed::Already(review) => Ok(ReviewOutcome::Already(review)),
+            Reviewed::Recorded(events) => {
+                Ok(ReviewOutcome::Decided(open_approved(request.filed(), events, request.terms().1, signer, now)))
+            }
+            Reviewed::TooLateButClosing(grants) => {
+                let mut decision = Decision::new();
+                for grant in grants.into_iter().filter(|g| self.grant(*g).is_some()) {
+                    decision.extend(self.grant_close(grant, CloseReason::DeniedLate { by: reviewer, note }, now)?);
+                }
+                Ok(ReviewOutcome::Decided(decision))
+            }
+        }
+    }
+
+    /// Takes a request back.
+    ///
+    /// # Errors
+    /// When there is no such request, it is settled, or somebody else's.
+    pub fn request_withdraw(&self, id: RequestId, by: PrincipalId, now: Timestamp) -> Result<Decision, WorldError> {
+        let request = self.request(id).ok_or(WorldError::NoSuch(Stream::Request(id)))?;
+        Ok(on_request(id, request.withdraw(by, now)?))
+    }
+
+    /// Ends a grant: it closes, its leases are to be revoked; with no lease it is closed at once.
+    ///
+    /// # Errors
+    /// When there is no such grant, or it never opened.
+    pub fn grant_close(&self, id: GrantId, reason: CloseReason, now: Timestamp) -> Result<Decision, WorldError> {
+        let grant = self.grant(id).ok_or(WorldError::NoSuch(Stream::Grant(id)))?;
+        let events = grant.close(reason, now)?;
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let was_open = matches!(grant, Grant::Open(_));
+        let mut decision = on_grant(id, events);
+        let leases = self.leases_of(id);
+        if was_open && leases.is_empty() {
+            decision.extend(on_grant(id, vec![GrantEvent::Closed(crate::grant::Closed { at: now })]));
+        }
+        for lease in leases {
+            decision.extend(on_lease(lease.intended().id, lease.revoke(now)));
+        }
+        Ok(decision)
+    }
+
+    /// Writes down that a lease is about to be made (I10). Only an open grant has leases.
+    ///
+    /// # Errors
+    /// When the grant is not open at `now`.
+    pub fn lease_intend(&self, intended: Intended) -> Result<Decision, WorldError> {
+        let claims = self.open_claims(intended.grant, intended.at)?;
+        // INVARIANT I07: nothing derived from a grant outlives it.
+        let valid_until = intended.valid_until.min(claims.ends_at);
+        Ok(on_lease(intended.id, vec![LeaseEvent::Intended(Intended { valid_until, ..intended })]))
+    }
+
+    /// The target made the lease.
+    ///
+    /// # Errors
+    /// When there is no such lease.
+    pub fn lease_minted(&self, id: LeaseId, now: Timestamp) -> Result<Decision, WorldError> {
+        let lease = self.lease(id).ok_or(WorldError::NoSuch(Stream::Lease(id)))?;
+        Ok(on_lease(id, lease.minted(now)))
+    }
+
+    /// A lease is to be removed though its grant may live on: its credential is lost, or it could not be made.
+    ///
+    /// # Errors
+    /// When there is no such lease.
+    pub fn lease_revoke(&self, id: LeaseId, now: Timestamp) -> Result<Decision, WorldError> {
+        let lease = self.lease(id).ok_or(WorldError::NoSuch(Stream::Lease(id)))?;
+        Ok(on_lease(id, lease.revoke(now)))
+    }
+
+    /// The target did not confirm a revocation.
+    ///
+    /// # Errors
+    /// When there is no such lease.
+    pub fn lease_unconfirmed(&self, id: LeaseId, why: String, now: Timestamp) -> Result<Decision, WorldError> {
+        let lease = self.lease(id).ok_or(WorldError::NoSuch(Stream::Lease(id)))?;
+        Ok(on_lease(id, lease.unconfirmed(why, now)))
+    }
+
+    /// The target showed that a lease is gone; with the last one its closing grant is closed.
+    ///
+    /// # Errors
+    /// When there is no such lease.
+    pub fn lease_revoked(&self, id: LeaseId, proof: RevocationProof, now: Timestamp) -> Result<Decision, WorldError> {
+        let lease = self.lease(id).ok_or(WorldError::NoSuch(Stream::Lease(id)))?;
+        let events = lease.revoked(proof, now);
+        let grant = lease.intended().grant;
+        let last = !events.is_empty() && self.leases_of(grant).iter().all(|l| l.intended().id == id);
+        let mut decision = on_lease(id, events);
+        if let (true, Some(found)) = (last, self.grant(grant)) {
+            decision.extend(on_grant(grant, found.leases_revoked(now)));
+        }
+        Ok(decision)
+    }
+
+    /// A connection waits for a request.
+    #[must_use]
+    pub fn session_hold(&self, held: HeldFor) -> Decision {
+        on_session(held.arrived.id, vec![SessionEvent::Held(held)])
+    }
+
+    /// A connection goes live. INVARIANT I02: this is the one place where a session may begin, and it asks whether the grant
+    /// is open *now*, for this principal, resource and role.
+    ///
+    /// # Errors
+    /// When the grant is not open at `live.at`, or is somebody else's, or the lease is not there any more.
+    pub fn session_go_live(&self, live: Live) -> Result<Decision, WorldError> {
+        let claims = self.open_claims(live.grant, live.at)?;
+        let fits = claims.principal == live.arrived.principal && claims.resource == live.arrived.resource && claims.role == live.role;
+        let leased = live.lease.is_none_or(|id| matches!(self.lease(id), Some(Lease::Minted(held)) if held.intended.grant == live.grant));
+        if !fits || !leased {
+            return Err(WorldError::NoSuch(Stream::Grant(live.grant)));
+        }
+        Ok(on_session(live.arrived.id, vec![SessionEvent::Live(live)]))
+    }
+
+    /// A connection is over.
+    ///
+    /// # Errors
+    /// When there is no such session.
+    pub fn session_end(&self, id: SessionId, ended: Ended) -> Result<Decision, WorldError> {
+        let session = self.session(id).ok_or(WorldError::NoSuch(Stream::Session(id)))?;
+        Ok(on_session(id, session.end(ended)))
+    }
+
+    /// A principal is disabled: what they asked for is cancelled, what they have is closed (A8).
+    #[must_use]
+    pub fn principal_stop(&self, id: PrincipalId, now: Timestamp) -> Decision {
+        let mut decision = Decision::new();
+        for request in self.requests() {
+            let filed = request.filed();
+            if filed.requester == id || filed.beneficiary == id {
+                decision.extend(on_request(filed.id, request.requester_disabled(now)));
+            }
+        }
+        let theirs: Vec<_> = self.grants().filter(|g| g.parties().0 == id).map(Grant::id).collect();
+        for grant in theirs {
+            decision.extend(self.grant_close(grant, CloseReason::PrincipalDisabled, now).unwrap_or_default());
+        }
+        decision
+    }
+
+    /// The files no longer have what some grants are for: those close.
+    #[must_use]
+    pub fn grants_orphaned(&self, still_there: &dyn Fn(&ResourceName, &RoleName) -> bool, now: Timestamp) -> Decision {
+        let orphans: Vec<_> = self
+            .grants()
+            .filter(|g| {
+                let (_, resource, role) = g.parties();
+                !still_there(resource, role)
+            })
+            .map(Grant::id)
+            .collect();
+        orphans.into_iter().flat_map(|id| self.grant_close(id, CloseReason::ResourceRemoved, now).unwrap_or_default()).collect()
+    }
+
+    /// Everything that time alone makes happen at `now`.
+    ///
+    /// `ids` gives fresh grant ids, as many as asked for.
+    #[must_use]
+    pub fn tick(&self, now: Timestamp, facts: &dyn Facts, signer: &GrantSigner, ids: &mut dyn FnMut(usize) -> Vec<GrantId>) -> Decision {
+        let mut decision = Decision::new();
+        for (_, stream) in self.due.iter().take_while(|(at, _)| *at <= now) {
+            match stream {
+                Stream::Request(id) => {
+                    if let Some(request) = self.request(*id) {
+                        let events = request.tick(ids(request.filed().asks.len()), facts, now);
+                        decision.extend(open_approved(request.filed(), events, request.terms().1, signer, now));
+                    }
+                }
+                Stream::Grant(id) => decision.extend(self.grant_tick(*id, signer, now)),
+                Stream::Lease(_) | Stream::Session(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
+            }
+        }
+        decision
+    }
+
+    fn grant_tick(&self, id: GrantId, signer: &GrantSigner, now: Timestamp) -> Decision {
+        match self.grant(id) {
+            Some(Grant::Open(_)) => self.grant_close(id, CloseReason::Expired, now).unwrap_or_default(),
+            Some(Grant::Scheduled(s)) => {
+                let claims = Claims {
+                    grant: s.id,
+                    request: s.request,
+                    principal: s.principal,
+                    resource: s.resource.clone(),
+                    role: s.role.clone(),
+                    starts_at: now,
+                    ends_at: now.after(s.duration),
+                };
+                on_grant(id, vec![GrantEvent::Opened(Opened { signed: signer.sign(claims) })])
+            }
+            Some(Grant::Closing(_) | Grant::Closed(_) | Grant::Failed(_)) | None => Vec::new(),
+        }
+    }
+
+    fn open_claims(&self, id: GrantId, now: Timestamp) -> Result<&Claims, WorldError> {
+        match self.grant(id) {
+            Some(Grant::Open(open)) if now < open.signed.claims.ends_at => Ok(&open.signed.claims),
+            Some(Grant::Open(_)) => Err(WorldError::NotOpen { id, state: "over" }),
+            Some(other) => Err(WorldError::NotOpen { id, state: other.state() }),
+            None => Err(WorldError::NoSuch(Stream::Grant(id))),
+        }
+    }
+}

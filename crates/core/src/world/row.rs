@@ -1,0 +1,94 @@
+//! The projection: one row for each lifecycle, derived from the events and from nothing else.
+
+use serde::Serialize;
+
+use super::World;
+use crate::event::Stream;
+use crate::grant::Grant;
+use crate::id::PrincipalId;
+use crate::name::ResourceName;
+use crate::request::Request;
+use crate::session::Session;
+use crate::time::Timestamp;
+
+/// What listings and lookups read. It can be dropped and made again from the events at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The lifecycle. Its id orders rows by time.
+    pub stream: Stream,
+    /// Its state, in DESIGN's words.
+    pub state: &'static str,
+    /// Whether it can't change any more.
+    pub settled: bool,
+    /// Whose it is.
+    pub principal: Option<PrincipalId>,
+    /// On which resource (the first, for a request of several).
+    pub resource: Option<ResourceName>,
+    /// What it belongs to: a grant's request, a lease's or session's grant.
+    pub parent: Option<Stream>,
+    /// When something is due.
+    pub due: Option<Timestamp>,
+    /// The whole state as JSON; personal values are commitments in it.
+    pub doc: String,
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    // These are our own plain types with string keys: writing them as JSON can't fail.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+impl World {
+    /// The row of a stream that is in memory.
+    #[must_use]
+    pub fn row(&self, stream: Stream) -> Option<Row> {
+        let due = self.due_of(stream);
+        let row = |state, settled, doc| Row { stream, state, settled, principal: None, resource: None, parent: None, due, doc };
+        match stream {
+            Stream::Request(id) => self.requests.get(&id).map(|request| {
+                let filed = request.filed();
+                let settled = !matches!(request, Request::Pending(_));
+                Row {
+                    principal: Some(filed.beneficiary),
+                    resource: filed.asks.first().map(|a| a.resource.clone()),
+                    ..row(request.state(), settled, json(request))
+                }
+            }),
+            Stream::Grant(id) => self.grants.get(&id).map(|grant| {
+                let (principal, resource, _) = grant.parties();
+                let settled = matches!(grant, Grant::Closed(_) | Grant::Failed(_));
+                Row {
+                    principal: Some(principal),
+                    resource: Some(resource.clone()),
+                    parent: Some(Stream::Request(grant.request())),
+                    ..row(grant.state(), settled, json(grant))
+                }
+            }),
+            Stream::Lease(id) => self.leases.get(&id).map(|lease| {
+                let intended = lease.intended();
+                Row {
+                    resource: Some(intended.resource.clone()),
+                    parent: Some(Stream::Grant(intended.grant)),
+                    ..row(lease.state(), !lease.may_exist(), json(lease))
+                }
+            }),
+            Stream::Session(id) => self.sessions.get(&id).map(|session| {
+                let arrived = session.arrived();
+                Row {
+                    principal: Some(arrived.principal),
+                    resource: Some(arrived.resource.clone()),
+                    parent: session.grant().map(Stream::Grant),
+                    ..row(session.state(), matches!(session, Session::Ended(_)), json(session))
+                }
+            }),
+            Stream::Principal(id) => self
+                .principals
+                .get(&id)
+                .map(|p| Row { principal: Some(id), ..row(if p.enabled { "enabled" } else { "disabled" }, false, json(p)) }),
+            Stream::Token(id) => self.tokens.get(&id).map(|t| Row {
+                principal: Some(t.issued.principal),
+                ..row(if t.revoked { "revoked" } else { "issued" }, t.revoked, json(t))
+            }),
+            Stream::Policy => self.policy.as_ref().map(|p| row("applied", false, json(p))),
+        }
+    }
+}
