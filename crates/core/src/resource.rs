@@ -18,6 +18,8 @@ pub struct Resource {
     pub labels: BTreeMap<String, String>,
     /// Who owns it: they may be asked to approve.
     pub owners: Owners,
+    /// The role that a connection which names none asks for.
+    pub default_role: Option<RoleName>,
     /// What kind of thing it is, with the kind's own settings.
     pub kind: Kind,
 }

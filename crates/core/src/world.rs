@@ -5,11 +5,13 @@
 
 mod decide;
 mod row;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use decide::{Decision, FileCommand, ReviewOutcome, WorldError};
 pub use row::Row;
+pub use undo::UndoPoint;
 
 use crate::directory::{Applied, PolicyEvent, Principal, Token, TokenEvent};
 use crate::event::{Actor, Envelope, Event, Stream};

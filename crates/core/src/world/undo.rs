@@ -1,0 +1,87 @@
+//! Taking back what was applied ahead of a commit that then failed.
+
+use super::World;
+use crate::directory::{Applied, Principal, Token};
+use crate::event::Stream;
+use crate::grant::Grant;
+use crate::lease::Lease;
+use crate::request::Request;
+use crate::session::Session;
+
+/// How some streams were, to go back to.
+#[derive(Debug)]
+pub struct UndoPoint {
+    next_seq: u64,
+    streams: Vec<(Stream, Option<u64>, Was)>,
+}
+
+#[derive(Debug)]
+enum Was {
+    Request(Option<Request>),
+    Grant(Option<Grant>),
+    Lease(Option<Lease>),
+    Session(Option<Session>),
+    Principal(Option<Principal>),
+    Token(Option<Token>),
+    Policy(Option<Applied>),
+}
+
+impl World {
+    /// Remembers `streams` as they are now.
+    #[must_use]
+    pub fn undo_point(&self, streams: impl IntoIterator<Item = Stream>) -> UndoPoint {
+        let was = |stream| match stream {
+            Stream::Request(id) => Was::Request(self.requests.get(&id).cloned()),
+            Stream::Grant(id) => Was::Grant(self.grants.get(&id).cloned()),
+            Stream::Lease(id) => Was::Lease(self.leases.get(&id).cloned()),
+            Stream::Session(id) => Was::Session(self.sessions.get(&id).cloned()),
+            Stream::Principal(id) => Was::Principal(self.principals.get(&id).cloned()),
+            Stream::Token(id) => Was::Token(self.tokens.get(&id).cloned()),
+            Stream::Policy => Was::Policy(self.policy.clone()),
+        };
+        UndoPoint {
+            next_seq: self.next_seq,
+            streams: streams.into_iter().map(|s| (s, self.versions.get(&s).copied(), was(s))).collect(),
+        }
+    }
+
+    /// Goes back to `point`. Points are taken back in the opposite order to their making.
+    pub fn undo(&mut self, point: UndoPoint) {
+        self.next_seq = point.next_seq;
+        for (stream, version, was) in point.streams.into_iter().rev() {
+            self.unindex(stream);
+            match version {
+                Some(version) => drop(self.versions.insert(stream, version)),
+                None => drop(self.versions.remove(&stream)),
+            }
+            match (stream, was) {
+                (Stream::Request(id), Was::Request(was)) => put(&mut self.requests, id, was),
+                (Stream::Grant(id), Was::Grant(was)) => put(&mut self.grants, id, was),
+                (Stream::Lease(id), Was::Lease(was)) => put(&mut self.leases, id, was),
+                (Stream::Session(id), Was::Session(was)) => put(&mut self.sessions, id, was),
+                (Stream::Principal(id), Was::Principal(was)) => put(&mut self.principals, id, was),
+                (Stream::Token(id), Was::Token(was)) => put(&mut self.tokens, id, was),
+                (Stream::Policy, Was::Policy(was)) => self.policy = was,
+                // `undo_point` pairs each stream with its own kind.
+                (
+                    Stream::Request(_)
+                    | Stream::Grant(_)
+                    | Stream::Lease(_)
+                    | Stream::Session(_)
+                    | Stream::Principal(_)
+                    | Stream::Token(_)
+                    | Stream::Policy,
+                    Was::Request(_) | Was::Grant(_) | Was::Lease(_) | Was::Session(_) | Was::Principal(_) | Was::Token(_) | Was::Policy(_),
+                ) => {}
+            }
+            self.index(stream);
+        }
+    }
+}
+
+fn put<K: Ord, V>(map: &mut std::collections::BTreeMap<K, V>, id: K, was: Option<V>) {
+    match was {
+        Some(value) => drop(map.insert(id, value)),
+        None => drop(map.remove(&id)),
+    }
+}
