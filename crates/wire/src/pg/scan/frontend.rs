@@ -134,6 +134,14 @@ impl FrontendScanner {
     }
 }
 
+#[cfg(test)]
+impl FrontendScanner {
+    /// Bytes that are kept between chunks.
+    pub(super) fn memory(&self) -> usize {
+        self.walker.memory() + self.state.long.as_ref().map_or(0, |long| long.memory())
+    }
+}
+
 struct Frontend<'s, F> {
     state: &'s mut State,
     sink: &'s mut F,

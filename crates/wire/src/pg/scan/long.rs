@@ -71,6 +71,11 @@ impl LongStatement {
         Ok((&self.name, StatementRef { head: &self.head, total: self.total, sha256 }))
     }
 
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.name.capacity() + self.head.capacity()
+    }
+
     fn malformed(&self, what: &'static str) -> WireError {
         WireError::Malformed { tag: self.tag, what }
     }

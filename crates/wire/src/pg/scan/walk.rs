@@ -155,6 +155,11 @@ impl Walker {
         Ok(rest)
     }
 
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.kept.capacity()
+    }
+
     fn missing(&self) -> u32 {
         let missing = match &self.cut {
             Some(cut) => cut.left,

@@ -404,6 +404,17 @@ impl Statements {
         self.run.error = Some(error);
         if let Some(ask) = self.pop() {
             self.conclude(&ask, Outcome::Failed, now, out);
+            match &ask {
+                // The server does away with the unnamed statement before it parses another.
+                Ask::Parse { name, .. } if name.is_empty() => {
+                    let gone = self.names.close_statement(name);
+                    self.unused(gone, now, out);
+                    self.skip(ask, now, out);
+                }
+                Ask::Parse { .. } | Ask::Bind { .. } => self.skip(ask, now, out),
+                Ask::Describe | Ask::Execute { .. } | Ask::Close { .. } | Ask::Sync => {}
+                Ask::Query { .. } | Ask::FunctionCall { .. } | Ask::CopyEnd => {}
+            }
         }
         self.run = Run::default();
         while !matches!(self.pending.front(), Some(Ask::Sync)) {
@@ -425,7 +436,7 @@ impl Statements {
                 drop(self.skipped.define(name, tracked, &self.limits));
             }
             Ask::Bind { portal, statement, at } => {
-                let text = self.skipped.text(&statement).or_else(|| self.names.text(&statement));
+                let text = self.skipped.text(&statement).or_else(|| self.unskipped().and_then(|names| names.text(&statement)));
                 let tracked = Tracked { text, statement, used: true, at };
                 self.skipped.close_portal(&portal);
                 drop(self.skipped.bind(portal, tracked, &self.limits));
@@ -433,6 +444,11 @@ impl Statements {
             Ask::Execute { .. } | Ask::Query { .. } | Ask::FunctionCall { .. } => self.conclude(&ask, Outcome::Skipped, now, out),
             Ask::Describe | Ask::Close { .. } | Ask::Sync | Ask::CopyEnd => {}
         }
+    }
+
+    /// What names stand for that nothing skipped has redefined; none when that isn't known any more.
+    fn unskipped(&self) -> Option<&Names> {
+        (!self.skipped.has_overflowed()).then_some(&self.names)
     }
 
     fn ready(&mut self, status: TransactionStatus, now: u64, out: &mut Vec<Statement>) {
@@ -488,7 +504,7 @@ impl Statements {
             }
             Ask::Execute { portal, at } => {
                 let tracked = match outcome {
-                    Outcome::Skipped => self.skipped.portal(portal).or_else(|| self.names.portal(portal)),
+                    Outcome::Skipped => self.skipped.portal(portal).or_else(|| self.unskipped().and_then(|names| names.portal(portal))),
                     Outcome::Completed | Outcome::Failed | Outcome::Suspended | Outcome::Unfinished => self.names.run_portal(portal),
                     Outcome::NeverRun | Outcome::NotRemembered => None,
                 };
@@ -504,7 +520,7 @@ impl Statements {
                 Statement { name: names::shown(name), ..Statement::new(Kind::Extended, Some(text.clone()), *at, now, outcome) }
             }
             Ask::Bind { portal, statement, at } => {
-                let text = self.names.text(statement);
+                let text = self.names.use_statement(statement);
                 let (name, portal) = (names::shown(statement), names::shown(portal));
                 Statement { name, portal, ..Statement::new(Kind::Extended, text, *at, now, outcome) }
             }
@@ -520,5 +536,7 @@ impl Statements {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

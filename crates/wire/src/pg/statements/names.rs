@@ -58,11 +58,18 @@ pub(super) struct Names {
     statements: BTreeMap<Name, Tracked>,
     portals: BTreeMap<Name, Tracked>,
     bytes: usize,
+    overflowed: bool,
 }
 
 impl Names {
+    /// Whether something couldn't be remembered.
+    pub(super) fn has_overflowed(&self) -> bool {
+        self.overflowed
+    }
+
     pub(super) fn define(&mut self, name: Name, tracked: Tracked, limits: &Limits) -> Taken {
         if self.statements.len() >= limits.names || self.bytes.saturating_add(tracked.bytes()) > limits.name_bytes {
+            self.overflowed = true;
             return Taken::Full(tracked);
         }
         self.bytes += tracked.bytes();
@@ -72,6 +79,7 @@ impl Names {
 
     pub(super) fn bind(&mut self, portal: Name, tracked: Tracked, limits: &Limits) -> Taken {
         if self.portals.len() >= limits.names || self.bytes.saturating_add(tracked.bytes()) > limits.name_bytes {
+            self.overflowed = true;
             return Taken::Full(tracked);
         }
         self.bytes += tracked.bytes();
