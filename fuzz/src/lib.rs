@@ -1,0 +1,3 @@
+//! What the fuzz targets do with their bytes. See `README.md`.
+
+pub mod pg;
