@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::super::messages::TransactionStatus;
 use super::super::scan::{ErrorFields, StatementRef};
 use super::*;
 

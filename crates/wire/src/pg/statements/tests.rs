@@ -1,3 +1,4 @@
+use super::super::messages::TransactionStatus;
 use super::super::scan::{BackendScanner, ErrorFields, FrontendScanner, StatementRef};
 use super::*;
 
