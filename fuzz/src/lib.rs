@@ -1,3 +1,4 @@
 //! What the fuzz targets do with their bytes. See `README.md`.
 
+pub mod ledger;
 pub mod pg;

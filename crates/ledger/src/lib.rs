@@ -13,7 +13,11 @@
 //! | [`tree`] | hashes, the frontier, inclusion and consistency proofs |
 //! | [`note`] | signed text: keys, signing, opening |
 //! | [`checkpoint`] | the signed size and root |
+//! | [`export`] | the file for an auditor: writing it |
+//! | [`verify`] | the file for an auditor: checking it |
 
 pub mod checkpoint;
+pub mod export;
 pub mod note;
 pub mod tree;
+pub mod verify;

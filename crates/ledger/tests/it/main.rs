@@ -1,0 +1,12 @@
+//! The crate from outside: logs, their exports, and what people do to them.
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod sound;
+#[cfg(test)]
+mod tampered;
+#[cfg(test)]
+mod world;
