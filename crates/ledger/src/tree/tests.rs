@@ -197,6 +197,20 @@ fn trivial_consistency_needs_the_right_roots_and_no_proof() {
 }
 
 #[test]
+fn l01_a_proof_for_another_size_does_not_hold() {
+    // The right hashes for the right root, with a size that was made up.
+    let leaves = reference_leaves();
+    let proof = prove(&inclusion_plan(0, 4).unwrap(), &leaves);
+    verify_inclusion(&leaves[0], 0, 4, &proof, &h(ROOTS[3])).unwrap();
+    let proof2 = prove(&consistency_plan(2, 4).unwrap(), &leaves);
+    verify_consistency((2, &h(ROOTS[1])), (4, &h(ROOTS[3])), &proof2).unwrap();
+    for size in [2, 5, 8, 9, 1 << 40] {
+        assert_eq!(verify_inclusion(&leaves[0], 0, size, &proof, &h(ROOTS[3])), Err(ProofError::Length), "{size}");
+        assert!(verify_consistency((2, &h(ROOTS[1])), (size, &h(ROOTS[3])), &proof2).is_err(), "{size}");
+    }
+}
+
+#[test]
 fn every_size_up_to_70_agrees_with_the_rfc() {
     let leaves: Vec<Hash> = (0u32..70).map(|i| leaf_hash(&i.to_be_bytes())).collect();
     let mut frontier = Frontier::default();

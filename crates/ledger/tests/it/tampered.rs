@@ -63,6 +63,9 @@ fn l01_swapped_events_are_found() {
     let report = check(&joined(&lines), &[]);
     assert_eq!(report.findings[0], finding(5, Some(4), Problem::Missing { first: 3, last: 3 }));
     assert_eq!(report.findings[1], finding(6, Some(3), Problem::OutOfPlace { due: 5 }));
+    // What comes after them is in its place again.
+    let misplaced = problems(&report).into_iter().filter(|p| matches!(p, Problem::Missing { .. } | Problem::OutOfPlace { .. }));
+    assert_eq!(misplaced.count(), 2, "{report}");
     assert!(problems(&report).contains(&&Problem::Changed { after: 0, size: 9 }), "{report}");
 }
 
@@ -176,6 +179,15 @@ fn i18_disclosures_are_bound_to_their_events() {
     let export = Log::of(10).export();
     assert!(export.contains(&"0a".repeat(32)));
     assert!(matches!(problems(&check(&export.replace(&"0a".repeat(32), &"0A".repeat(32)), &[]))[..], [Problem::Line(_)]));
+}
+
+#[test]
+fn l01_a_first_line_that_announces_another_number_is_found() {
+    let export = Log::of(4).export();
+    for announced in [0, 3, 5] {
+        let report = check(&export.replacen("\"size\":4", &format!("\"size\":{announced}"), 1), &[]);
+        assert_eq!(problems(&report), [&Problem::Announced { announced, found: 4 }]);
+    }
 }
 
 #[test]
