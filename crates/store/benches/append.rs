@@ -1,0 +1,73 @@
+//! Durable appends: `cargo bench -p ajar-store --bench append`. Each event is a leaf of about 600 bytes with a row, and a disclosure.
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures and prints")]
+
+use std::time::{Duration, Instant};
+
+use ajar_core::event::Stream;
+use ajar_core::port::{Batch, Leaf, Store};
+use ajar_core::sealed::Disclosure;
+use ajar_core::time::Timestamp;
+use ajar_core::world::Row;
+use ajar_store::{OpenOptions, SqliteStore};
+
+/// Budget: DESIGN.md section 9.
+const BUDGET: u64 = 10_000;
+const LONG_ENOUGH: Duration = Duration::from_secs(3);
+
+fn batch(from: u64, count: u64) -> Batch {
+    let mut batch = Batch::default();
+    for seq in from..from + count {
+        let stream = Stream::Request(format!("req_{seq:026}").parse().unwrap());
+        let mut salt = [0; 32];
+        salt.iter_mut().zip(seq.to_le_bytes().iter().cycle()).for_each(|(s, b)| *s = b.wrapping_mul(167));
+        let disclosure = Disclosure::seal(salt, format!("INC-{seq}: fix the stuck order of a customer"));
+        let head = format!(r#"{{"seq":{seq},"stream":"{stream}","reason":"{}","#, disclosure.commitment);
+        let bytes = format!(r#"{head}"pad":"{}"}}"#, "x".repeat(600usize.saturating_sub(head.len())));
+        batch.rows.push(Row {
+            stream,
+            state: "pending",
+            settled: false,
+            principal: Some("prin_01h455vb4pex5vsknk084sn02q".parse().unwrap()),
+            resource: Some("orders-db".parse().unwrap()),
+            parent: None,
+            due: Some(Timestamp::from_millis(1_800_000_000_000)),
+            doc: bytes.clone(),
+        });
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        batch.leaves.push(Leaf { seq, stream, version: 1, kind: "request.filed".into(), at, bytes });
+        batch.disclosures.push(disclosure);
+    }
+    batch
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    // Not in /tmp, which may be memory: a durable append has to reach a disk.
+    let folder = tempfile::tempdir_in(std::env::var_os("AJAR_BENCH_DIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into())).unwrap();
+    println!("{:>6} {:>10} {:>12} {:>10}", "batch", "events/s", "per append", "/budget");
+    for size in [1, 10, 100, 1000] {
+        let store = SqliteStore::open(folder.path().join(format!("{size}.db")), OpenOptions::default()).await.unwrap();
+        let (mut events, mut appends, mut took) = (0, 0u32, Duration::ZERO);
+        while took < LONG_ENOUGH {
+            let next = batch(events, size);
+            let start = Instant::now();
+            store.append(next).await.unwrap();
+            took += start.elapsed();
+            events += size;
+            appends += 1;
+        }
+        let rate = u64::try_from(u128::from(events) * 1_000_000 / took.as_micros()).unwrap();
+        println!("{size:>6} {rate:>10} {:>12.2?} {:>7}.{:02} x", took / appends, rate / BUDGET, rate % BUDGET * 100 / BUDGET);
+        if size == 1000 {
+            let start = Instant::now();
+            let (mut read, mut bytes) = (0, 0);
+            while read < events {
+                let page = store.leaves(read, 5000).await.unwrap();
+                read += page.len() as u64;
+                bytes += page.iter().map(|l| l.bytes.len()).sum::<usize>();
+            }
+            println!("reading {read} events back ({bytes} bytes): {:.2?}", start.elapsed());
+        }
+        store.close().await.unwrap();
+    }
+}

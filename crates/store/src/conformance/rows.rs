@@ -1,0 +1,118 @@
+//! The projection: listing, paging, replacing, short ids.
+
+use ajar_core::event::Stream;
+use ajar_core::port::{Batch, RowQuery, Store};
+use ajar_core::world::Row;
+
+use super::Place;
+use super::made::{every, filed, grant, request, row};
+
+async fn put(store: &dyn Store, rows: Vec<Row>) {
+    store.append(Batch { rows, ..Batch::default() }).await.unwrap();
+}
+
+async fn list(store: &dyn Store, query: RowQuery) -> Vec<Stream> {
+    store.rows(&query).await.unwrap().into_iter().map(|r| r.stream).collect()
+}
+
+pub async fn rows_narrow_by_everything_asked(place: &impl Place) {
+    let store = place.open().await;
+    let [one, two] = ["prin_00000000000000000000000001", "prin_00000000000000000000000002"].map(|p| p.parse().unwrap());
+    let [orders, stock] = ["orders-db", "stock-db"].map(|r| r.parse().unwrap());
+    put(
+        &*store,
+        vec![
+            Row { principal: Some(one), resource: Some(orders), ..row(request(1), "pending") },
+            Row { principal: Some(two), resource: Some(stock), ..row(request(2), "approved") },
+            Row { principal: Some(one), ..row(request(3), "denied") },
+            Row { principal: Some(one), parent: Some(request(1)), ..row(grant(1), "open") },
+            Row { principal: Some(two), parent: Some(request(2)), ..row(grant(2), "closed") },
+            row(Stream::Policy, "applied"),
+        ],
+    )
+    .await;
+    assert_eq!(list(&*store, every("request")).await, [request(3), request(2), request(1)]);
+    assert_eq!(list(&*store, every("policy")).await, [Stream::Policy]);
+    assert!(list(&*store, every("lease")).await.is_empty());
+    let states = |states: &[&str]| RowQuery { states: states.iter().map(|s| (*s).to_owned()).collect(), ..every("request") };
+    assert_eq!(list(&*store, states(&["pending"])).await, [request(1)]);
+    assert_eq!(list(&*store, states(&["pending", "denied", "no such"])).await, [request(3), request(1)]);
+    assert!(list(&*store, states(&["open"])).await.is_empty());
+    let by = RowQuery { principal: Some(one), ..every("request") };
+    assert_eq!(list(&*store, by.clone()).await, [request(3), request(1)]);
+    assert_eq!(list(&*store, RowQuery { states: vec!["denied".into()], ..by.clone() }).await, [request(3)]);
+    assert_eq!(list(&*store, RowQuery { resource: Some("orders-db".parse().unwrap()), ..by.clone() }).await, [request(1)]);
+    assert!(list(&*store, RowQuery { resource: Some("stock-db".parse().unwrap()), ..by }).await.is_empty());
+    assert_eq!(list(&*store, RowQuery { parent: Some(request(1)), ..every("grant") }).await, [grant(1)]);
+    assert!(list(&*store, RowQuery { parent: Some(request(1)), ..every("request") }).await.is_empty());
+    let read = store.row(grant(2)).await.unwrap().unwrap();
+    assert_eq!((read.stream, read.state.as_str(), read.doc.as_str()), (grant(2), "closed", r#"{"state":"closed"}"#));
+    assert!(store.row(grant(3)).await.unwrap().is_none());
+}
+
+pub async fn rows_page_by_a_cursor_newest_first(place: &impl Place) {
+    let store = place.open().await;
+    store.append(filed(0, 95)).await.unwrap();
+    let mut seen: Vec<Stream> = Vec::new();
+    loop {
+        let page = list(&*store, RowQuery { before: seen.last().copied(), limit: 10, ..every("request") }).await;
+        if page.is_empty() {
+            break;
+        }
+        assert!(page.len() <= 10);
+        seen.extend(page);
+    }
+    assert_eq!(seen, (0..95).rev().map(request).collect::<Vec<_>>());
+}
+
+pub async fn the_last_row_of_a_stream_counts(place: &impl Place) {
+    let store = place.open().await;
+    let principal = "prin_00000000000000000000000001".parse().unwrap();
+    let rows = vec![
+        row(request(1), "pending"),
+        row(request(2), "pending"),
+        Row { principal: Some(principal), ..row(request(1), "approved") },
+        row(request(1), "denied"),
+    ];
+    put(&*store, rows).await;
+    assert_eq!(store.row(request(1)).await.unwrap().unwrap().state, "denied");
+    assert!(list(&*store, RowQuery { principal: Some(principal), ..every("request") }).await.is_empty());
+    put(&*store, vec![Row { principal: Some(principal), ..row(request(1), "withdrawn") }]).await;
+    assert_eq!(list(&*store, RowQuery { principal: Some(principal), ..every("request") }).await, [request(1)]);
+    let rows = store.rows(&every("request")).await.unwrap();
+    assert_eq!(rows.iter().map(|r| r.state.as_str()).collect::<Vec<_>>(), ["pending", "withdrawn"]);
+    // An update changes what is found, by each index.
+    assert!(list(&*store, RowQuery { states: vec!["denied".into()], ..every("request") }).await.is_empty());
+}
+
+pub async fn replaced_rows_are_those_and_no_others(place: &impl Place) {
+    let store = place.open().await;
+    let batch = filed(0, 300);
+    let rows = batch.rows.clone();
+    store.append(batch).await.unwrap();
+    let built = store.rows(&every("request")).await.unwrap();
+    put(&*store, vec![row(request(5), "forged"), row(grant(7), "open")]).await;
+    assert_ne!(store.rows(&every("request")).await.unwrap(), built);
+    store.replace_rows(rows).await.unwrap();
+    assert_eq!(store.rows(&every("request")).await.unwrap(), built);
+    assert!(list(&*store, every("grant")).await.is_empty());
+    store.replace_rows(vec![row(grant(1), "scheduled"), row(grant(1), "open")]).await.unwrap();
+    assert_eq!(store.rows(&every("grant")).await.unwrap()[0].state, "open");
+    assert!(list(&*store, every("request")).await.is_empty());
+    assert_eq!(store.size().await.unwrap(), 300, "events are not rows");
+}
+
+pub async fn a_short_id_finds_what_ends_with_it(place: &impl Place) {
+    let store = place.open().await;
+    put(&*store, [1111, 2111, 3112].map(|n| row(request(n), "pending")).to_vec()).await;
+    put(&*store, vec![row(grant(1111), "open"), row(Stream::Policy, "applied")]).await;
+    let short = async |suffix: &str, limit: u32| store.by_suffix("request", suffix, limit).await.unwrap();
+    assert_eq!(short("111", 10).await, [request(2111), request(1111)]);
+    assert_eq!(short("2111", 10).await, [request(2111)]);
+    assert_eq!(short("111", 1).await.len(), 1);
+    assert_eq!(short(&format!("{:026}", 3112), 10).await, [request(3112)]);
+    for nothing in ["", "9", "%", "_111", "11~", "111 ", "req", "REQ", "policy", &"0".repeat(27)] {
+        assert!(short(nothing, 10).await.is_empty(), "{nothing}");
+    }
+    assert_eq!(store.by_suffix("grant", "1111", 10).await.unwrap(), [grant(1111)]);
+}

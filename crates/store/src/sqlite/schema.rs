@@ -1,0 +1,93 @@
+//! Which SQLite and which schema we accept, and the way from an older schema to ours. Forward only.
+
+use ajar_core::port::StoreError;
+use sqlx::{Connection, Executor, Row, SqliteConnection};
+
+use super::fault::store_error;
+use crate::sql;
+
+/// Scripts in order; the first makes version 1. A script that has been released is never edited.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_log.sql")];
+
+/// First release of SQLite without the WAL-reset bug, which is in 3.7.0 to 3.51.2 (<https://www.sqlite.org/wal.html>);
+/// older ones have no WAL.
+const FIRST_SAFE: [u32; 3] = [3, 51, 3];
+
+/// Whether a SQLite of this version may keep our log (O4). What is not a version is not safe.
+#[must_use]
+pub fn is_safe(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
+    let mut next = || parts.next().flatten();
+    let (Some(major), Some(minor), Some(patch)) = (next(), next(), next()) else { return false };
+    [major, minor, patch] >= FIRST_SAFE
+}
+
+/// The version that this build writes.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Refuses a SQLite that can lose data.
+pub(super) async fn check_sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await.map_err(store_error)?;
+    if is_safe(&version) { Ok(()) } else { Err(StoreError::UnsafeSqlite(version)) }
+}
+
+/// The schema's version: 0 in an empty database. Refuses a newer one (O5), and files that others made.
+pub(super) async fn check(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let ours = "SELECT COUNT(*), COALESCE(SUM(name = 'schema_version'), 0) FROM sqlite_schema WHERE type = 'table'";
+    let counts = sqlx::query(ours).fetch_one(&mut *connection).await.map_err(store_error)?;
+    let [tables, marks]: [i64; 2] = [counts.try_get(0).map_err(store_error)?, counts.try_get(1).map_err(store_error)?];
+    match (tables, marks) {
+        (0, _) => Ok(0),
+        (_, 0) => Err(StoreError::Damaged("this is a database, but not one of ours".into())),
+        _ => {
+            let found: i64 = sqlx::query_scalar(sql::SCHEMA_VERSION).fetch_one(connection).await.map_err(store_error)?;
+            if found > known() { Err(StoreError::NewerSchema { found, known: known() }) } else { Ok(found) }
+        }
+    }
+}
+
+/// Brings the schema up to date: each step whole or not at all.
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let found = check(&mut *connection).await?;
+    for (version, script) in (1i64..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        let mut step = connection.begin().await.map_err(store_error)?;
+        step.execute(*script).await.map_err(store_error)?;
+        sqlx::query(sql::SCHEMA_REACHED).bind(version).execute(&mut *step).await.map_err(store_error)?;
+        step.commit().await.map_err(store_error)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o04_a_sqlite_with_the_wal_reset_bug_is_not_safe() {
+        for bad in ["3.7.0", "3.44.0", "3.50.4", "3.51.0", "3.51.2", "3.6.23", "2.8.17", "", "3", "3.52", "3.x.1", "3.51.-3"] {
+            assert!(!is_safe(bad), "{bad}");
+        }
+        for good in ["3.51.3", "3.51.10", "3.52.0", "3.100.0", "4.0.0", "3.53.0.1"] {
+            assert!(is_safe(good), "{good}");
+        }
+    }
+
+    #[tokio::test]
+    async fn o04_the_bundled_sqlite_is_safe() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        check_sqlite(&mut connection).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_failing_step_leaves_the_schema_where_it_was() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        connection.execute("CREATE TABLE schema_version (version INTEGER PRIMARY KEY) STRICT").await.unwrap();
+        // Version 0 with a table of that name: the first step can't run.
+        assert!(migrate(&mut connection).await.is_err());
+        let left: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE name = 'events'").fetch_one(&mut connection).await.unwrap();
+        assert_eq!((left, check(&mut connection).await.unwrap()), (0, 0));
+    }
+}
