@@ -1,1 +1,57 @@
-//! stub
+//! The HTTP API, `/api/v1`: what the CLI and the UI do, they do through it.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`model`] | the JSON types |
+//! | [`routes`] | the routes, and the OpenAPI document made from them |
+//! | [`caller`] | who is asking |
+//! | [`problem`] | refusals as `application/problem+json` |
+//! | [`convert`] | the engine's types → the API's |
+//!
+//! It decides nothing: every question of who may do what is the engine's.
+
+mod caller;
+mod convert;
+pub mod model;
+mod problem;
+mod routes;
+
+use std::sync::Arc;
+
+use ajar_engine::Engine;
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct Api {
+    engine: Arc<Engine>,
+    metrics: PrometheusHandle,
+    public_url: Arc<str>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Api")
+    }
+}
+
+impl Api {
+    /// An API over `engine`; links in answers begin with `public_url`.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, metrics: PrometheusHandle, public_url: &str) -> Self {
+        Self { engine, metrics, public_url: public_url.trim_end_matches('/').into() }
+    }
+
+    /// The routes, ready to be served with `into_make_service_with_connect_info::<SocketAddr>()`.
+    #[must_use]
+    pub fn router(self) -> Router {
+        routes::router(self)
+    }
+}
+
+/// The OpenAPI 3.1 document, generated from the code.
+#[must_use]
+pub fn openapi() -> String {
+    routes::openapi()
+}

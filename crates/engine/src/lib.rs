@@ -1,1 +1,33 @@
-//! stub
+//! The engine: the shell around the core. Load → decide → commit → perform.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`engine`] | the façade that the API and the binary use, start and stop |
+//! | [`sequencer`] | the one task that decides and commits, in batches |
+//! | [`people`] | names, passwords and tokens |
+//! | [`desk`] | requests, reviews, grants: what people do |
+//! | [`door`] | what gateways ask: identify, knock, hold, go live |
+//! | [`leases`] | minting, and revoking until the target confirms |
+//! | [`clockwork`] | the timer, the outbox worker, the reconciler, the checkpointer |
+//! | [`policies`] | applying a directory of files |
+//! | [`records`] | listings, the ledger, recordings: what people may see |
+
+mod clockwork;
+mod desk;
+mod door;
+mod engine;
+mod leases;
+mod orders;
+mod people;
+mod policies;
+mod records;
+mod refusal;
+mod sequencer;
+mod sign_in_limit;
+
+pub use desk::{NewRequest, Submitted};
+pub use engine::{Config, Engine, Keys, Parts, StartError};
+pub use people::{Caller, IssuedToken};
+pub use policies::{Applied, ApplyError};
+pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};
+pub use sequencer::Unavailable;

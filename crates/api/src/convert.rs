@@ -1,0 +1,186 @@
+//! The engine's types → the API's. Ids become names; commitments have become values, or are absent.
+
+use ajar_core::directory::Scope;
+use ajar_core::grant::{Closing, Grant};
+use ajar_core::lease::Lease;
+use ajar_core::plan::{Candidates, Verdict};
+use ajar_core::port::{Finding, Severity};
+use ajar_core::request::{DeniedBecause, Request};
+use ajar_core::session::Session;
+use ajar_engine::{RequestView, SessionView};
+
+use crate::{Api, model};
+
+pub(crate) fn scope(scope: Scope) -> model::TokenScope {
+    match scope {
+        Scope::Full => model::TokenScope::Full,
+        Scope::Connect => model::TokenScope::Connect,
+        Scope::Read => model::TokenScope::Read,
+    }
+}
+
+pub(crate) fn scope_in(scope: model::TokenScope) -> Scope {
+    match scope {
+        model::TokenScope::Full => Scope::Full,
+        model::TokenScope::Connect => Scope::Connect,
+        model::TokenScope::Read => Scope::Read,
+    }
+}
+
+fn word<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
+impl Api {
+    pub(crate) fn request(&self, view: RequestView, grants: Vec<Grant>) -> model::Request {
+        let RequestView { request, reason, notes, asked, yours_to_decide } = view;
+        let filed = request.filed();
+        let (plan, duration) = request.terms();
+        let waiting = match &request {
+            Request::Pending(p) => p.stage.as_ref().map(|s| s.stage),
+            Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => None,
+        };
+        let stage = |(index, stage): (usize, &ajar_core::plan::Stage)| model::Stage {
+            from: stage.candidates.iter().map(|c| self.candidates(c)).collect(),
+            needed: stage.needed.get(),
+            within: stage.within.to_string(),
+            waiting: waiting == Some(index),
+        };
+        let review = |(review, note): (&ajar_core::plan::Review, Option<String>)| model::Review {
+            id: review.id.to_string(),
+            reviewer: self.engine.name(review.reviewer),
+            verdict: match review.verdict {
+                Verdict::Approve => "approve".into(),
+                Verdict::Deny => "deny".into(),
+            },
+            note,
+            at: review.at.to_string(),
+        };
+        let denied_because = match &request {
+            Request::Denied(s) => Some(match &s.outcome.because {
+                DeniedBecause::Review(_) => "review".to_owned(),
+                DeniedBecause::Rules => "rules".to_owned(),
+                DeniedBecause::RequesterDisabled => "requester_disabled".to_owned(),
+                DeniedBecause::NobodyCanDecide(_) => "nobody_can_decide".to_owned(),
+                DeniedBecause::StageTimedOut(_) => "stage_timed_out".to_owned(),
+            }),
+            Request::Pending(_) | Request::Approved(_) | Request::Withdrawn(_) | Request::Expired(_) => None,
+        };
+        let (resource, role) = filed.asks.first().map(|a| (a.resource.to_string(), a.role.to_string())).unwrap_or_default();
+        model::Request {
+            id: filed.id.to_string(),
+            state: request.state().to_owned(),
+            requester: self.engine.name(filed.requester),
+            resource,
+            role,
+            duration: duration.to_string(),
+            reason,
+            ticket: filed.ticket.clone(),
+            filed_at: filed.at.to_string(),
+            expires_at: filed.expires_at.to_string(),
+            rules: plan.rules.iter().map(ToString::to_string).collect(),
+            stages: plan.stages.iter().enumerate().map(stage).collect(),
+            asked: asked.iter().map(|id| self.engine.name(*id)).collect(),
+            yours_to_decide,
+            reviews: request.reviews().iter().zip(notes).map(review).collect(),
+            denied_because,
+            grants: grants.iter().map(|g| self.grant(g)).collect(),
+            link: format!("{}/requests/{}", self.public_url, filed.id),
+        }
+    }
+
+    fn candidates(&self, candidates: &Candidates) -> String {
+        match candidates {
+            Candidates::Group(group) => format!("group:{group}"),
+            Candidates::Owners => "owners".into(),
+            Candidates::Manager => "manager".into(),
+            Candidates::Person(id) => format!("user:{}", self.engine.name(*id)),
+        }
+    }
+
+    pub(crate) fn grant(&self, grant: &Grant) -> model::Grant {
+        let (principal, resource, role) = grant.parties();
+        let claims = grant.signed().map(|s| &s.claims);
+        let closing: Option<&Closing> = match grant {
+            Grant::Closing(e) => Some(&e.closing),
+            Grant::Closed(o) => Some(&o.closing),
+            Grant::Scheduled(_) | Grant::Open(_) | Grant::Failed(_) => None,
+        };
+        let gone = match grant {
+            Grant::Closed(o) => Some(o.closed.at),
+            Grant::Scheduled(_) | Grant::Open(_) | Grant::Closing(_) | Grant::Failed(_) => None,
+        };
+        model::Grant {
+            id: grant.id().to_string(),
+            state: grant.state().to_owned(),
+            request: grant.request().to_string(),
+            principal: self.engine.name(principal),
+            resource: resource.to_string(),
+            role: role.to_string(),
+            starts_at: claims.map(|c| c.starts_at.to_string()),
+            ends_at: claims.map(|c| c.ends_at.to_string()),
+            closed_because: closing.map(|c| c.reason.word().to_owned()),
+            ended_at: closing.map(|c| c.at.to_string()),
+            proven_gone_at: gone.map(|at| at.to_string()),
+        }
+    }
+
+    pub(crate) fn session(&self, view: SessionView) -> model::Session {
+        let SessionView { session, client } = view;
+        let arrived = session.arrived();
+        let (role, live_at, ended) = match &session {
+            Session::Held(_) => (None, None, None),
+            Session::Live(l) => (Some(&l.role), Some(l.at), None),
+            Session::Ended(f) => (f.role.as_ref(), f.live_at, Some(&f.ended)),
+        };
+        let recording = ended.and_then(|e| e.recording.as_ref());
+        model::Session {
+            id: arrived.id.to_string(),
+            state: session.state().to_owned(),
+            principal: self.engine.name(arrived.principal),
+            resource: arrived.resource.to_string(),
+            role: role.map(ToString::to_string),
+            grant: session.grant().map(|g| g.to_string()),
+            protocol: arrived.protocol.clone(),
+            client,
+            arrived_at: arrived.at.to_string(),
+            live_at: live_at.map(|t| t.to_string()),
+            ended_at: ended.map(|e| e.at.to_string()),
+            ended_because: ended.map(|e| word(&e.reason)),
+            entries: recording.map(|r| r.entries),
+            recording_sha256: recording.map(|r| r.sha256.clone()),
+        }
+    }
+}
+
+pub(crate) fn lease(lease: &Lease) -> model::Lease {
+    let intended = lease.intended();
+    let proof = match lease {
+        Lease::Revoked(held) => Some(&held.now.proof),
+        Lease::Intended(_) | Lease::Minted(_) | Lease::Revoking(_) | Lease::RevokeUnconfirmed(_) => None,
+    };
+    model::Lease {
+        id: intended.id.to_string(),
+        state: lease.state().to_owned(),
+        login: intended.login.clone(),
+        valid_until: intended.valid_until.to_string(),
+        proof: proof.map(|p| format!("{} → {}", p.asked, p.answer)),
+        findings: proof.map(|p| p.findings.clone()).unwrap_or_default(),
+    }
+}
+
+pub(crate) fn finding(resource: &str, finding: Finding) -> model::Finding {
+    model::Finding {
+        resource: resource.to_owned(),
+        severity: match finding.severity {
+            Severity::Good => "good".into(),
+            Severity::Warning => "warning".into(),
+            Severity::Bad => "bad".into(),
+        },
+        check: finding.check,
+        result: finding.result,
+    }
+}

@@ -1,0 +1,378 @@
+//! The API's own types: what goes over the wire, in both directions. The CLI reads the same.
+//!
+//! Instants are RFC 3339 with milliseconds, in UTC; lengths of time are texts such as `10m`; ids carry their prefix.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Signs in with a password.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// The name in the people files.
+    pub name: String,
+    /// The password.
+    pub password: String,
+    /// What the token is for: shown in the ledger.
+    #[serde(default)]
+    pub label: String,
+}
+
+/// A token, shown this once.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Token {
+    /// Its id.
+    pub id: String,
+    /// The token: `Authorization: Bearer …`, or the password of a native client.
+    pub token: String,
+    /// Until when it is good.
+    pub expires_at: String,
+}
+
+/// Asks for a narrower or longer-lived token.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// What it is for.
+    pub label: String,
+    /// `full`, `connect` (only through the gateway) or `read` (only the API, reading).
+    pub scope: TokenScope,
+    /// For how long: `12h` unless said.
+    #[serde(default, rename = "for")]
+    pub life: Option<String>,
+}
+
+/// What a token may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenScope {
+    /// Everything its principal may.
+    Full,
+    /// Only to connect through the gateway.
+    Connect,
+    /// Only to read through the API.
+    Read,
+}
+
+/// Who the caller is.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Me {
+    /// Principal's id.
+    pub id: String,
+    /// Principal's name.
+    pub name: String,
+    /// Whether they may see everything.
+    pub audit: bool,
+    /// Whether they may revoke anything and apply rules.
+    pub operate: bool,
+    /// The token's scope.
+    pub scope: TokenScope,
+}
+
+/// A resource that the caller may ask for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Resource {
+    /// Its name.
+    pub name: String,
+    /// Its kind: `postgres`.
+    pub kind: String,
+    /// One sentence.
+    pub description: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Roles that the caller may ask for.
+    pub roles: Vec<String>,
+    /// The role that a connection asks for which names none.
+    pub default_role: Option<String>,
+    /// The caller's open grants on it.
+    pub open: Vec<Grant>,
+}
+
+/// A request to be filed.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRequest {
+    /// The resource's name.
+    pub resource: String,
+    /// The role; the resource's default unless said.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// For how long: the rule's default unless said.
+    #[serde(default, rename = "for")]
+    pub duration: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// The ticket.
+    #[serde(default)]
+    pub ticket: Option<String>,
+}
+
+/// A request.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Request {
+    /// Its id.
+    pub id: String,
+    /// `pending`, `approved`, `denied`, `withdrawn` or `expired`.
+    pub state: String,
+    /// Who asked.
+    pub requester: String,
+    /// The resource.
+    pub resource: String,
+    /// The role.
+    pub role: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub duration: String,
+    /// Why; absent when it was erased.
+    pub reason: Option<String>,
+    /// The ticket.
+    pub ticket: Option<String>,
+    /// When it was filed.
+    pub filed_at: String,
+    /// Until when it may be decided.
+    pub expires_at: String,
+    /// Which rules matched.
+    pub rules: Vec<String>,
+    /// The stages of its plan.
+    pub stages: Vec<Stage>,
+    /// Who may decide now.
+    pub asked: Vec<String>,
+    /// Whether the caller may decide now.
+    pub yours_to_decide: bool,
+    /// Decisions so far.
+    pub reviews: Vec<Review>,
+    /// Why it was denied.
+    pub denied_because: Option<String>,
+    /// Its grants, once approved.
+    pub grants: Vec<Grant>,
+    /// Where people see it.
+    pub link: String,
+}
+
+/// A stage of a plan.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Stage {
+    /// Who may decide, in words of the rules: `group:orders`, `owners`, …
+    pub from: Vec<String>,
+    /// How many must.
+    pub needed: u8,
+    /// Within what time.
+    pub within: String,
+    /// Whether it is the one that waits.
+    pub waiting: bool,
+}
+
+/// A review.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Review {
+    /// Its id.
+    pub id: String,
+    /// Who.
+    pub reviewer: String,
+    /// `approve` or `deny`.
+    pub verdict: String,
+    /// Their note.
+    pub note: Option<String>,
+    /// When.
+    pub at: String,
+}
+
+/// A decision on a request.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReview {
+    /// Approve or deny.
+    pub verdict: Verdict,
+    /// A note for everyone involved.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// Approve or deny.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// In favour.
+    Approve,
+    /// Against.
+    Deny,
+}
+
+/// A grant.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Grant {
+    /// Its id.
+    pub id: String,
+    /// `scheduled`, `open`, `closing`, `closed` or `failed`.
+    pub state: String,
+    /// The request that it was approved as.
+    pub request: String,
+    /// Who gets in.
+    pub principal: String,
+    /// The resource.
+    pub resource: String,
+    /// The role.
+    pub role: String,
+    /// From when.
+    pub starts_at: Option<String>,
+    /// Until when.
+    pub ends_at: Option<String>,
+    /// Why it ended: `expired`, `returned`, `revoked`, …
+    pub closed_because: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// When everything of it was proven gone.
+    pub proven_gone_at: Option<String>,
+}
+
+/// A lease: a login on a target.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Lease {
+    /// Its id.
+    pub id: String,
+    /// `intended`, `minted`, `revoking`, `revoke_unconfirmed` or `revoked`.
+    pub state: String,
+    /// The login's name on the target.
+    pub login: String,
+    /// When the target lets it expire by itself.
+    pub valid_until: String,
+    /// What the target answered when it was asked whether it is gone.
+    pub proof: Option<String>,
+    /// What it had left behind.
+    pub findings: Vec<String>,
+}
+
+/// A session.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    /// Its id.
+    pub id: String,
+    /// `held`, `live` or `ended`.
+    pub state: String,
+    /// Who.
+    pub principal: String,
+    /// The resource.
+    pub resource: String,
+    /// The role, once live.
+    pub role: Option<String>,
+    /// The grant, once live.
+    pub grant: Option<String>,
+    /// The protocol.
+    pub protocol: String,
+    /// The client's address.
+    pub client: Option<String>,
+    /// When it arrived.
+    pub arrived_at: String,
+    /// When it went live.
+    pub live_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// Why it ended: `client_left`, `cut`, …
+    pub ended_because: Option<String>,
+    /// Statements recorded.
+    pub entries: Option<u64>,
+    /// SHA-256 of the recording, as the ledger has it.
+    pub recording_sha256: Option<String>,
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// What there is.
+    pub items: Vec<T>,
+    /// Give it as `before` for the next page.
+    pub next: Option<String>,
+}
+
+/// How things stand.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The server's version.
+    pub version: String,
+    /// Requests that wait.
+    pub pending: usize,
+    /// Grants that are open.
+    pub open: usize,
+    /// Connections that are held.
+    pub held: usize,
+    /// Connections that are live.
+    pub live: usize,
+    /// Events in the ledger.
+    pub events: u64,
+    /// The rules in force.
+    pub rules_hash: Option<String>,
+    /// What is wrong, in words, with what to do. Empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// One check of a target.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Finding {
+    /// The resource.
+    pub resource: String,
+    /// `good`, `warning` or `bad`.
+    pub severity: String,
+    /// What was checked.
+    pub check: String,
+    /// What came out, and what to do.
+    pub result: String,
+}
+
+/// Files to be put in force: path → text.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFiles {
+    /// The files of the directory.
+    pub files: BTreeMap<String, String>,
+    /// The commit they come from.
+    #[serde(default)]
+    pub commit: Option<String>,
+}
+
+/// What came of applying files.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PolicyApplied {
+    /// SHA-256 over the files.
+    pub hash: String,
+    /// Whether anything changed.
+    pub changed: bool,
+    /// Principals seen for the first time.
+    pub added: usize,
+    /// Principals that can't do anything any more.
+    pub disabled: usize,
+    /// What a check of the resources found.
+    pub findings: Vec<Finding>,
+}
+
+/// An error (RFC 9457), `application/problem+json`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// Stable code, as a URN: `urn:ajar:problem:not_requestable`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One sentence.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// Why.
+    pub detail: Option<String>,
+    /// The next command or link.
+    pub hint: Option<String>,
+    /// For wrong files: each problem with file, line and fix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// Something changed: a server-sent event's data. Read the thing itself for its state.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Change {
+    /// `request`, `grant` or `session`.
+    pub what: String,
+    /// Its id.
+    pub id: String,
+    /// The kind of event: `request.approved`, …
+    pub kind: String,
+}

@@ -1,0 +1,159 @@
+//! The routes. One list, from which the router and the OpenAPI document are made.
+
+mod access;
+mod operate;
+mod requests;
+mod sign_in;
+mod watch;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::routing::get;
+use serde::Deserialize;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use ajar_core::event::Stream;
+use ajar_core::port::Refusal;
+use ajar_engine::ListQuery;
+
+use crate::Api;
+use crate::problem::Refused;
+
+/// The largest body: O2. Policy files have a larger limit of their own.
+const BODY_MAX: usize = 64 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Ajar", description = "Just-in-time access: ask, decide, get in, prove it."), modifiers(&Bearer))]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token from /api/v1/sign-in")).build();
+        openapi.components.get_or_insert_with(Default::default).add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+fn documented() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::me))
+        .routes(routes!(sign_in::token_issue))
+        .routes(routes!(sign_in::token_revoke))
+        .routes(routes!(requests::resources))
+        .routes(routes!(requests::request_list, requests::request_file))
+        .routes(routes!(requests::inbox))
+        .routes(routes!(requests::request_show))
+        .routes(routes!(requests::request_review))
+        .routes(routes!(requests::request_withdraw))
+        .routes(routes!(access::grant_list))
+        .routes(routes!(access::grant_show))
+        .routes(routes!(access::grant_leases))
+        .routes(routes!(access::grant_return))
+        .routes(routes!(access::grant_revoke))
+        .routes(routes!(access::session_list))
+        .routes(routes!(access::session_show))
+        .routes(routes!(access::session_recording))
+        .routes(routes!(operate::ledger_search))
+        .routes(routes!(operate::ledger_export))
+        .routes(routes!(operate::ledger_checkpoint))
+        .routes(routes!(operate::ledger_key))
+        .routes(routes!(operate::policy_schema))
+        .routes(routes!(operate::doctor))
+        .routes(routes!(operate::status))
+        .routes(routes!(watch::events))
+}
+
+fn with_policy() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(operate::policy_apply)).layer(DefaultBodyLimit::max(24 * 1024 * 1024))
+}
+
+pub(crate) fn openapi() -> String {
+    let (_, document) = documented().layer(DefaultBodyLimit::max(BODY_MAX)).merge(with_policy()).split_for_parts();
+    document.to_pretty_json().unwrap_or_default()
+}
+
+pub(crate) fn router(api: Api) -> Router {
+    let (routes, _) = documented().layer(DefaultBodyLimit::max(BODY_MAX)).merge(with_policy()).split_for_parts();
+    let header = |name: &'static str, value: &'static str| {
+        SetResponseHeaderLayer::overriding(HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    routes
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(watch::ready))
+        .route("/metrics", get(watch::metrics))
+        .route("/api/v1/openapi.json", get(|| async { ([("content-type", "application/json")], openapi()) }))
+        .fallback(|| async { Refused::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here") })
+        .with_state(api)
+        .layer(header("cache-control", "no-store"))
+        .layer(header("x-content-type-options", "nosniff"))
+        .layer(header("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
+        .layer(header("referrer-policy", "no-referrer"))
+        .layer(CatchPanicLayer::new())
+}
+
+/// What lists take.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    /// States, with commas between.
+    #[serde(default)]
+    state: Option<String>,
+    /// Only one's own.
+    #[serde(default)]
+    mine: bool,
+    /// On this resource.
+    #[serde(default)]
+    resource: Option<String>,
+    /// The cursor: `next` of the page before.
+    #[serde(default)]
+    before: Option<String>,
+    /// At most so many (50 unless said, 500 at the most).
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+impl Listing {
+    fn query(self) -> Result<ListQuery, Refused> {
+        let bad = |what: &str| Refused::new(StatusCode::BAD_REQUEST, "bad_input", what);
+        Ok(ListQuery {
+            states: self.state.iter().flat_map(|s| s.split(',')).map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
+            mine: self.mine,
+            resource: self.resource.map(|r| r.parse()).transpose().map_err(|_| bad("'resource' is not a resource's name"))?,
+            before: self.before.map(|b| b.parse()).transpose().map_err(|_| bad("'before' is not a cursor"))?,
+            limit: self.limit,
+        })
+    }
+}
+
+macro_rules! ids {
+    ($($name:ident: $word:literal => $variant:ident($id:ty);)*) => {
+        impl Api {
+            $(async fn $name(&self, text: &str) -> Result<$id, Refusal> {
+                match self.engine.resolve($word, text).await? {
+                    Stream::$variant(id) => Ok(id),
+                    other => Err(Refusal {
+                        kind: ajar_core::port::RefusalKind::BadInput,
+                        message: format!("{other} is not a {}", $word),
+                        detail: None,
+                        hint: None,
+                    }),
+                }
+            })*
+        }
+    };
+}
+
+ids! {
+    request_id: "request" => Request(ajar_core::id::RequestId);
+    grant_id: "grant" => Grant(ajar_core::id::GrantId);
+    session_id: "session" => Session(ajar_core::id::SessionId);
+}

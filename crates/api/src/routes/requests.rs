@@ -1,0 +1,123 @@
+//! What there is to ask for, asking, deciding.
+
+use ajar_core::grant::Grant as CoreGrant;
+use ajar_core::id::RequestId;
+use ajar_core::plan::Verdict as CoreVerdict;
+use ajar_engine::{Caller, ListQuery, RequestView};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+
+use super::Listing;
+use crate::Api;
+use crate::caller::SignedIn;
+use crate::model::{NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
+use crate::problem::Refused;
+
+impl Api {
+    async fn request_page(&self, caller: &Caller, views: Vec<RequestView>) -> Result<Page<Request>, Refused> {
+        let mut items = Vec::with_capacity(views.len());
+        for view in views {
+            let grants = match view.request.state() {
+                "approved" => self.engine.grants_of_request(caller, view.request.filed().id).await?,
+                _ => Vec::new(),
+            };
+            items.push(self.request(view, grants));
+        }
+        let next = items.last().map(|r| r.id.clone());
+        Ok(Page { items, next })
+    }
+
+    async fn one_request(&self, caller: &Caller, id: RequestId) -> Result<Json<Request>, Refused> {
+        let view = self.engine.request(caller, id).await?;
+        let grants = self.engine.grants_of_request(caller, id).await?;
+        Ok(Json(self.request(view, grants)))
+    }
+}
+
+/// Resources that the caller may ask for.
+#[utoipa::path(get, path = "/api/v1/resources", security(("token" = [])), responses((status = 200, body = Page<Resource>), (status = 401, body = Problem)))]
+pub(super) async fn resources(State(api): State<Api>, SignedIn(caller): SignedIn) -> Result<Json<Page<Resource>>, Refused> {
+    let query = ListQuery { states: vec!["open".into()], mine: true, limit: Some(500), ..ListQuery::default() };
+    let open: Vec<CoreGrant> = api.engine.grants(&caller, query).await?;
+    let items = api.engine.rules().visible(caller.principal).into_iter().map(|offered| Resource {
+        name: offered.resource.name.to_string(),
+        kind: offered.resource.kind.word().to_owned(),
+        description: offered.resource.description.clone(),
+        labels: offered.resource.labels.clone(),
+        roles: offered.roles.iter().map(ToString::to_string).collect(),
+        default_role: offered.resource.default_role.as_ref().map(ToString::to_string),
+        open: open.iter().filter(|g| *g.parties().1 == offered.resource.name).map(|g| api.grant(g)).collect(),
+    });
+    Ok(Json(Page { items: items.collect(), next: None }))
+}
+
+/// Requests, newest first: one's own; all of them for auditors and operators.
+#[utoipa::path(get, path = "/api/v1/requests", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Request>), (status = 401, body = Problem)))]
+pub(super) async fn request_list(
+    State(api): State<Api>,
+    SignedIn(caller): SignedIn,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Page<Request>>, Refused> {
+    let views = api.engine.requests(&caller, listing.query()?).await?;
+    Ok(Json(api.request_page(&caller, views).await?))
+}
+
+/// Files a request; the same one again finds the one that is pending.
+#[utoipa::path(post, path = "/api/v1/requests", security(("token" = [])), request_body = NewRequest, responses((status = 200, body = Request), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn request_file(
+    State(api): State<Api>,
+    SignedIn(caller): SignedIn,
+    Json(body): Json<NewRequest>,
+) -> Result<Json<Request>, Refused> {
+    let NewRequest { resource, role, duration, reason, ticket } = body;
+    let submitted = api.engine.request_file(&caller, ajar_engine::NewRequest { resource, role, duration, reason, ticket }).await?;
+    api.one_request(&caller, submitted.request).await
+}
+
+/// Requests that wait for the caller's decision.
+#[utoipa::path(get, path = "/api/v1/inbox", security(("token" = [])), responses((status = 200, body = Page<Request>), (status = 401, body = Problem)))]
+pub(super) async fn inbox(State(api): State<Api>, SignedIn(caller): SignedIn) -> Result<Json<Page<Request>>, Refused> {
+    let views = api.engine.inbox(&caller).await?;
+    let page = api.request_page(&caller, views).await?;
+    Ok(Json(Page { next: None, ..page }))
+}
+
+/// One request.
+#[utoipa::path(get, path = "/api/v1/requests/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Request), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn request_show(
+    State(api): State<Api>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<Json<Request>, Refused> {
+    let id = api.request_id(&id).await?;
+    api.one_request(&caller, id).await
+}
+
+/// Approves or denies. Only a POST with a token decides: a link opened by a scanner does nothing (A6).
+#[utoipa::path(post, path = "/api/v1/requests/{id}/reviews", security(("token" = [])), params(("id" = String, Path)), request_body = NewReview, responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn request_review(
+    State(api): State<Api>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    Json(body): Json<NewReview>,
+) -> Result<Json<Request>, Refused> {
+    let id = api.request_id(&id).await?;
+    let verdict = match body.verdict {
+        Verdict::Approve => CoreVerdict::Approve,
+        Verdict::Deny => CoreVerdict::Deny,
+    };
+    api.engine.request_review(&caller, id, verdict, body.note).await?;
+    api.one_request(&caller, id).await
+}
+
+/// Takes a request back.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/withdraw", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn request_withdraw(
+    State(api): State<Api>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<Json<Request>, Refused> {
+    let id = api.request_id(&id).await?;
+    api.engine.request_withdraw(&caller, id).await?;
+    api.one_request(&caller, id).await
+}

@@ -1,0 +1,70 @@
+//! Signing in, and tokens.
+
+use std::net::SocketAddr;
+
+use ajar_core::id::TokenId;
+use ajar_core::secret::Secret;
+use ajar_core::time::Span;
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::StatusCode;
+
+use crate::caller::SignedIn;
+use crate::model::{Me, NewToken, Problem, SignIn, Token};
+use crate::problem::Refused;
+use crate::{Api, convert};
+
+fn shown(issued: &ajar_engine::IssuedToken) -> Json<Token> {
+    Json(Token { id: issued.id.to_string(), token: issued.token.expose().to_owned(), expires_at: issued.expires_at.to_string() })
+}
+
+/// Signs in with name and password.
+#[utoipa::path(post, path = "/api/v1/sign-in", request_body = SignIn, responses((status = 200, body = Token), (status = 401, body = Problem)))]
+pub(super) async fn sign_in(
+    State(api): State<Api>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    Json(body): Json<SignIn>,
+) -> Result<Json<Token>, Refused> {
+    let (_, issued) = api.engine.sign_in(&body.name, Secret::new(body.password), &body.label, client.ip()).await?;
+    Ok(shown(&issued))
+}
+
+/// Who the caller is.
+#[utoipa::path(get, path = "/api/v1/me", security(("token" = [])), responses((status = 200, body = Me), (status = 401, body = Problem)))]
+pub(super) async fn me(State(api): State<Api>, SignedIn(caller): SignedIn) -> Json<Me> {
+    let rules = api.engine.rules();
+    Json(Me {
+        id: caller.principal.to_string(),
+        name: caller.name.to_string(),
+        audit: rules.may_audit(caller.principal),
+        operate: rules.may_operate(caller.principal),
+        scope: convert::scope(caller.scope),
+    })
+}
+
+/// Issues another token for the caller.
+#[utoipa::path(post, path = "/api/v1/tokens", security(("token" = [])), request_body = NewToken, responses((status = 200, body = Token), (status = 401, body = Problem)))]
+pub(super) async fn token_issue(
+    State(api): State<Api>,
+    SignedIn(caller): SignedIn,
+    Json(body): Json<NewToken>,
+) -> Result<Json<Token>, Refused> {
+    let life: Option<Span> = match body.life.as_deref().map(str::parse).transpose() {
+        Ok(life) => life,
+        Err(_) => return Err(Refused::new(StatusCode::BAD_REQUEST, "bad_input", "'for' is not a length of time: write it like 12h")),
+    };
+    let issued = api.engine.token_issue(&caller, &body.label, convert::scope_in(body.scope), life).await?;
+    Ok(shown(&issued))
+}
+
+/// Takes a token of the caller's back.
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn token_revoke(
+    State(api): State<Api>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refused> {
+    let id: TokenId = id.parse().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", "that is not a token's id"))?;
+    api.engine.token_revoke(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,364 @@
+//! What gateways ask. INVARIANT I02: `go_live` is the one way in, whatever the protocol.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ajar_core::event::{Event, Stream};
+use ajar_core::grant::{Grant, GrantEvent};
+use ajar_core::id::{GrantId, PrincipalId, RequestId, SessionId};
+use ajar_core::name::{ResourceName, RoleName};
+use ajar_core::port::{
+    Admission, Credential, Door, Held, HeldNotice, Identified, Knock, Opening, Refusal, RefusalKind, SessionReport, Waiting,
+};
+use ajar_core::request::{DeniedBecause, Request, RequestEvent};
+use ajar_core::sealed::Disclosure;
+use ajar_core::session::{Arrived, Ended, HeldFor, Live};
+use ajar_core::world::{Decision, WorldError};
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::desk::{NewRequest, Wanted, submit};
+use crate::engine::Engine;
+use crate::people::seal;
+use crate::refusal::{denied, no_such, of, refusal, world_refusal};
+use crate::sequencer::{Committed, Desk, Draft, Failed};
+
+/// A connection that has been identified and checked, on its way in.
+#[derive(Debug, Clone)]
+struct Guest {
+    who: Identified,
+    arrived: Arrived,
+    /// The client's address, sealed: kept with the first event that carries it.
+    client: Disclosure,
+}
+
+#[async_trait]
+impl Door for Engine {
+    async fn identify(&self, credential: &Credential, claimed: &str, client: IpAddr) -> Result<Identified, Refusal> {
+        let caller = match credential {
+            Credential::Token(token) => self.authenticate(token),
+            Credential::Certificate { common_name } => self.certified(common_name),
+        };
+        let identified = caller.and_then(|caller| self.identified(caller, claimed));
+        if identified.is_err() {
+            tracing::warn!(client.address = %client, "somebody at the gateway could not prove who they are");
+            metrics::counter!("ajar_gateway_refusals_total", "why" => "credential").increment(1);
+        }
+        identified
+    }
+
+    async fn knock(&self, who: &Identified, knock: Knock) -> Result<Admission, Refusal> {
+        let engine = self.me.upgrade().ok_or_else(|| crate::refusal::unavailable(&crate::Unavailable::Stopped))?;
+        let news = self.feed.subscribe();
+        let (guest, place) = self.place_for(who, knock).await?;
+        match place {
+            Place::Open(grant) => Ok(Admission::Open(Box::new(engine.go_in(&guest, grant).await?))),
+            Place::Held { request, lines } => {
+                let session = guest.arrived.id;
+                let waiting = Box::new(Wait { engine, guest, request, news, lines: lines.into(), looked: false });
+                Ok(Admission::Held(Held { session, request, waiting }))
+            }
+        }
+    }
+
+    async fn ended(&self, report: SessionReport) {
+        let session = report.session;
+        loop {
+            let report = report.clone();
+            let done = self.sequencer.run(crate::engine::SYSTEM, Vec::new(), move |desk| {
+                let grant = desk.world.session(session).and_then(ajar_core::session::Session::grant);
+                let ended = Ended {
+                    reason: report.reason,
+                    recording: report.recording,
+                    bytes_in: report.bytes_in,
+                    bytes_out: report.bytes_out,
+                    late_ms: report.late_ms,
+                    at: desk.now,
+                };
+                Ok::<_, WorldError>((Draft::from(desk.world.session_end(session, ended)?), grant))
+            });
+            match done.await {
+                Ok(grant) => {
+                    if let Some(grant) = grant {
+                        self.orders.dismiss(grant, session);
+                    }
+                    return;
+                }
+                // It never came to be, or is over already.
+                Err(Failed::Refused(_)) => return,
+                Err(Failed::Unavailable(why)) => {
+                    if *self.stopping().borrow() {
+                        return;
+                    }
+                    tracing::error!(session.id = %session, error = %why, "a session's end could not be recorded yet");
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+enum Place {
+    Open(GrantId),
+    Held { request: RequestId, lines: Vec<String> },
+}
+
+impl Engine {
+    /// Finds the open grant that fits, else the pending request, else files one.
+    async fn place_for(&self, who: &Identified, knock: Knock) -> Result<(Guest, Place), Refusal> {
+        let Knock { resource, protocol, wishes, client } = knock;
+        let new = NewRequest {
+            resource,
+            role: wishes.role,
+            duration: wishes.duration,
+            reason: wishes.reason.unwrap_or_default(),
+            ticket: wishes.ticket,
+        };
+        let signer = self.signer.clone();
+        let barred = self.barred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let guest = who.clone();
+        let done = self.sequencer.run(who.actor, Vec::new(), move |desk| {
+            let client = seal(desk.entropy, client.to_string());
+            let arrived = |resource| Arrived {
+                id: SessionId::new(desk.entropy.uuid(desk.now)),
+                principal: guest.principal,
+                resource,
+                protocol: protocol.to_owned(),
+                client: client.commitment,
+                at: desk.now,
+            };
+            if let Some((grant, resource)) = open_grant(desk, guest.principal, &new, &|id| barred.contains(&id)) {
+                let guest = Guest { arrived: arrived(resource), who: guest, client };
+                return Ok((Draft::default(), (guest, Placed::Open(grant))));
+            }
+            let wanted = Wanted::read(desk.rules, guest.principal, &new)?;
+            let arrived = arrived(wanted.ask.resource.clone());
+            let (mut draft, submitted) = submit(desk, &signer, guest.principal, wanted)?;
+            let placed = match submitted.grants.first() {
+                Some(grant) => Placed::Open(*grant),
+                None => {
+                    let held = HeldFor { arrived: arrived.clone(), request: submitted.request };
+                    draft.decision.extend(desk.world.session_hold(held));
+                    draft.disclosures.push(client.clone());
+                    Placed::Held { request: submitted.request, existing: submitted.existing }
+                }
+            };
+            // A request that is denied as it is filed holds nobody: its wait ends at once with the reason.
+            Ok((draft, (Guest { arrived, who: guest, client }, placed)))
+        });
+        let (guest, placed) = done.await.map_err(of::<Refusal>)?;
+        let place = match placed {
+            Placed::Open(grant) => Place::Open(grant),
+            Placed::Held { request, existing } => Place::Held { request, lines: self.first_lines(request, existing, &guest.arrived).await },
+        };
+        Ok((guest, place))
+    }
+
+    /// What a held client is told first: that a request was filed, who was asked, and the link.
+    async fn first_lines(&self, id: RequestId, existing: bool, arrived: &Arrived) -> Vec<String> {
+        let verb = if existing { "is still waiting" } else { "was filed" };
+        let mut lines = vec![format!("request {id} for {} {verb}; this connection is held until it is decided", arrived.resource)];
+        let asked = self.sequencer.look(move |desk| match desk.world.request(id) {
+            Some(Request::Pending(p)) => p.stage.as_ref().map(|s| s.asked.clone()).unwrap_or_default(),
+            Some(_) | None => Vec::new(),
+        });
+        lines.extend(self.asked_line(&asked.await.unwrap_or_default()));
+        lines.push(format!("link: {}/requests/{id}", self.config.public_url));
+        lines
+    }
+
+    fn asked_line(&self, asked: &[PrincipalId]) -> Option<String> {
+        let names: Vec<_> = asked.iter().take(8).map(|id| self.people.name(*id)).collect();
+        let more = if asked.len() > 8 { format!(" and {} more", asked.len() - 8) } else { String::new() };
+        (!names.is_empty()).then(|| format!("asked: {}{more}", names.join(", ")))
+    }
+
+    /// From an open grant to a live session: lease, then `session.live`, durable before a byte flows.
+    async fn go_in(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> Result<Opening, Refusal> {
+        let resource = self.rules().resource(&guest.arrived.resource).cloned().ok_or_else(|| no_such("such resource"))?;
+        let minted = self.lease_for(guest.who.actor, grant, &resource).await?;
+        let (guest, lease) = (guest.clone(), minted.lease);
+        let orders = Arc::clone(&self.orders);
+        let barred = self.barred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(&grant);
+        let session = guest.arrived.id;
+        let done = self.sequencer.run(guest.who.actor, Vec::new(), move |desk| {
+            if barred || !desk.rules.enabled(guest.who.principal) {
+                return Err(no_such("grant"));
+            }
+            let signed = desk.world.grant(grant).and_then(Grant::signed).cloned().ok_or_else(|| no_such("grant"))?;
+            let role: RoleName = signed.claims.role.clone();
+            let live = Live { arrived: guest.arrived.clone(), grant, lease: Some(lease), role, at: desk.now };
+            let decision: Decision = desk.world.session_go_live(live).map_err(|e| world_refusal(&e))?;
+            let feed = orders.enrol(grant, session, signed.claims.ends_at);
+            Ok((Draft { disclosures: vec![guest.client], ..Draft::from(decision) }, (signed, feed)))
+        });
+        match done.await.map_err(of::<Refusal>) {
+            Ok((signed, feed)) => {
+                metrics::counter!("ajar_sessions_opened_total").increment(1);
+                Ok(Opening { session, grant: signed, lease, login: minted.login, secret: minted.secret, resource, orders: Box::new(feed) })
+            }
+            Err(refusal) => {
+                self.orders.dismiss(grant, session);
+                Err(refusal)
+            }
+        }
+    }
+}
+
+enum Placed {
+    Open(GrantId),
+    Held { request: RequestId, existing: bool },
+}
+
+/// The open grant of `principal` that `new` may use: of the role that was named, else the one that ends last.
+fn open_grant(
+    desk: &Desk<'_>,
+    principal: PrincipalId,
+    new: &NewRequest,
+    barred: &dyn Fn(GrantId) -> bool,
+) -> Option<(GrantId, ResourceName)> {
+    let resource: ResourceName = new.resource.parse().ok()?;
+    let open = desk.world.open_grants(principal, &resource);
+    let usable = open.into_iter().filter(|g| !barred(g.id()) && g.due().is_some_and(|end| desk.now < end));
+    let mut fits = usable.filter(|g| new.role.as_deref().is_none_or(|role| g.parties().2.as_str() == role));
+    fits.next().map(|grant| (grant.id(), resource))
+}
+
+/// A held connection's news.
+struct Wait {
+    engine: Arc<Engine>,
+    guest: Guest,
+    request: RequestId,
+    news: broadcast::Receiver<Committed>,
+    lines: std::collections::VecDeque<String>,
+    /// Whether the request was looked at after subscribing, so that nothing is missed.
+    looked: bool,
+}
+
+enum News {
+    Say(String),
+    Open(GrantId),
+    Refused(Refusal),
+}
+
+#[async_trait]
+impl Waiting for Wait {
+    async fn next(&mut self) -> HeldNotice {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return HeldNotice::Say(line);
+            }
+            let news = if self.looked { self.listen().await } else { self.look().await };
+            match news {
+                Some(News::Say(line)) => return HeldNotice::Say(line),
+                Some(News::Refused(refusal)) => return HeldNotice::Refused(refusal),
+                Some(News::Open(grant)) => {
+                    return match self.engine.go_in(&self.guest, grant).await {
+                        Ok(opening) => HeldNotice::Open(Box::new(opening)),
+                        Err(refusal) => HeldNotice::Refused(refusal),
+                    };
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+impl Wait {
+    /// How the request stands.
+    async fn look(&mut self) -> Option<News> {
+        let id = self.request;
+        let done = self.engine.sequencer.run(crate::engine::SYSTEM, vec![Stream::Request(id)], move |desk| {
+            let grant = |id: &GrantId| desk.world.grant(*id).is_some_and(|g| matches!(g, Grant::Open(_))).then_some(*id);
+            let news = match desk.world.request(id) {
+                Some(Request::Pending(_)) => None,
+                Some(Request::Approved(s)) => {
+                    Some(s.outcome.grants.iter().find_map(grant).map_or_else(|| News::Refused(over(id)), News::Open))
+                }
+                Some(Request::Denied(s)) => Some(News::Refused(denied(id, because(&s.outcome.because)))),
+                Some(Request::Withdrawn(_)) => Some(News::Refused(denied(id, "it was withdrawn".into()))),
+                Some(Request::Expired(_)) | None => Some(News::Refused(over(id))),
+            };
+            Ok::<_, Refusal>((Draft::default(), news))
+        });
+        self.looked = true;
+        match done.await {
+            Ok(news) => news,
+            Err(failed) => Some(News::Refused(of(failed))),
+        }
+    }
+
+    /// The next thing that becomes of the request.
+    async fn listen(&mut self) -> Option<News> {
+        match self.news.recv().await {
+            Ok(committed) => {
+                let (id, mut last) = (self.request, None);
+                for envelope in committed.events.iter() {
+                    match (&envelope.event, envelope.stream) {
+                        (Event::Request(event), Stream::Request(request)) if request == id => last = self.told(event).or(last),
+                        (Event::Grant(GrantEvent::Opened(o)), _) if o.signed.claims.request == id => {
+                            last = Some(News::Open(o.signed.claims.grant))
+                        }
+                        (
+                            Event::Request(_)
+                            | Event::Grant(_)
+                            | Event::Lease(_)
+                            | Event::Session(_)
+                            | Event::Principal(_)
+                            | Event::Token(_)
+                            | Event::Policy(_),
+                            _,
+                        ) => {}
+                    }
+                }
+                last
+            }
+            Err(RecvError::Lagged(_)) => {
+                self.looked = false;
+                None
+            }
+            Err(RecvError::Closed) => Some(News::Refused(crate::refusal::unavailable(&crate::Unavailable::Stopped))),
+        }
+    }
+
+    fn told(&self, event: &RequestEvent) -> Option<News> {
+        match event {
+            RequestEvent::Reviewed(review) => {
+                let word = match review.verdict {
+                    ajar_core::plan::Verdict::Approve => "approved",
+                    ajar_core::plan::Verdict::Deny => "denied",
+                };
+                Some(News::Say(format!("{} {word} it", self.engine.people.name(review.reviewer))))
+            }
+            RequestEvent::StageEntered(entered) => self.engine.asked_line(&entered.asked).map(News::Say),
+            RequestEvent::StageEscalated(_) => Some(News::Say("nobody decided in time: more people are asked".into())),
+            RequestEvent::StageSkipped(_) => Some(News::Say("nobody decided in time: the next stage decides".into())),
+            RequestEvent::PlanTightened(_) => Some(News::Say("the rules have become stricter meanwhile: more is needed".into())),
+            RequestEvent::Denied(d) => Some(News::Refused(denied(self.request, because(&d.because)))),
+            RequestEvent::Withdrawn(_) => Some(News::Refused(denied(self.request, "it was withdrawn".into()))),
+            RequestEvent::Expired(_) => Some(News::Refused(over(self.request))),
+            RequestEvent::Filed(_) | RequestEvent::Approved(_) => None,
+        }
+    }
+}
+
+/// A denial's reason, in words.
+pub(crate) fn because(because: &DeniedBecause) -> String {
+    match because {
+        DeniedBecause::Review(_) => "a reviewer said no".into(),
+        DeniedBecause::Rules => "the rules in force no longer allow it".into(),
+        DeniedBecause::RequesterDisabled => "who asked is disabled".into(),
+        DeniedBecause::NobodyCanDecide(stage) => format!("nobody can decide its stage {}: have an operator look at the rule", stage + 1),
+        DeniedBecause::StageTimedOut(stage) => format!("nobody decided its stage {} in time", stage + 1),
+    }
+}
+
+fn over(id: RequestId) -> Refusal {
+    refusal(
+        RefusalKind::Expired,
+        format!("request {id} is over"),
+        Some("it was not decided in time, or its grant has ended".into()),
+        Some(format!("file it again: ajar request --again {id}")),
+    )
+}

@@ -1,0 +1,352 @@
+//! The façade: what the binary starts, the API calls and gateways knock on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+use ajar_core::event::{Actor, Envelope, Event, Stream};
+use ajar_core::id::GrantId;
+use ajar_core::permit::{GrantSigner, GrantVerifier};
+use ajar_core::port::{Clock, Connector, CutReason, Entropy, Store, StoreError};
+use ajar_core::sealed::Disclosure;
+use ajar_core::secret::Secret;
+use ajar_core::world::{DamagedLog, World};
+use ajar_ledger::note::Signer;
+use ajar_ledger::tree::Frontier;
+use ajar_policy::Bound;
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
+use tokio::task::JoinSet;
+
+use crate::leases::Leases;
+use crate::orders::Orders;
+use crate::people::{People, hash_password};
+use crate::policies;
+use crate::sequencer::{Committed, Seat, Sequencer};
+use crate::sign_in_limit::SignInLimit;
+
+/// Events that are read from the store at a time.
+const PAGE: u32 = 5_000;
+
+/// What the engine needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How people reach the API and the UI, for links in messages: `https://ajar.example.org`.
+    pub public_url: String,
+    /// Where gateways put recordings.
+    pub recordings: PathBuf,
+}
+
+/// The control plane's keys.
+pub struct Keys {
+    /// Signs grants.
+    pub grants: GrantSigner,
+    /// Signs checkpoints of the ledger.
+    pub ledger: Signer,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(redacted)")
+    }
+}
+
+/// Everything from outside that the engine works with.
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Mints and revokes on PostgreSQL.
+    pub postgres: Arc<dyn Connector>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness and ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// The keys.
+    pub keys: Keys,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parts")
+    }
+}
+
+/// Why the engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store can't be read.
+    #[error("the store can't be read")]
+    Store(#[from] StoreError),
+    /// An event can't be read.
+    #[error("event {seq} can't be read")]
+    Event {
+        /// Which.
+        seq: u64,
+        /// Why.
+        #[source]
+        source: ajar_core::event::EventError,
+    },
+    /// The log doesn't fold.
+    #[error(transparent)]
+    Damaged(#[from] DamagedLog),
+    /// The log is not the one that was signed (L1).
+    #[error(
+        "the ledger is not the one that its last checkpoint signed: {0}. Restore it from a backup, or run 'ajar ledger verify' to see where it differs"
+    )]
+    NotAsSigned(String),
+    /// The rules that were in force can't be read any more.
+    #[error("the rules that were in force can't be read any more: apply them again with 'ajar policy apply'. {0}")]
+    Rules(String),
+    /// It was stopped while starting.
+    #[error("the engine stopped while starting")]
+    Stopped,
+}
+
+/// The control plane. Cheap to share behind an `Arc`.
+pub struct Engine {
+    /// Itself, for tasks that outlive a call.
+    pub(crate) me: Weak<Self>,
+    pub(crate) config: Config,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) postgres: Arc<dyn Connector>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) signer: Arc<GrantSigner>,
+    pub(crate) ledger_key: Signer,
+    pub(crate) people: Arc<People>,
+    pub(crate) orders: Arc<Orders>,
+    pub(crate) leases: Leases,
+    pub(crate) feed: broadcast::Sender<Committed>,
+    pub(crate) next_due: watch::Receiver<Option<ajar_core::time::Timestamp>>,
+    pub(crate) effects: Arc<Notify>,
+    pub(crate) sign_in_limit: SignInLimit,
+    pub(crate) decoy_hash: Secret,
+    /// Grants that are closing although that could not be recorded yet (I13): nothing new goes in.
+    pub(crate) barred: Mutex<BTreeSet<GrantId>>,
+    rules: Arc<RwLock<Arc<Bound>>>,
+    frontier: Arc<Mutex<Frontier>>,
+    hashing: Semaphore,
+    tasks: Mutex<JoinSet<()>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+/// What the log says, folded.
+struct Loaded {
+    world: World,
+    frontier: Frontier,
+    people: People,
+    bound: Arc<Bound>,
+}
+
+impl Engine {
+    /// Reads the log, checks it against its last checkpoint, closes what the last process left open, revokes what is due (T7),
+    /// and starts the timers and workers. Only then may anything listen.
+    ///
+    /// # Errors
+    /// When the store can't be read or the log is not the one that was signed.
+    pub async fn start(config: Config, parts: Parts) -> Result<Arc<Self>, StartError> {
+        let Parts { store, postgres, clock, entropy, keys } = parts;
+        let loaded = load(&*store, &keys.ledger).await?;
+        let people = Arc::new(loaded.people);
+        let orders = Arc::new(Orders::default());
+        let rules = Arc::new(RwLock::new(Arc::clone(&loaded.bound)));
+        let frontier = Arc::new(Mutex::new(loaded.frontier.clone()));
+        let effects = Arc::new(Notify::new());
+        let (feed, _) = broadcast::channel(4096);
+        let (due, next_due) = watch::channel(loaded.world.next_due());
+        let seat = Seat {
+            world: loaded.world,
+            rules: loaded.bound,
+            frontier: loaded.frontier,
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            on_commit: on_commit(
+                Arc::clone(&orders),
+                Arc::clone(&people),
+                Arc::clone(&rules),
+                Arc::clone(&frontier),
+                Arc::clone(&effects),
+                due,
+            ),
+            feed: feed.clone(),
+        };
+        let (sequencer, body) = Sequencer::new(seat);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(body);
+        let mut salt = [0u8; 16];
+        entropy.fill(&mut salt);
+        let decoy_hash = hash_password(&Secret::new("nobody has this password".into()), &salt).unwrap_or_default();
+        let engine = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            config,
+            sequencer,
+            store,
+            postgres,
+            clock,
+            entropy,
+            signer: Arc::new(keys.grants),
+            ledger_key: keys.ledger,
+            people,
+            orders,
+            leases: Leases::default(),
+            feed,
+            next_due,
+            effects,
+            sign_in_limit: SignInLimit::default(),
+            decoy_hash: Secret::new(decoy_hash),
+            barred: Mutex::default(),
+            rules,
+            frontier,
+            hashing: Semaphore::new(2),
+            tasks: Mutex::new(tasks),
+            stopping: watch::channel(false).0,
+        });
+        engine.clear_up().await.map_err(|_| StartError::Stopped)?;
+        engine.spawn_workers();
+        Ok(engine)
+    }
+
+    /// What checks permits: for gateways.
+    #[must_use]
+    pub fn grant_verifier(&self) -> GrantVerifier {
+        self.signer.verifier()
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Bound> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The name of a principal.
+    #[must_use]
+    pub fn name(&self, id: ajar_core::id::PrincipalId) -> String {
+        self.people.name(id)
+    }
+
+    /// The tree's frontier at the last commit.
+    pub(crate) fn frontier(&self) -> Frontier {
+        self.frontier.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Cuts every live session and stops timers and workers. What is open stays open in the log; its leases are revoked at the next start.
+    pub async fn stop(&self) {
+        self.orders.cut_all(CutReason::ServerStopping);
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until every session has reported its end or `limit` is over, then ends the tasks.
+    pub async fn stopped(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
+    }
+
+    /// A future that ends when the engine stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Runs something that keeps a core busy, two at a time at most. `None` when it panicked.
+    pub(crate) async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let _turn = self.hashing.acquire().await.ok()?;
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+}
+
+/// Reads the whole log: hashes every leaf, folds every event, checks the last checkpoint.
+async fn load(store: &dyn Store, key: &Signer) -> Result<Loaded, StartError> {
+    let signed = match store.checkpoint_latest().await? {
+        Some(note) => Some(ajar_ledger::checkpoint::open(&note, &key.verifier()).map_err(|e| StartError::NotAsSigned(e.to_string()))?),
+        None => None,
+    };
+    let (mut world, mut frontier, people) = (World::default(), Frontier::default(), People::default());
+    loop {
+        let page = store.leaves(world.next_seq(), PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        let mut events = Vec::with_capacity(page.len());
+        for leaf in &page {
+            let envelope = Envelope::from_leaf(&leaf.bytes).map_err(|source| StartError::Event { seq: leaf.seq, source })?;
+            world.apply(&envelope)?;
+            frontier.push(ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes()));
+            if let Some(checkpoint) = signed.as_ref().filter(|c| c.size == frontier.size())
+                && frontier.root() != checkpoint.root
+            {
+                return Err(StartError::NotAsSigned(format!("the first {} events have another root", checkpoint.size)));
+            }
+            events.push(envelope);
+        }
+        learn_page(store, &people, &events).await?;
+    }
+    if let Some(checkpoint) = signed.filter(|c| c.size > frontier.size()) {
+        return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, frontier.size())));
+    }
+    let bound = policies::in_force(store, &world, &people).await?;
+    Ok(Loaded { world, frontier, people, bound })
+}
+
+async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> Result<(), StoreError> {
+    let wanted: Vec<_> = events.iter().filter_map(|e| People::wanted(&e.event)).collect();
+    if wanted.is_empty() && !events.iter().any(|e| matches!(e.event, Event::Token(_))) {
+        return Ok(());
+    }
+    let found: BTreeMap<_, _> =
+        store.disclosures(&wanted).await?.into_iter().filter(Disclosure::holds).map(|d| (d.commitment, d.value)).collect();
+    for envelope in events {
+        people.learn(envelope.stream, &envelope.event, &|commitment| found.get(&commitment).cloned());
+    }
+    Ok(())
+}
+
+type OnCommit = Box<dyn Fn(&Committed, &[Disclosure], Option<&Arc<Bound>>, &Frontier) + Send>;
+
+/// What happens the moment something is durable, before anybody is answered.
+fn on_commit(
+    orders: Arc<Orders>,
+    people: Arc<People>,
+    rules: Arc<RwLock<Arc<Bound>>>,
+    frontier: Arc<Mutex<Frontier>>,
+    effects: Arc<Notify>,
+    due: watch::Sender<Option<ajar_core::time::Timestamp>>,
+) -> OnCommit {
+    use ajar_core::grant::GrantEvent;
+    use ajar_core::lease::LeaseEvent;
+    Box::new(move |committed, disclosures, new_rules, now| {
+        if let Some(new) = new_rules {
+            *rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(new);
+        }
+        *frontier.lock().unwrap_or_else(PoisonError::into_inner) = now.clone();
+        let mut revoking = false;
+        for envelope in committed.events.iter() {
+            // INVARIANT I09: sessions are told at once; they cut at their own deadline in any case.
+            if let (Stream::Grant(id), Event::Grant(GrantEvent::Closing(closing))) = (envelope.stream, &envelope.event) {
+                orders.cut(id, CutReason::from(&closing.reason));
+            }
+            revoking |= matches!(envelope.event, Event::Lease(LeaseEvent::Revoking(_)));
+            people.learn(envelope.stream, &envelope.event, &|commitment| {
+                disclosures.iter().find(|d| d.commitment == commitment).map(|d| d.value.clone())
+            });
+        }
+        if revoking {
+            effects.notify_one();
+        }
+        due.send_if_modified(|now| std::mem::replace(now, committed.next_due) != committed.next_due);
+    })
+}
+
+/// Who acts when nobody does.
+pub(crate) const SYSTEM: Actor = Actor::System;

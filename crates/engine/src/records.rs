@@ -1,0 +1,503 @@
+//! Listings, the ledger, what there is to see. INVARIANT: every answer is about what its caller may see; what they may not see
+//! looks as if it didn't exist (W3).
+
+use std::collections::BTreeMap;
+
+use ajar_core::event::{Envelope, Stream};
+use ajar_core::grant::Grant;
+use ajar_core::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
+use ajar_core::lease::Lease;
+use ajar_core::name::ResourceName;
+use ajar_core::plan::Standing;
+use ajar_core::port::{Finding, Refusal, RowQuery, Severity, StoredRow};
+use ajar_core::request::Request;
+use ajar_core::sealed::{Commitment, Disclosure};
+use ajar_core::session::Session;
+use ajar_ledger::export::Exporter;
+use serde::de::DeserializeOwned;
+use tokio::sync::broadcast;
+
+use crate::engine::Engine;
+use crate::people::Caller;
+use crate::refusal::{bad_input, no_such};
+use crate::sequencer::{Committed, unavailable};
+
+/// At most so many rows in one answer.
+const PAGE_MAX: u32 = 500;
+/// Leaves that an export reads at a time.
+const EXPORT_PAGE: u32 = 1_000;
+
+/// A request, with its texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestView {
+    /// The state.
+    pub request: Request,
+    /// The reason; `None` when it was erased.
+    pub reason: Option<String>,
+    /// Notes of its reviews, in order.
+    pub notes: Vec<Option<String>>,
+    /// Who may decide now.
+    pub asked: Vec<PrincipalId>,
+    /// Whether the caller may decide now.
+    pub yours_to_decide: bool,
+}
+
+/// A session, with its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionView {
+    /// The state.
+    pub session: Session,
+    /// The client's address; `None` when it was erased, or the caller is neither its owner nor an auditor.
+    pub client: Option<String>,
+}
+
+/// What a list is to hold; newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// In one of these states; empty for any.
+    pub states: Vec<String>,
+    /// Only the caller's own.
+    pub mine: bool,
+    /// On this resource.
+    pub resource: Option<ResourceName>,
+    /// Older than this one.
+    pub before: Option<Stream>,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+/// What is open, waiting and wrong, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatusView {
+    /// Requests that wait.
+    pub pending: usize,
+    /// Grants that are open.
+    pub open: usize,
+    /// Sessions that are held.
+    pub held: usize,
+    /// Sessions that are live.
+    pub live: usize,
+    /// Leases whose revocation the target has not confirmed, with what went wrong.
+    pub unconfirmed: Vec<(LeaseId, ResourceName, String)>,
+    /// Events in the ledger.
+    pub events: u64,
+    /// The rules in force.
+    pub rules_hash: Option<String>,
+}
+
+/// Committed events, as they come.
+#[derive(Debug)]
+pub struct Feed(broadcast::Receiver<Committed>);
+
+impl Feed {
+    /// The next batch of events; `None` when the engine stops. A slow reader misses some: it should read the lists again.
+    pub async fn next(&mut self) -> Option<Vec<Envelope>> {
+        loop {
+            match self.0.recv().await {
+                Ok(committed) => return Some(committed.events.to_vec()),
+                Err(broadcast::error::RecvError::Lagged(_)) => return Some(Vec::new()),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(row: &StoredRow) -> Option<T> {
+    serde_json::from_str(&row.doc)
+        .inspect_err(|error| tracing::error!(stream = %row.stream, error = %error, "a row can't be read: rebuild the projections"))
+        .ok()
+}
+
+impl Engine {
+    async fn list(&self, word: &'static str, query: ListQuery, caller: &Caller, all: bool) -> Result<Vec<StoredRow>, Refusal> {
+        let query = RowQuery {
+            word,
+            states: query.states,
+            principal: (query.mine || !all).then_some(caller.principal),
+            resource: query.resource,
+            parent: None,
+            before: query.before,
+            limit: query.limit.unwrap_or(50).min(PAGE_MAX),
+        };
+        self.store.rows(&query).await.map_err(|e| unavailable(&e).into())
+    }
+
+    async fn values(&self, wanted: &[Commitment]) -> BTreeMap<Commitment, String> {
+        let found = self.store.disclosures(wanted).await.unwrap_or_default();
+        found.into_iter().filter(Disclosure::holds).map(|d| (d.commitment, d.value)).collect()
+    }
+
+    /// Whether the caller may see everything: auditors and operators.
+    fn sees_all(&self, caller: &Caller) -> bool {
+        let rules = self.rules();
+        rules.may_audit(caller.principal) || rules.may_operate(caller.principal)
+    }
+
+    /// Requests: one's own; for auditors and operators, all.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn requests(&self, caller: &Caller, query: ListQuery) -> Result<Vec<RequestView>, Refusal> {
+        let rows = self.list("request", query, caller, self.sees_all(caller)).await?;
+        Ok(self.request_views(caller, rows.iter().filter_map(parse).collect()).await)
+    }
+
+    /// Requests that wait for the caller's decision.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn inbox(&self, caller: &Caller) -> Result<Vec<RequestView>, Refusal> {
+        let me = caller.principal;
+        let waiting = self.sequencer.look(move |desk| {
+            let mine = |r: &&Request| matches!(r, Request::Pending(p) if asked(&p.standing(&**desk.rules)).contains(&me));
+            desk.world.requests().filter(mine).cloned().collect::<Vec<_>>()
+        });
+        Ok(self.request_views(caller, waiting.await?).await)
+    }
+
+    /// One request.
+    ///
+    /// # Errors
+    /// When the caller may not see it.
+    pub async fn request(&self, caller: &Caller, id: RequestId) -> Result<RequestView, Refusal> {
+        let request = self.may_see_request(caller, id).await?;
+        self.request_views(caller, vec![request]).await.pop().ok_or_else(|| no_such("request"))
+    }
+
+    async fn request_views(&self, caller: &Caller, requests: Vec<Request>) -> Vec<RequestView> {
+        let notes = |r: &Request| r.reviews().iter().map(|review| review.note).collect::<Vec<_>>();
+        let wanted: Vec<_> = requests.iter().flat_map(|r| notes(r).into_iter().flatten().chain([r.filed().reason])).collect();
+        let values = self.values(&wanted).await;
+        let rules = self.rules();
+        let view = |request: Request| {
+            let asked = match &request {
+                Request::Pending(p) => asked(&p.standing(&*rules)),
+                Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => Vec::new(),
+            };
+            RequestView {
+                reason: values.get(&request.filed().reason).cloned(),
+                notes: notes(&request).iter().map(|note| note.and_then(|c| values.get(&c).cloned())).collect(),
+                yours_to_decide: asked.contains(&caller.principal),
+                asked,
+                request,
+            }
+        };
+        requests.into_iter().map(view).collect()
+    }
+
+    /// The request, if the caller may see it: it is theirs, they are or were asked, they own the resource, or they audit.
+    pub(crate) async fn may_see_request(&self, caller: &Caller, id: RequestId) -> Result<Request, Refusal> {
+        let row = self.store.row(Stream::Request(id)).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+        let request: Request = row.as_ref().and_then(parse).ok_or_else(|| no_such("request"))?;
+        let rules = self.rules();
+        let filed = request.filed();
+        let me = caller.principal;
+        let (plan, _) = request.terms();
+        let named: Vec<_> = plan.stages.iter().flat_map(|s| s.candidates.iter().cloned()).chain(escalations(plan)).collect();
+        let theirs = filed.requester == me || filed.beneficiary == me;
+        let asked = || ajar_core::plan::Facts::candidates(&*rules, &named, filed.requester, &filed.resources()).contains(&me);
+        let owner = || filed.resources().iter().any(|r| rules.owns(me, r));
+        if theirs || self.sees_all(caller) || asked() || owner() { Ok(request) } else { Err(no_such("request")) }
+    }
+
+    /// Grants: one's own; for auditors and operators, all.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn grants(&self, caller: &Caller, query: ListQuery) -> Result<Vec<Grant>, Refusal> {
+        Ok(self.list("grant", query, caller, self.sees_all(caller)).await?.iter().filter_map(parse).collect())
+    }
+
+    /// One grant.
+    ///
+    /// # Errors
+    /// When the caller may not see it.
+    pub async fn grant(&self, caller: &Caller, id: GrantId) -> Result<Grant, Refusal> {
+        let grant = self.grant_row(id).await?;
+        let (holder, resource, _) = grant.parties();
+        let sees = holder == caller.principal || self.sees_all(caller) || self.rules().owns(caller.principal, resource);
+        if sees { Ok(grant) } else { Err(no_such("grant")) }
+    }
+
+    /// The grants of a request that the caller may see.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub async fn grants_of_request(&self, caller: &Caller, id: RequestId) -> Result<Vec<Grant>, Refusal> {
+        self.may_see_request(caller, id).await?;
+        let mut grants = Vec::new();
+        for grant in self.grants_of(id).await {
+            grants.push(self.grant_row(grant).await?);
+        }
+        Ok(grants)
+    }
+
+    async fn grant_row(&self, id: GrantId) -> Result<Grant, Refusal> {
+        let row = self.store.row(Stream::Grant(id)).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+        row.as_ref().and_then(parse).ok_or_else(|| no_such("grant"))
+    }
+
+    pub(crate) async fn grant_holder(&self, id: GrantId) -> Result<PrincipalId, Refusal> {
+        Ok(self.grant_row(id).await?.parties().0)
+    }
+
+    pub(crate) async fn grant_resource(&self, id: GrantId) -> Result<ResourceName, Refusal> {
+        Ok(self.grant_row(id).await?.parties().1.clone())
+    }
+
+    /// The leases of a grant that the caller may see.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub async fn leases_of(&self, caller: &Caller, id: GrantId) -> Result<Vec<Lease>, Refusal> {
+        self.grant(caller, id).await?;
+        let query = RowQuery {
+            word: "lease",
+            states: Vec::new(),
+            principal: None,
+            resource: None,
+            parent: Some(Stream::Grant(id)),
+            before: None,
+            limit: PAGE_MAX,
+        };
+        let rows = self.store.rows(&query).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+        Ok(rows.iter().filter_map(parse).collect())
+    }
+
+    /// Sessions: one's own; for auditors and operators, all.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn sessions(&self, caller: &Caller, query: ListQuery) -> Result<Vec<SessionView>, Refusal> {
+        let rows = self.list("session", query, caller, self.sees_all(caller)).await?;
+        Ok(self.session_views(rows.iter().filter_map(parse).collect()).await)
+    }
+
+    /// One session: its owner's, or an auditor's or operator's or resource owner's to see.
+    ///
+    /// # Errors
+    /// When the caller may not see it.
+    pub async fn session(&self, caller: &Caller, id: SessionId) -> Result<SessionView, Refusal> {
+        let row = self.store.row(Stream::Session(id)).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+        let session: Session = row.as_ref().and_then(parse).ok_or_else(|| no_such("session"))?;
+        let arrived = session.arrived();
+        let sees = arrived.principal == caller.principal || self.sees_all(caller) || self.rules().owns(caller.principal, &arrived.resource);
+        if !sees {
+            return Err(no_such("session"));
+        }
+        self.session_views(vec![session]).await.pop().ok_or_else(|| no_such("session"))
+    }
+
+    async fn session_views(&self, sessions: Vec<Session>) -> Vec<SessionView> {
+        let wanted: Vec<_> = sessions.iter().map(|s| s.arrived().client).collect();
+        let values = self.values(&wanted).await;
+        sessions.into_iter().map(|session| SessionView { client: values.get(&session.arrived().client).cloned(), session }).collect()
+    }
+
+    /// Where the recording of a session is that the caller may see.
+    ///
+    /// # Errors
+    /// When they may not see it.
+    pub async fn recording(&self, caller: &Caller, id: SessionId) -> Result<std::path::PathBuf, Refusal> {
+        self.session(caller, id).await?;
+        Ok(self.config.recordings.join(format!("{id}.ndjson")))
+    }
+
+    /// What a short id (the end of one) means, among what the caller may see; the full id when it is one.
+    ///
+    /// # Errors
+    /// When it means nothing, or several things.
+    pub async fn resolve(&self, word: &'static str, text: &str) -> Result<Stream, Refusal> {
+        let text = text.rsplit('/').next().unwrap_or(text);
+        if let Ok(stream) = text.parse::<Stream>()
+            && stream.word() == word
+        {
+            return Ok(stream);
+        }
+        let suffix = text.rsplit_once('_').map_or(text, |(_, suffix)| suffix);
+        if suffix.len() < 4 || !suffix.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()) {
+            return Err(bad_input(
+                format!("'{}' is not an id of a {word}", text.escape_debug()),
+                "give the whole id, or its last characters (four at least)",
+            ));
+        }
+        let found = self.store.by_suffix(word, suffix, 2).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+        match found.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(no_such(word)),
+            _ => Err(bad_input(format!("several {word}s end with '{suffix}'"), "give more of the id")),
+        }
+    }
+
+    /// Numbers for everybody; details of what is wrong for operators and auditors.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn status(&self, caller: &Caller) -> Result<StatusView, Refusal> {
+        let all = self.sees_all(caller);
+        let status = self.sequencer.look(move |desk| {
+            let world = desk.world;
+            let live = world.sessions().filter(|s| matches!(s, Session::Live(_))).count();
+            let unconfirmed = world.leases().filter_map(|l| match l {
+                Lease::RevokeUnconfirmed(h) => {
+                    Some((h.intended.id, h.intended.resource.clone(), if all { h.now.why.clone() } else { String::new() }))
+                }
+                Lease::Intended(_) | Lease::Minted(_) | Lease::Revoking(_) | Lease::Revoked(_) => None,
+            });
+            StatusView {
+                pending: world.requests().count(),
+                open: world.grants().filter(|g| matches!(g, Grant::Open(_))).count(),
+                held: world.sessions().count() - live,
+                live,
+                unconfirmed: unconfirmed.collect(),
+                events: world.next_seq(),
+                rules_hash: world.policy().map(|p| p.hash.clone()),
+            }
+        });
+        Ok(status.await?)
+    }
+
+    /// Whether it can decide, and read what it has recorded.
+    pub async fn is_ready(&self) -> bool {
+        self.sequencer.look(|_| ()).await.is_ok() && self.store.size().await.is_ok()
+    }
+
+    /// Probes targets (R6): all, or one. For operators.
+    ///
+    /// # Errors
+    /// When the caller is no operator, or there is no such resource.
+    pub async fn doctor(
+        self: std::sync::Arc<Self>,
+        caller: &Caller,
+        only: Option<&str>,
+    ) -> Result<Vec<(ResourceName, Vec<Finding>)>, Refusal> {
+        let rules = self.rules();
+        if !rules.may_operate(caller.principal) {
+            return Err(crate::refusal::refusal(ajar_core::port::RefusalKind::Denied, "checking targets is for operators", None, None));
+        }
+        let chosen: Vec<_> = rules.resources().filter(|r| only.is_none_or(|name| r.name.as_str() == name)).cloned().collect();
+        if chosen.is_empty() && only.is_some() {
+            return Err(no_such("such resource"));
+        }
+        let mut all = Vec::new();
+        for resource in chosen {
+            let findings = self.connector(&resource).probe(&resource).await.unwrap_or_else(|error| {
+                vec![Finding { severity: Severity::Bad, check: "reach the target".into(), result: error.to_string() }]
+            });
+            all.push((resource.name.clone(), findings));
+        }
+        Ok(all)
+    }
+
+    /// Committed events as they come; the API shows each caller what they may see.
+    #[must_use]
+    pub fn feed(&self) -> Feed {
+        Feed(self.feed.subscribe())
+    }
+
+    fn auditor(&self, caller: &Caller) -> Result<(), Refusal> {
+        if self.sees_all(caller) {
+            return Ok(());
+        }
+        Err(crate::refusal::refusal(
+            ajar_core::port::RefusalKind::Denied,
+            "the ledger is for auditors and operators",
+            None,
+            Some("ask for `may = [\"audit\"]` in the people files".into()),
+        ))
+    }
+
+    /// Leaves of the ledger, newest first.
+    ///
+    /// # Errors
+    /// When the caller is neither auditor nor operator.
+    pub async fn ledger_search(
+        &self,
+        caller: &Caller,
+        kind: Option<&str>,
+        text: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<String>, Refusal> {
+        self.auditor(caller)?;
+        let found = self.store.search(kind, text, before, limit.min(PAGE_MAX)).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+        Ok(found.into_iter().map(|leaf| leaf.bytes).collect())
+    }
+
+    /// A signed checkpoint of the ledger as it is now.
+    ///
+    /// # Errors
+    /// When the caller is neither auditor nor operator, or it can't be kept.
+    pub async fn ledger_checkpoint(&self, caller: &Caller) -> Result<String, Refusal> {
+        self.auditor(caller)?;
+        Ok(self.checkpoint().await?)
+    }
+
+    /// What checks the ledger's signatures, in note form: to be kept apart from the server.
+    #[must_use]
+    pub fn ledger_verifier(&self) -> String {
+        self.ledger_key.verifier().to_string()
+    }
+
+    /// Writes the whole ledger with its disclosures and a fresh checkpoint, for an auditor, page by page through `send`.
+    ///
+    /// # Errors
+    /// When the caller is neither auditor nor operator, the store can't be read, or `send` fails.
+    pub async fn ledger_export<F, Fut>(&self, caller: &Caller, mut send: F) -> Result<(), Refusal>
+    where
+        F: FnMut(Vec<u8>) -> Fut + Send,
+        Fut: Future<Output = Result<(), ()>> + Send,
+    {
+        self.auditor(caller)?;
+        let failed = |why: String| Refusal::from(crate::Unavailable::Store(why));
+        let frontier = self.frontier();
+        let key = self.ledger_key.verifier();
+        let note = ajar_ledger::checkpoint::Checkpoint::of(&key, &frontier).sign(&self.ledger_key).map_err(|e| failed(e.to_string()))?;
+        let mut export = Exporter::start(Vec::new(), &key, frontier.size()).map_err(|e| failed(e.to_string()))?;
+        let mut next = 0;
+        while next < frontier.size() {
+            let page = u32::try_from(frontier.size() - next).unwrap_or(EXPORT_PAGE).min(EXPORT_PAGE);
+            let leaves = self.store.leaves(next, page).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+            if leaves.is_empty() {
+                return Err(failed("the ledger has fewer events than it should".into()));
+            }
+            let wanted: Vec<_> = leaves.iter().flat_map(|leaf| ajar_ledger::export::commitments(leaf.bytes.as_bytes())).collect();
+            let public = self.values_for_export(&wanted, &leaves).await;
+            for leaf in &leaves {
+                let theirs: Vec<_> =
+                    ajar_ledger::export::commitments(leaf.bytes.as_bytes()).iter().filter_map(|c| public.get(c).cloned()).collect();
+                export.leaf(&leaf.bytes, &theirs).map_err(|e| failed(e.to_string()))?;
+                next += 1;
+            }
+            let chunk = std::mem::take(export.writer());
+            send(chunk).await.map_err(|()| failed("the reader went away".into()))?;
+        }
+        let rest = export.finish(&note).map_err(|e| failed(e.to_string()))?;
+        send(rest).await.map_err(|()| failed("the reader went away".into()))
+    }
+
+    /// Values for an auditor. INVARIANT I17: hashes of passwords and tokens stay inside.
+    async fn values_for_export(&self, wanted: &[Commitment], leaves: &[ajar_core::port::Leaf]) -> BTreeMap<Commitment, Disclosure> {
+        let secret: std::collections::BTreeSet<_> = leaves
+            .iter()
+            .filter(|leaf| leaf.kind == "principal.password_set" || leaf.kind == "token.issued")
+            .flat_map(|leaf| ajar_ledger::export::commitments(leaf.bytes.as_bytes()))
+            .collect();
+        let wanted: Vec<_> = wanted.iter().filter(|c| !secret.contains(c)).copied().collect();
+        self.store.disclosures(&wanted).await.unwrap_or_default().into_iter().map(|d| (d.commitment, d)).collect()
+    }
+}
+
+fn asked(standing: &Standing) -> Vec<PrincipalId> {
+    match standing {
+        Standing::Met => Vec::new(),
+        Standing::Waiting { asked, .. } => asked.iter().copied().collect(),
+    }
+}
+
+fn escalations(plan: &ajar_core::plan::Plan) -> impl Iterator<Item = ajar_core::plan::Candidates> + '_ {
+    plan.stages.iter().flat_map(|stage| match &stage.otherwise {
+        ajar_core::plan::Otherwise::Escalate(more) => more.clone(),
+        ajar_core::plan::Otherwise::Deny | ajar_core::plan::Otherwise::Next => Vec::new(),
+    })
+}

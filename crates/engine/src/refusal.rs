@@ -1,0 +1,82 @@
+//! Refusals in words: what, why, and what to do next (I20); the same for what may not be known and what doesn't exist.
+
+use ajar_core::id::RequestId;
+use ajar_core::port::{Refusal, RefusalKind};
+use ajar_core::request::RequestError;
+use ajar_core::world::WorldError;
+
+use crate::sequencer::{Failed, Unavailable};
+
+pub(crate) fn refusal(kind: RefusalKind, message: impl Into<String>, detail: Option<String>, hint: Option<String>) -> Refusal {
+    Refusal { kind, message: message.into(), detail, hint }
+}
+
+pub(crate) fn bad_input(message: impl Into<String>, hint: impl Into<String>) -> Refusal {
+    refusal(RefusalKind::BadInput, message, None, Some(hint.into()))
+}
+
+/// What is not there, or not to be known of: one answer for both.
+pub(crate) fn no_such(what: &str) -> Refusal {
+    refusal(
+        RefusalKind::NotRequestable,
+        format!("there is no {what}, or it is not yours to see"),
+        None,
+        Some("'ajar ls' shows what you can ask for".into()),
+    )
+}
+
+pub(crate) fn unavailable(why: &Unavailable) -> Refusal {
+    refusal(
+        RefusalKind::Unavailable,
+        "Ajar can't open anything now",
+        Some(why.to_string()),
+        Some("tell whoever operates Ajar to run 'ajar doctor'; what is open still closes on time".into()),
+    )
+}
+
+pub(crate) fn denied(id: RequestId, why: String) -> Refusal {
+    refusal(RefusalKind::Denied, format!("request {id} was denied"), Some(why), Some(format!("'ajar requests {id}' shows who decided")))
+}
+
+pub(crate) fn world_refusal(error: &WorldError) -> Refusal {
+    match error {
+        WorldError::NoSuch(stream) => no_such(stream.word()),
+        WorldError::Request(RequestError::TooLate { id, .. }) => {
+            refusal(RefusalKind::Expired, error.to_string(), None, Some(format!("file it again: ajar request --again {id}")))
+        }
+        WorldError::Request(_) | WorldError::Grant(_) => refusal(RefusalKind::Denied, error.to_string(), None, None),
+        WorldError::NotOpen { .. } => refusal(RefusalKind::Expired, error.to_string(), None, Some("ask again: ajar request --help".into())),
+    }
+}
+
+/// A refusal from whatever a command failed with.
+pub(crate) fn of<E: IntoRefusal>(failed: Failed<E>) -> Refusal {
+    match failed {
+        Failed::Refused(error) => error.into_refusal(),
+        Failed::Unavailable(why) => unavailable(&why),
+    }
+}
+
+/// What a command may be refused with.
+pub(crate) trait IntoRefusal {
+    /// In words.
+    fn into_refusal(self) -> Refusal;
+}
+
+impl IntoRefusal for Refusal {
+    fn into_refusal(self) -> Refusal {
+        self
+    }
+}
+
+impl IntoRefusal for WorldError {
+    fn into_refusal(self) -> Refusal {
+        world_refusal(&self)
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(why: Unavailable) -> Self {
+        unavailable(&why)
+    }
+}

@@ -1,0 +1,294 @@
+//! The one task that decides and commits.
+//!
+//! Commands queue up; the sequencer takes all that wait, decides each against the world as the previous ones leave it,
+//! commits them in one transaction (group commit), and only then answers. When the commit fails, the world is taken back
+//! to what is durable and every command of the batch is refused: opening fails closed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ajar_core::event::{Actor, Envelope, Event, Stream};
+use ajar_core::id::CommandId;
+use ajar_core::lease::LeaseEvent;
+use ajar_core::port::{Batch, Clock, Effect, Entropy, Leaf, Store, StoreError};
+use ajar_core::sealed::Disclosure;
+use ajar_core::time::Timestamp;
+use ajar_core::world::{DamagedLog, Decision, UndoPoint, World};
+use ajar_ledger::tree::Frontier;
+use ajar_policy::Bound;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// At most so many commands share a transaction.
+const BATCH: usize = 512;
+
+/// What a command decided.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    /// What happens.
+    pub(crate) decision: Decision,
+    /// Values behind new commitments.
+    pub(crate) disclosures: Vec<Disclosure>,
+    /// Texts by hash.
+    pub(crate) blobs: Vec<(String, String)>,
+    /// The rules that apply once this is committed.
+    pub(crate) rules: Option<Arc<Bound>>,
+}
+
+impl From<Decision> for Draft {
+    fn from(decision: Decision) -> Self {
+        Self { decision, ..Self::default() }
+    }
+}
+
+/// What a command sees while it decides.
+pub(crate) struct Desk<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) rules: &'a Arc<Bound>,
+    pub(crate) now: Timestamp,
+    pub(crate) entropy: &'a dyn Entropy,
+}
+
+/// The store could not commit, or the engine has stopped: nothing opens.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// The store's own words.
+    #[error("nothing can be recorded now: {0}")]
+    Store(String),
+    /// The sequencer is gone.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+/// Why a command came to nothing.
+#[derive(Debug)]
+pub(crate) enum Failed<E> {
+    /// It was refused.
+    Refused(E),
+    /// It could not be committed.
+    Unavailable(Unavailable),
+}
+
+type Outcome = Result<(), Unavailable>;
+type Answer = Box<dyn FnOnce(Outcome) + Send>;
+type Decide = Box<dyn FnOnce(&Desk<'_>) -> (Option<Draft>, Answer) + Send>;
+
+struct Command {
+    actor: Actor,
+    /// Streams that it may ask about although they are settled.
+    needs: Vec<Stream>,
+    decide: Decide,
+}
+
+/// Sends commands to the sequencer.
+#[derive(Clone)]
+pub(crate) struct Sequencer {
+    queue: mpsc::Sender<Command>,
+}
+
+/// What has just become durable.
+#[derive(Debug, Clone)]
+pub(crate) struct Committed {
+    pub(crate) events: Arc<[Envelope]>,
+    pub(crate) next_due: Option<Timestamp>,
+}
+
+/// What the sequencer task owns.
+pub(crate) struct Seat {
+    pub(crate) world: World,
+    pub(crate) rules: Arc<Bound>,
+    pub(crate) frontier: Frontier,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Told synchronously, before anybody is answered: cuts go out from here.
+    pub(crate) on_commit: Box<dyn Fn(&Committed, &[Disclosure], Option<&Arc<Bound>>, &Frontier) + Send>,
+    pub(crate) feed: broadcast::Sender<Committed>,
+}
+
+impl Sequencer {
+    /// A sequencer's two ends: the handle, and the task's body to be spawned.
+    pub(crate) fn new(seat: Seat) -> (Self, impl Future<Output = ()> + Send) {
+        let (queue, inbox) = mpsc::channel(4096);
+        (Self { queue }, seat.run(inbox))
+    }
+
+    /// Decides and commits one command.
+    pub(crate) async fn run<T, E, F>(&self, actor: Actor, needs: Vec<Stream>, f: F) -> Result<T, Failed<E>>
+    where
+        F: FnOnce(&Desk<'_>) -> Result<(Draft, T), E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let decide: Decide = Box::new(move |desk| match f(desk) {
+            Ok((draft, value)) => {
+                let answer: Answer = Box::new(move |outcome| drop(reply.send(outcome.map(|()| value).map_err(Failed::Unavailable))));
+                (Some(draft), answer)
+            }
+            Err(error) => {
+                let answer: Answer = Box::new(move |_| drop(reply.send(Err(Failed::Refused(error)))));
+                (None, answer)
+            }
+        });
+        let stopped = || Failed::Unavailable(Unavailable::Stopped);
+        self.queue.send(Command { actor, needs, decide }).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Looks at the world as it is between two batches.
+    pub(crate) async fn look<T: Send + 'static>(&self, f: impl FnOnce(&Desk<'_>) -> T + Send + 'static) -> Result<T, Unavailable> {
+        let done = self.run::<T, std::convert::Infallible, _>(Actor::System, Vec::new(), |desk| Ok((Draft::default(), f(desk)))).await;
+        done.map_err(|failed| match failed {
+            Failed::Unavailable(why) => why,
+            Failed::Refused(never) => match never {},
+        })
+    }
+}
+
+/// Commands decided, waiting for their commit.
+#[derive(Default)]
+struct Pending {
+    batch: Batch,
+    events: Vec<Envelope>,
+    undo: Vec<UndoPoint>,
+    answers: Vec<Answer>,
+    rules: Option<Arc<Bound>>,
+}
+
+impl Seat {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut commands = Vec::with_capacity(BATCH);
+        while inbox.recv_many(&mut commands, BATCH).await > 0 {
+            let mut pending = Pending::default();
+            let mut recalled = Vec::new();
+            for command in commands.drain(..) {
+                for stream in &command.needs {
+                    if !self.world.knows(*stream) && self.recall(*stream).await {
+                        recalled.push(*stream);
+                    }
+                }
+                self.decide(command, &mut pending);
+            }
+            self.commit(pending).await;
+            for stream in recalled {
+                if self.world.is_settled(stream) {
+                    self.world.forget(stream);
+                }
+            }
+        }
+    }
+
+    /// Brings a settled stream back from the store. `false` when there is none, or the store can't say.
+    async fn recall(&mut self, stream: Stream) -> bool {
+        let Ok(leaves) = self.store.stream(stream).await else { return false };
+        let events: Result<Vec<_>, _> = leaves.iter().map(|leaf| Envelope::from_leaf(&leaf.bytes)).collect();
+        match events {
+            Ok(events) if !events.is_empty() => self.world.recall(&events).is_ok(),
+            Ok(_) | Err(_) => false,
+        }
+    }
+
+    fn decide(&mut self, command: Command, pending: &mut Pending) {
+        let now = self.clock.now();
+        let rules = pending.rules.as_ref().unwrap_or(&self.rules);
+        let desk = Desk { world: &self.world, rules, now, entropy: &*self.entropy };
+        let (draft, answer) = (command.decide)(&desk);
+        let Some(draft) = draft else { return answer(Ok(())) };
+        if draft.decision.is_empty() {
+            return answer(Ok(()));
+        }
+        let cause = CommandId::new(self.entropy.uuid(now));
+        let touched: BTreeSet<Stream> = draft.decision.iter().map(|(stream, _)| *stream).collect();
+        let undo = self.world.undo_point(touched);
+        let envelopes = self.world.envelopes(draft.decision, now, command.actor, cause);
+        match self.write(&envelopes, now, &mut pending.batch) {
+            Ok(()) => {
+                pending.undo.push(undo);
+                pending.events.extend(envelopes);
+                pending.batch.disclosures.extend(draft.disclosures);
+                pending.batch.blobs.extend(draft.blobs);
+                pending.rules = draft.rules.or(pending.rules.take());
+                pending.answers.push(answer);
+            }
+            Err(damaged) => {
+                self.world.undo(undo);
+                tracing::error!(error = %damaged, "a command decided something impossible; it was refused");
+                answer(Err(Unavailable::Store("the command could not be applied".into())));
+            }
+        }
+    }
+
+    fn write(&mut self, envelopes: &[Envelope], now: Timestamp, batch: &mut Batch) -> Result<(), DamagedLog> {
+        let (leaves, rows, effects) = (batch.leaves.len(), batch.rows.len(), batch.effects.len());
+        for envelope in envelopes {
+            let applied = self.world.apply(envelope);
+            let leaf = envelope.to_leaf();
+            let (Ok(row), Ok(bytes)) = (&applied, leaf) else {
+                batch.leaves.truncate(leaves);
+                batch.rows.truncate(rows);
+                batch.effects.truncate(effects);
+                return applied.map(drop);
+            };
+            batch.rows.push(row.clone());
+            batch.leaves.push(Leaf {
+                seq: envelope.seq,
+                stream: envelope.stream,
+                version: envelope.version,
+                kind: envelope.event.kind().to_owned(),
+                at: envelope.at,
+                bytes,
+            });
+            effects_of(envelope, now, batch);
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, mut pending: Pending) {
+        if pending.batch.leaves.is_empty() {
+            return;
+        }
+        let leaves: Vec<_> = pending.batch.leaves.iter().map(|leaf| ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes())).collect();
+        let disclosures = pending.batch.disclosures.clone();
+        let outcome = match self.store.append(std::mem::take(&mut pending.batch)).await {
+            Ok(()) => {
+                for hash in leaves {
+                    self.frontier.push(hash);
+                }
+                if let Some(rules) = &pending.rules {
+                    self.rules = Arc::clone(rules);
+                }
+                let committed = Committed { events: pending.events.into(), next_due: self.world.next_due() };
+                (self.on_commit)(&committed, &disclosures, pending.rules.as_ref(), &self.frontier);
+                drop(self.feed.send(committed));
+                Ok(())
+            }
+            Err(error) => {
+                for point in pending.undo.into_iter().rev() {
+                    self.world.undo(point);
+                }
+                tracing::error!(error = %error, commands = pending.answers.len(), "the commit failed: these commands were refused");
+                metrics::counter!("ajar_commit_failures_total").increment(1);
+                Err(unavailable(&error))
+            }
+        };
+        for answer in pending.answers {
+            answer(outcome.clone());
+        }
+    }
+}
+
+/// What is to be done outside because of an event. One place, so that nothing can forget it.
+fn effects_of(envelope: &Envelope, now: Timestamp, batch: &mut Batch) {
+    if let (Stream::Lease(id), Event::Lease(event)) = (envelope.stream, &envelope.event) {
+        let key = format!("revoke:{id}");
+        match event {
+            LeaseEvent::Revoking(_) => batch.effects.push(Effect { key, payload: id.to_string(), due: now }),
+            LeaseEvent::Revoked(_) => batch.effects_done.push(key),
+            LeaseEvent::Intended(_) | LeaseEvent::Minted(_) | LeaseEvent::RevokeUnconfirmed(_) => {}
+        }
+    }
+}
+
+pub(crate) fn unavailable(error: &StoreError) -> Unavailable {
+    Unavailable::Store(error.to_string())
+}

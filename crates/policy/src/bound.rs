@@ -1,0 +1,376 @@
+//! The rules, bound to principals' ids: who is who, and what they may ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ajar_core::directory::PrincipalKind;
+use ajar_core::id::PrincipalId;
+use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName};
+use ajar_core::plan::{Candidates, Facts, Otherwise, Plan, Stage};
+use ajar_core::request::{Filed, InForce};
+use ajar_core::resource::Resource;
+use ajar_core::time::{Span, Timestamp};
+
+use crate::rules::{Candidate, Effect, OtherwiseByName, Rule, RuleSet, StageByName};
+
+/// A rule set with the ids of its principals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    set: RuleSet,
+    people: BTreeMap<PrincipalId, Somebody>,
+    groups: BTreeMap<GroupName, BTreeSet<PrincipalId>>,
+    ids: BTreeMap<PrincipalName, PrincipalId>,
+    /// Rules by resource, as indexes: a decision looks at those that could match, not at all.
+    by_resource: BTreeMap<ResourceName, Vec<usize>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Somebody {
+    name: PrincipalName,
+    kind: PrincipalKind,
+    disabled: bool,
+    /// The same for every account of one person.
+    human: PrincipalId,
+    manager: Option<PrincipalId>,
+    groups: BTreeSet<GroupName>,
+}
+
+/// What somebody wants to know or have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Who asks.
+    pub principal: PrincipalId,
+    /// For whom.
+    pub beneficiary: PrincipalId,
+    /// What.
+    pub resource: ResourceName,
+    /// As what.
+    pub role: RoleName,
+    /// For how long; the rules' default unless said.
+    pub duration: Option<Span>,
+    /// Why.
+    pub reason: String,
+    /// The ticket.
+    pub ticket: Option<String>,
+}
+
+/// The rules' answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may be asked for, and this is what it takes.
+    Allowed(Allowed),
+    /// It may not.
+    Refused(Why),
+}
+
+/// What a request takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// The strictest combination of the matching rules' plans (I04).
+    pub plan: Plan,
+    /// For how long.
+    pub duration: Span,
+    /// The longest that it could be.
+    pub max: Span,
+}
+
+/// Why something may not be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// The rule that says so, if one does.
+    pub rule: Option<RuleName>,
+    /// One sentence.
+    pub message: String,
+    /// More.
+    pub detail: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// A resource that somebody may ask for, with the roles that they may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// The resource.
+    pub resource: Arc<Resource>,
+    /// Roles, in order.
+    pub roles: Vec<RoleName>,
+}
+
+struct Terms<'a> {
+    plan: Plan,
+    max: Span,
+    default: Span,
+    reason_min: usize,
+    strictest: &'a RuleName,
+}
+
+enum Matched<'a> {
+    None,
+    Denied(&'a RuleName),
+    Terms(Terms<'a>),
+}
+
+impl RuleSet {
+    /// Binds names to ids. A name without an id is nobody.
+    #[must_use]
+    pub fn bind(&self, ids: &BTreeMap<PrincipalName, PrincipalId>) -> Bound {
+        let ids: BTreeMap<_, _> = self.people.keys().filter_map(|name| Some((name.clone(), *ids.get(name)?))).collect();
+        let humans = humans(self, &ids);
+        let mut groups: BTreeMap<GroupName, BTreeSet<PrincipalId>> = BTreeMap::new();
+        let mut memberships: BTreeMap<PrincipalId, BTreeSet<GroupName>> = BTreeMap::new();
+        for (group, members) in &self.groups {
+            let members: BTreeSet<_> = members.iter().filter_map(|m| ids.get(m).copied()).collect();
+            for member in &members {
+                memberships.entry(*member).or_default().insert(group.clone());
+            }
+            groups.insert(group.clone(), members);
+        }
+        let people = self.people.iter().filter_map(|(name, person)| {
+            let id = *ids.get(name)?;
+            let somebody = Somebody {
+                name: name.clone(),
+                kind: person.kind,
+                disabled: person.disabled,
+                human: humans.get(&id).copied().unwrap_or(id),
+                manager: person.manager.as_ref().and_then(|m| ids.get(m).copied()),
+                groups: memberships.remove(&id).unwrap_or_default(),
+            };
+            Some((id, somebody))
+        });
+        let people = people.collect();
+        let mut by_resource: BTreeMap<ResourceName, Vec<usize>> = BTreeMap::new();
+        for (index, rule) in self.rules.iter().enumerate() {
+            for resource in &rule.resources {
+                by_resource.entry(resource.clone()).or_default().push(index);
+            }
+        }
+        Bound { people, groups, ids, by_resource, set: self.clone() }
+    }
+}
+
+/// One id for each human: accounts linked by `same_person_as`, in whichever direction and over however many links.
+fn humans(set: &RuleSet, ids: &BTreeMap<PrincipalName, PrincipalId>) -> BTreeMap<PrincipalId, PrincipalId> {
+    let mut humans: BTreeMap<PrincipalId, PrincipalId> = ids.values().map(|id| (*id, *id)).collect();
+    for (name, person) in &set.people {
+        for other in &person.same_as {
+            let (Some(a), Some(b)) =
+                (ids.get(name).and_then(|i| humans.get(i)).copied(), ids.get(other).and_then(|i| humans.get(i)).copied())
+            else {
+                continue;
+            };
+            let (keep, merge) = (a.min(b), a.max(b));
+            for human in humans.values_mut().filter(|h| **h == merge) {
+                *human = keep;
+            }
+        }
+    }
+    humans
+}
+
+impl Bound {
+    /// SHA-256 over the files, hexadecimal.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.set.hash
+    }
+
+    /// A resource.
+    #[must_use]
+    pub fn resource(&self, name: &ResourceName) -> Option<&Arc<Resource>> {
+        self.set.resources.get(name)
+    }
+
+    /// Every resource.
+    pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.set.resources.values()
+    }
+
+    /// Whether a principal is in the files and not disabled there.
+    #[must_use]
+    pub fn enabled(&self, id: PrincipalId) -> bool {
+        self.people.get(&id).is_some_and(|s| !s.disabled)
+    }
+
+    /// Whether they may see everything.
+    #[must_use]
+    pub fn may_audit(&self, id: PrincipalId) -> bool {
+        self.person(id).is_some_and(|p| p.audit)
+    }
+
+    /// Whether they may revoke anything and apply rules. It never exempts from approval (I03).
+    #[must_use]
+    pub fn may_operate(&self, id: PrincipalId) -> bool {
+        self.person(id).is_some_and(|p| p.operate)
+    }
+
+    fn person(&self, id: PrincipalId) -> Option<&crate::rules::Person> {
+        let somebody = self.people.get(&id).filter(|s| !s.disabled)?;
+        self.set.people.get(&somebody.name)
+    }
+
+    /// Whether they own a resource.
+    #[must_use]
+    pub fn owns(&self, id: PrincipalId, resource: &ResourceName) -> bool {
+        self.enabled(id) && self.owners(resource).contains(&id)
+    }
+
+    fn owners(&self, resource: &ResourceName) -> BTreeSet<PrincipalId> {
+        let Some(found) = self.set.resources.get(resource) else { return BTreeSet::new() };
+        let groups = found.owners.groups.iter().filter_map(|g| self.groups.get(g)).flatten();
+        let people = found.owners.people.iter().filter_map(|p| self.ids.get(p));
+        groups.chain(people).copied().collect()
+    }
+
+    /// What they may ask for.
+    #[must_use]
+    pub fn visible(&self, id: PrincipalId) -> Vec<Offered> {
+        if !self.enabled(id) {
+            return Vec::new();
+        }
+        let mut roles: BTreeMap<&ResourceName, BTreeSet<&RoleName>> = BTreeMap::new();
+        for rule in self.set.rules.iter().filter(|r| self.is_for(r, id) && r.effect != Effect::Deny) {
+            for resource in &rule.resources {
+                roles.entry(resource).or_default().extend(&rule.roles);
+            }
+        }
+        let offered = roles.into_iter().filter_map(|(name, roles)| {
+            let resource = self.set.resources.get(name)?;
+            let there = resource.roles();
+            let open =
+                |role: &&&RoleName| there.contains(role) && !matches!(self.matched(id, name, role), Matched::None | Matched::Denied(_));
+            let roles: Vec<RoleName> = roles.iter().filter(open).map(|r| (*r).clone()).collect();
+            (!roles.is_empty()).then(|| Offered { resource: Arc::clone(resource), roles })
+        });
+        offered.collect()
+    }
+
+    fn is_for(&self, rule: &Rule, id: PrincipalId) -> bool {
+        self.people.get(&id).is_some_and(|s| rule.who.people.contains(&s.name) || !rule.who.groups.is_disjoint(&s.groups))
+    }
+
+    /// INVARIANT I01: no rule, no access. INVARIANT I04: a deny beats everything; else the strictest combination.
+    fn matched(&self, id: PrincipalId, resource: &ResourceName, role: &RoleName) -> Matched<'_> {
+        let candidates = self.by_resource.get(resource).into_iter().flatten().filter_map(|i| self.set.rules.get(*i));
+        let mut terms: Option<Terms<'_>> = None;
+        for rule in candidates.filter(|r| r.roles.contains(role) && self.is_for(r, id)) {
+            let Effect::Allow { max, default, reason_min, stages } = &rule.effect else { return Matched::Denied(&rule.name) };
+            let plan = Plan { rules: vec![rule.name.clone()], stages: stages.iter().map(|s| self.stage(s)).collect() };
+            terms = Some(match terms {
+                None => Terms { plan, max: *max, default: *default, reason_min: *reason_min, strictest: &rule.name },
+                Some(so_far) => Terms {
+                    plan: so_far.plan.combine(&plan),
+                    strictest: if *max < so_far.max { &rule.name } else { so_far.strictest },
+                    max: so_far.max.min(*max),
+                    default: so_far.default.min(*default),
+                    reason_min: so_far.reason_min.max(*reason_min),
+                },
+            });
+        }
+        terms.map_or(Matched::None, Matched::Terms)
+    }
+
+    fn stage(&self, stage: &StageByName) -> Stage {
+        Stage {
+            candidates: self.named(&stage.from),
+            needed: stage.needed,
+            within: stage.within,
+            otherwise: match &stage.otherwise {
+                OtherwiseByName::Deny => Otherwise::Deny,
+                OtherwiseByName::Next => Otherwise::Next,
+                OtherwiseByName::Escalate(more) => Otherwise::Escalate(self.named(more)),
+            },
+        }
+    }
+
+    fn named(&self, from: &[Candidate]) -> Vec<Candidates> {
+        let one = |candidate: &Candidate| match candidate {
+            Candidate::Group(group) => Some(Candidates::Group(group.clone())),
+            Candidate::Owners => Some(Candidates::Owners),
+            Candidate::Manager => Some(Candidates::Manager),
+            Candidate::Person(name) => self.ids.get(name).map(|id| Candidates::Person(*id)),
+        };
+        from.iter().filter_map(one).collect()
+    }
+
+    /// Whether something may be asked for, and what it takes.
+    #[must_use]
+    pub fn decide(&self, question: &Question, _now: Timestamp) -> Decision {
+        let Question { principal, beneficiary, resource, role, duration, reason, .. } = question;
+        let refused = |rule: Option<&RuleName>, message: String, detail: Option<String>, hint: Option<String>| {
+            Decision::Refused(Why { rule: rule.cloned(), message, detail, hint })
+        };
+        let there = self.set.resources.get(resource).is_some_and(|r| r.roles().contains(&role));
+        if !there || !self.enabled(*principal) || !self.enabled(*beneficiary) {
+            return refused(None, "no rule lets you ask for that".into(), None, Some("'ajar ls' shows what you can ask for".into()));
+        }
+        let terms = match self.matched(*beneficiary, resource, role) {
+            Matched::None => {
+                return refused(None, "no rule lets you ask for that".into(), None, Some("'ajar ls' shows what you can ask for".into()));
+            }
+            Matched::Denied(rule) => {
+                return refused(Some(rule), format!("{role} on {resource} is denied"), Some(format!("rule {rule} forbids it")), None);
+            }
+            Matched::Terms(terms) => terms,
+        };
+        let length = reason.trim().chars().count();
+        if length < terms.reason_min {
+            return refused(
+                None,
+                format!("a reason of {} characters or more is needed", terms.reason_min),
+                None,
+                Some("--reason \"INC-7: fix stuck order\" (for a held connection: PGOPTIONS=\"-c ajar.reason=INC-7\")".into()),
+            );
+        }
+        let wanted = duration.unwrap_or(terms.default);
+        if wanted > terms.max || wanted == Span::ZERO {
+            let detail = format!("rule {} allows {} at the most", terms.strictest, terms.max);
+            return refused(Some(terms.strictest), format!("{wanted} is too long"), Some(detail), Some(format!("--for {}", terms.max)));
+        }
+        Decision::Allowed(Allowed { plan: terms.plan, duration: wanted, max: terms.max })
+    }
+
+    /// What the rules say now of a request that was filed (I06).
+    #[must_use]
+    pub fn in_force(&self, filed: &Filed) -> InForce {
+        if !self.enabled(filed.requester) || !self.enabled(filed.beneficiary) {
+            return InForce::Refused;
+        }
+        let mut whole: Option<(Plan, Span)> = None;
+        for ask in &filed.asks {
+            let there = self.set.resources.get(&ask.resource).is_some_and(|r| r.roles().contains(&&ask.role));
+            let Matched::Terms(terms) = self.matched(filed.beneficiary, &ask.resource, &ask.role) else { return InForce::Refused };
+            if !there {
+                return InForce::Refused;
+            }
+            whole = Some(match whole {
+                None => (terms.plan, terms.max),
+                Some((plan, max)) => (plan.combine(&terms.plan), max.min(terms.max)),
+            });
+        }
+        match whole {
+            Some((plan, max)) => InForce::Allowed { plan, max, rules_hash: self.set.hash.clone() },
+            None => InForce::Refused,
+        }
+    }
+}
+
+impl Facts for Bound {
+    fn human(&self, principal: PrincipalId) -> Option<PrincipalId> {
+        let somebody = self.people.get(&principal)?;
+        (somebody.kind == PrincipalKind::User && !somebody.disabled).then_some(somebody.human)
+    }
+
+    fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId> {
+        let mut found = BTreeSet::new();
+        for candidate in candidates {
+            match candidate {
+                Candidates::Group(group) => found.extend(self.groups.get(group).into_iter().flatten()),
+                Candidates::Owners => resources.iter().for_each(|r| found.extend(self.owners(r))),
+                Candidates::Manager => found.extend(self.people.get(&requester).and_then(|s| s.manager)),
+                Candidates::Person(id) => drop(found.insert(*id)),
+            }
+        }
+        found.retain(|id| self.enabled(*id));
+        found
+    }
+}

@@ -1,0 +1,216 @@
+//! The files' shape, as TOML gives it. Texts that refer to something carry their place, for messages.
+
+use std::collections::BTreeMap;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+pub(crate) type Text = Spanned<String>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    #[serde(default)]
+    pub(crate) resource: Vec<Resource>,
+    #[serde(default)]
+    pub(crate) rule: Vec<Rule>,
+    #[serde(default)]
+    pub(crate) group: Vec<Group>,
+    #[serde(default)]
+    pub(crate) user: Vec<User>,
+    #[serde(default)]
+    pub(crate) workload: Vec<Workload>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resource {
+    pub(crate) name: Text,
+    pub(crate) kind: Text,
+    #[serde(default)]
+    pub(crate) description: String,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) owners: Vec<Text>,
+    #[serde(default)]
+    pub(crate) default_role: Option<Text>,
+    pub(crate) host: Text,
+    #[serde(default = "postgres_port")]
+    pub(crate) port: u16,
+    pub(crate) database: Text,
+    pub(crate) tls: Spanned<Tls>,
+    pub(crate) admin: Admin,
+    #[serde(default)]
+    pub(crate) roles: BTreeMap<String, Role>,
+}
+
+fn postgres_port() -> u16 {
+    5432
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verify {
+    pub(crate) verify: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Admin {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Secret {
+    Env(String),
+    File(String),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Role {
+    #[serde(default)]
+    pub(crate) member_of: Vec<Text>,
+    #[serde(default)]
+    pub(crate) grants: Vec<Text>,
+    #[serde(default)]
+    pub(crate) connection_limit: Option<u16>,
+    #[serde(default)]
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    pub(crate) name: Text,
+    pub(crate) who: Vec<Text>,
+    pub(crate) resources: Spanned<Resources>,
+    pub(crate) roles: Vec<Text>,
+    #[serde(default)]
+    pub(crate) max: Option<Text>,
+    #[serde(default)]
+    pub(crate) default: Option<Text>,
+    #[serde(default)]
+    pub(crate) reason: Option<Reason>,
+    #[serde(default)]
+    pub(crate) approve: Option<Spanned<Approve>>,
+    #[serde(default)]
+    pub(crate) stages: Option<Vec<Stage>>,
+    #[serde(default)]
+    pub(crate) deny: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Matching {
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) kind: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reason {
+    pub(crate) min_length: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stage {
+    pub(crate) from: Vec<Text>,
+    #[serde(default = "one")]
+    pub(crate) needed: u8,
+    #[serde(default)]
+    pub(crate) within: Option<Text>,
+    #[serde(default)]
+    pub(crate) otherwise: Option<Spanned<Otherwise>>,
+}
+
+fn one() -> u8 {
+    1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Escalate {
+    pub(crate) escalate: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Group {
+    pub(crate) name: Text,
+    pub(crate) members: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    pub(crate) name: Text,
+    #[serde(default)]
+    pub(crate) manager: Option<Text>,
+    #[serde(default)]
+    pub(crate) same_person_as: Vec<Text>,
+    #[serde(default)]
+    pub(crate) disabled: bool,
+    #[serde(default)]
+    pub(crate) may: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Workload {
+    pub(crate) name: Text,
+    #[serde(default)]
+    pub(crate) disabled: bool,
+}
+
+/// A value that may be written in two ways. Written out rather than `untagged`, which would lose the places inside.
+macro_rules! either {
+    ($name:ident = $word:ident($word_type:ty) | $map:ident($map_type:ty), $expecting:literal, $visit:item) => {
+        #[derive(Debug)]
+        pub(crate) enum $name {
+            $word($word_type),
+            $map($map_type),
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Either;
+                impl<'de> Visitor<'de> for Either {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str($expecting)
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$name, A::Error> {
+                        <$map_type>::deserialize(MapAccessDeserializer::new(map)).map($name::$map)
+                    }
+                    $visit
+                }
+                deserializer.deserialize_any(Either)
+            }
+        }
+    };
+}
+
+either! { Tls = Word(String) | Verify(Verify), "\"system\", \"off\", or { verify = \"ca.pem\" }",
+    fn visit_str<E: Error>(self, word: &str) -> Result<Tls, E> { Ok(Tls::Word(word.to_owned())) }
+}
+either! { Approve = Word(String) | Stage(Stage), "\"auto\", or { from = [\"owners\"], needed = 1, within = \"30m\" }",
+    fn visit_str<E: Error>(self, word: &str) -> Result<Approve, E> { Ok(Approve::Word(word.to_owned())) }
+}
+either! { Otherwise = Word(String) | Escalate(Escalate), "\"deny\", \"next\", or { escalate = [\"group:…\"] }",
+    fn visit_str<E: Error>(self, word: &str) -> Result<Otherwise, E> { Ok(Otherwise::Word(word.to_owned())) }
+}
+either! { Resources = Names(Vec<Text>) | Matching(Matching), "a list of resource names, or { labels = { … }, kind = \"postgres\" }",
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Resources, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Resources::Names)
+    }
+}

@@ -1,0 +1,76 @@
+//! The JSON Schema of the files: for editors. The parser is what decides.
+
+use serde_json::{Value, json};
+
+/// The schema (draft 2020-12) of one file.
+#[must_use]
+pub fn schema() -> Value {
+    let text = json!({ "type": "string" });
+    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    let span = json!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|min|h|d))+$", "examples": ["30m", "4h"] });
+    let labels = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let stage = json!({
+        "type": "object", "additionalProperties": false, "required": ["from"],
+        "properties": {
+            "from": texts, "needed": { "type": "integer", "minimum": 1, "maximum": 255 }, "within": span,
+            "otherwise": { "oneOf": [
+                { "enum": ["deny", "next"] },
+                { "type": "object", "additionalProperties": false, "required": ["escalate"], "properties": { "escalate": texts } },
+            ] },
+        },
+    });
+    let role = json!({
+        "type": "object", "additionalProperties": false,
+        "properties": {
+            "member_of": texts, "grants": texts, "connection_limit": { "type": "integer", "minimum": 0, "maximum": 65535 }, "settings": labels,
+        },
+    });
+    let resource = json!({
+        "type": "object", "additionalProperties": false, "required": ["name", "kind", "host", "database", "tls", "admin", "roles"],
+        "properties": {
+            "name": text, "kind": { "enum": ["postgres"] }, "description": text, "labels": labels, "owners": texts, "default_role": text,
+            "host": text, "port": { "type": "integer", "minimum": 0, "maximum": 65535 }, "database": text,
+            "tls": { "oneOf": [
+                { "enum": ["system", "off"] },
+                { "type": "object", "additionalProperties": false, "required": ["verify"], "properties": { "verify": text } },
+            ] },
+            "admin": {
+                "type": "object", "additionalProperties": false, "required": ["user", "password"],
+                "properties": { "user": text, "password": { "oneOf": [
+                    { "type": "object", "additionalProperties": false, "required": ["env"], "properties": { "env": text } },
+                    { "type": "object", "additionalProperties": false, "required": ["file"], "properties": { "file": text } },
+                ] } },
+            },
+            "roles": { "type": "object", "minProperties": 1, "additionalProperties": role },
+        },
+    });
+    let rule = json!({
+        "type": "object", "additionalProperties": false, "required": ["name", "who", "resources", "roles"],
+        "properties": {
+            "name": text, "who": texts, "roles": texts, "max": span, "default": span, "deny": { "type": "boolean" },
+            "resources": { "oneOf": [
+                texts,
+                { "type": "object", "additionalProperties": false, "properties": { "labels": labels, "kind": { "enum": ["postgres"] } } },
+            ] },
+            "reason": { "type": "object", "additionalProperties": false, "required": ["min_length"], "properties": { "min_length": { "type": "integer", "minimum": 0 } } },
+            "approve": { "oneOf": [{ "enum": ["auto"] }, stage] },
+            "stages": { "type": "array", "minItems": 1, "items": stage },
+        },
+    });
+    let group = json!({ "type": "object", "additionalProperties": false, "required": ["name", "members"], "properties": { "name": text, "members": texts } });
+    let user = json!({
+        "type": "object", "additionalProperties": false, "required": ["name"],
+        "properties": {
+            "name": text, "manager": text, "same_person_as": texts, "disabled": { "type": "boolean" },
+            "may": { "type": "array", "items": { "enum": ["audit", "operate"] } },
+        },
+    });
+    let workload = json!({ "type": "object", "additionalProperties": false, "required": ["name"], "properties": { "name": text, "disabled": { "type": "boolean" } } });
+    let list = |items: Value| json!({ "type": "array", "items": items });
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Ajar: resources, rules and people",
+        "type": "object", "additionalProperties": false,
+        "properties": { "resource": list(resource), "rule": list(rule), "group": list(group), "user": list(user), "workload": list(workload) },
+    })
+}

@@ -1,0 +1,171 @@
+//! Who may ask for what, and what it takes.
+
+use ajar_core::plan::{Candidates, Facts, Plan};
+use ajar_core::time::{Span, Timestamp};
+use ajar_policy::{Allowed, Decision, Question, Why};
+
+use crate::{BASE, Company, READ, good};
+
+const AUTO: &str = r#"
+[[rule]]
+name = "auto-read"
+who = ["group:engineers"]
+resources = ["orders-db"]
+roles = ["read"]
+max = "8h"
+default = "2h"
+approve = "auto"
+"#;
+
+const TWO: &str = r#"
+[[rule]]
+name = "prod-needs-two"
+who = ["group:engineers"]
+resources = { labels = { env = "prod" } }
+roles = ["read", "write"]
+max = "30m"
+reason = { min_length = 5 }
+stages = [{ from = ["manager"] }, { from = ["owners"], needed = 2, within = "10m", otherwise = { escalate = ["user:boss"] } }]
+"#;
+
+const FORBID: &str = r#"
+[[rule]]
+name = "not-dev"
+who = ["user:dev"]
+resources = ["orders-db"]
+roles = ["read"]
+deny = true
+"#;
+
+fn ask(company: &Company, who: &str, resource: &str, role: &str, duration: Option<&str>, reason: &str) -> Decision {
+    let question = Question {
+        principal: company.id(who),
+        beneficiary: company.id(who),
+        resource: resource.parse().unwrap(),
+        role: role.parse().unwrap(),
+        duration: duration.map(|d| d.parse().unwrap()),
+        reason: reason.into(),
+        ticket: None,
+    };
+    company.bound.decide(&question, Timestamp::EPOCH)
+}
+
+fn allowed(decision: Decision) -> Allowed {
+    match decision {
+        Decision::Allowed(allowed) => allowed,
+        Decision::Refused(why) => panic!("refused: {why:?}"),
+    }
+}
+
+fn refused(decision: Decision) -> Why {
+    match decision {
+        Decision::Refused(why) => why,
+        Decision::Allowed(allowed) => panic!("allowed: {allowed:?}"),
+    }
+}
+
+#[test]
+fn i01_no_matching_rule_means_no_access() {
+    let company = Company::with(&[READ]);
+    for (who, resource, role) in
+        [("boss", "orders-db", "read"), ("dev", "orders-db", "write"), ("dev", "users-db", "read"), ("gone", "orders-db", "read")]
+    {
+        refused(ask(&company, who, resource, role, None, ""));
+    }
+    assert_eq!(company.bound.visible(company.id("boss")), [], "an operator has no way in of their own");
+}
+
+#[test]
+fn i20_what_may_not_be_known_looks_as_if_it_did_not_exist() {
+    let company = Company::with(&[READ]);
+    assert_eq!(refused(ask(&company, "dev", "users-db", "read", None, "")), refused(ask(&company, "dev", "no-such-db", "read", None, "")));
+}
+
+#[test]
+fn the_commonest_rule_is_one_stage_by_one_owner() {
+    let company = Company::with(&[READ]);
+    let allowed = allowed(ask(&company, "dev", "orders-db", "read", None, ""));
+    assert_eq!((allowed.duration, allowed.max), (Span::from_secs(3600), Span::from_secs(4 * 3600)));
+    assert_eq!(allowed.plan.stages.len(), 1);
+    assert_eq!(allowed.plan.stages[0].candidates, [Candidates::Owners]);
+}
+
+#[test]
+fn i04_the_strictest_combination_wins() {
+    let company = Company::with(&[READ, AUTO, TWO]);
+    let strict = allowed(ask(&company, "dev", "orders-db", "read", None, "INC-7"));
+    assert_eq!(strict.max, Span::from_secs(1800));
+    assert_eq!(strict.plan.rules.len(), 3);
+    let needed: u32 = strict.plan.stages.iter().map(|s| u32::from(s.needed.get())).sum();
+    assert!(needed >= 3, "manager, and two owners: {:?}", strict.plan);
+    assert!(refused(ask(&company, "dev", "orders-db", "read", None, "x")).message.contains("reason"));
+    let too_long = refused(ask(&company, "dev", "orders-db", "read", Some("31m"), "INC-7"));
+    assert_eq!((too_long.rule.unwrap().as_str(), too_long.hint.as_deref()), ("prod-needs-two", Some("--for 30m")));
+}
+
+#[test]
+fn i04_a_deny_beats_everything() {
+    let company = Company::with(&[AUTO, FORBID]);
+    assert_eq!(refused(ask(&company, "dev", "orders-db", "read", None, "")).rule.unwrap().as_str(), "not-dev");
+    assert!(company.bound.visible(company.id("dev")).is_empty());
+    allowed(ask(&company, "peer", "orders-db", "read", None, ""));
+}
+
+#[test]
+fn i04_auto_needs_every_rule_to_be_auto() {
+    assert!(allowed(ask(&Company::with(&[AUTO]), "dev", "orders-db", "read", None, "")).plan.stages.is_empty());
+    assert_eq!(allowed(ask(&Company::with(&[AUTO, READ]), "dev", "orders-db", "read", None, "")).plan.stages.len(), 1);
+}
+
+#[test]
+fn i03_linked_accounts_are_one_human_and_a_workload_is_none() {
+    let company = Company::with(&[READ]);
+    let human = |name| company.bound.human(company.id(name));
+    assert_eq!(human("dev"), human("dev-admin"));
+    assert_ne!(human("dev"), human("peer"));
+    assert_eq!((human("ci"), human("gone")), (None, None));
+}
+
+#[test]
+fn i06_the_rules_in_force_speak_of_a_filed_request() {
+    use ajar_core::id::RequestId;
+    use ajar_core::request::{Ask, Filed, InForce};
+    use ajar_core::sealed::Commitment;
+    let company = Company::with(&[READ]);
+    let filed = |who: &str| Filed {
+        id: RequestId::new(uuid::Uuid::from_u128(1)),
+        requester: company.id(who),
+        beneficiary: company.id(who),
+        asks: vec![Ask { resource: "orders-db".parse().unwrap(), role: "read".parse().unwrap() }],
+        duration: Span::from_secs(60),
+        reason: Commitment::of(&[0; 32], ""),
+        ticket: None,
+        plan: Plan { rules: Vec::new(), stages: Vec::new() },
+        rules_hash: String::new(),
+        at: Timestamp::EPOCH,
+        expires_at: Timestamp::EPOCH,
+    };
+    assert!(matches!(company.bound.in_force(&filed("dev")), InForce::Allowed { plan, .. } if plan.stages.len() == 1));
+    assert_eq!(company.bound.in_force(&filed("gone")), InForce::Refused);
+    let denied = Company::with(&[READ, FORBID]);
+    assert_eq!(denied.bound.in_force(&filed("dev")), InForce::Refused);
+}
+
+#[test]
+fn the_order_of_files_and_rules_does_not_matter() {
+    let (one, two) = (good(&[BASE, READ, TWO, AUTO]), good(&[&[AUTO, TWO, READ].concat(), BASE]));
+    let (a, b) = (one.bind(&crate::ids(&one)), two.bind(&crate::ids(&two)));
+    let dev = *crate::ids(&one).get(&"dev".parse().unwrap()).unwrap();
+    let question = |reason: &str| Question {
+        principal: dev,
+        beneficiary: dev,
+        resource: "orders-db".parse().unwrap(),
+        role: "read".parse().unwrap(),
+        duration: None,
+        reason: reason.into(),
+        ticket: None,
+    };
+    assert_eq!(a.decide(&question("INC-7"), Timestamp::EPOCH), b.decide(&question("INC-7"), Timestamp::EPOCH));
+    assert_ne!(one.hash(), two.hash(), "the hash is of the files as they are");
+    assert_eq!(one.hash(), good(&[BASE, READ, TWO, AUTO]).hash());
+}

@@ -1,0 +1,80 @@
+//! Mistakes in files: each tells file, line, column and the fix.
+
+use ajar_policy::{FILE_MAX, parse, schema};
+
+use crate::{BASE, READ, files, problems};
+
+fn told(rule: &str) -> String {
+    problems(&[BASE, rule]).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn mistakes_name_file_line_and_a_near_match() {
+    let cases = [
+        (READ.replace("orders-db", "ordres-db"), "1.toml:5:14: there is no resource 'ordres-db' (did you mean 'orders-db'?)"),
+        (READ.replace("group:engineers", "group:enginers"), "1.toml:4:8: there is no group 'enginers' (did you mean 'engineers'?)"),
+        (READ.replace("group:engineers", "engineers"), "1.toml:4:8: 'engineers' names nobody (did you mean 'group:engineers'?)"),
+        (READ.replace("\"read\"", "\"raed\""), "1.toml:6:10: there is no role on these resources 'raed' (did you mean 'read'?)"),
+        (
+            READ.replace("4h", "4 hours"),
+            "1.toml:7:7: not a length of time: write it like 30s, 10m, 1h30m or 2d; longer than nothing, at most 366d",
+        ),
+        (READ.replace("4h", "0s"), "1.toml:7:7: not a length of time"),
+        (READ.replace("{ from = [\"owners\"] }", "\"atuo\""), "1.toml:8:11: there is no approval 'atuo' (did you mean 'auto'?)"),
+        (READ.replace("[\"owners\"]", "[]"), "1.toml:3:8: a stage says from whom: 'from' is empty"),
+        (READ.replace("from = [\"owners\"]", "from = [\"owners\"], needed = 0"), "1.toml:3:8: a stage needs one approval at least"),
+        (READ.replace("approve = { from = [\"owners\"] }", ""), "1.toml:3:8: the rule doesn't say who approves"),
+        (READ.replace("roles =", "rolse ="), "1.toml:6:1: unknown field `rolse`"),
+        (READ.replace("[[rule]]", "[[rules]]"), "1.toml:2:3: unknown field `rules`"),
+        (READ.replace("[\"group:engineers\"]", "[]"), "1.toml:3:8: 'who' is empty: the rule can never match"),
+        (READ.replace("[\"orders-db\"]", "{ labels = { env = \"porn\" } }"), "1.toml:5:13: no resource fits: the rule can never match"),
+        (READ.replace("max = \"4h\"", "max = \"4h"), "1.toml:7:"),
+        (format!("{READ}{READ}"), "there is another rule 'engineers-read-orders'"),
+    ];
+    for (rule, expected) in cases {
+        let told = told(&rule);
+        assert!(told.contains(expected), "expected {expected:?} in:\n{told}\nof:\n{rule}");
+    }
+}
+
+#[test]
+fn many_mistakes_are_told_at_once() {
+    let both = READ.replace("orders-db", "x-db").replace("engineers\"]", "nobody\"]");
+    assert!(problems(&[BASE, &both, &READ.replace("4h", "soon")]).len() >= 3);
+}
+
+#[test]
+fn o02_huge_and_deep_files_are_capped() {
+    assert!(problems(&[&format!("# {}", "x".repeat(FILE_MAX))])[0].message.contains("larger than"));
+    let many = (0..10_001).map(|i| (format!("{i}.toml"), String::new())).collect();
+    assert!(parse(&many).unwrap_err()[0].message.contains("too much"));
+    let deep = format!("[[resource]]\nlabels = {}{}", "{ a = ".repeat(5_000), "}".repeat(5_000));
+    assert_eq!(problems(&[&deep]).len(), 1);
+    assert!(!problems(&[&"[".repeat(100_000)]).is_empty());
+}
+
+#[test]
+fn only_toml_files_count() {
+    let mut with_readme = files(&[BASE, READ]);
+    let before = parse(&with_readme).unwrap();
+    with_readme.insert("README.md".into(), "not TOML".into());
+    assert_eq!(parse(&with_readme).unwrap(), before);
+}
+
+#[test]
+fn the_schema_knows_every_key_that_the_parser_takes() {
+    let schema = schema();
+    let keys = |table: &str| -> Vec<String> {
+        let mut keys: Vec<String> = schema["properties"][table]["items"]["properties"].as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    for table in ["resource", "rule", "group", "user", "workload"] {
+        let told = problems(&[&format!("[[{table}]]\nname = \"x\"\nno_such_key = 1\n")]);
+        // The parser lists the keys that it takes, in its message for an unknown one.
+        let text = told.iter().map(|p| p.message.clone()).collect::<String>();
+        let mut known: Vec<String> = text.split_once("expected").unwrap().1.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        known.sort();
+        assert_eq!(keys(table), known, "{table}");
+    }
+}

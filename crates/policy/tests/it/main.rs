@@ -1,0 +1,109 @@
+//! What the files mean, in the words of the design.
+
+mod decisions;
+mod files;
+
+use std::collections::BTreeMap;
+
+use ajar_core::id::PrincipalId;
+use ajar_core::name::PrincipalName;
+use ajar_policy::{Bound, Files, Problem, RuleSet, parse};
+use uuid::Uuid;
+
+/// A small company: two engineers (one with a second account), owners, a manager, a workload, two databases.
+pub(crate) const BASE: &str = r#"
+[[resource]]
+name = "orders-db"
+kind = "postgres"
+labels = { env = "prod" }
+owners = ["group:orders"]
+default_role = "read"
+host = "127.0.0.1"
+database = "orders"
+tls = "off"
+admin = { user = "ajar_admin", password = { env = "ORDERS" } }
+[resource.roles.read]
+member_of = ["orders_read"]
+[resource.roles.write]
+grants = ["SELECT, INSERT ON ALL TABLES IN SCHEMA public"]
+
+[[resource]]
+name = "users-db"
+kind = "postgres"
+labels = { env = "test" }
+owners = ["user:peer"]
+host = "127.0.0.1"
+database = "users"
+tls = "system"
+admin = { user = "ajar_admin", password = { file = "pw" } }
+[resource.roles.read]
+member_of = ["users_read"]
+
+[[group]]
+name = "engineers"
+members = ["dev", "peer", "ci"]
+[[group]]
+name = "orders"
+members = ["peer", "dev-admin"]
+
+[[user]]
+name = "dev"
+manager = "boss"
+[[user]]
+name = "dev-admin"
+same_person_as = ["dev"]
+[[user]]
+name = "peer"
+[[user]]
+name = "boss"
+may = ["operate"]
+[[user]]
+name = "gone"
+disabled = true
+[[workload]]
+name = "ci"
+"#;
+
+/// The commonest rule, in six lines.
+pub(crate) const READ: &str = r#"
+[[rule]]
+name = "engineers-read-orders"
+who = ["group:engineers"]
+resources = ["orders-db"]
+roles = ["read"]
+max = "4h"
+approve = { from = ["owners"] }
+"#;
+
+pub(crate) fn files(texts: &[&str]) -> Files {
+    texts.iter().enumerate().map(|(i, text)| (format!("{i}.toml"), (*text).to_owned())).collect()
+}
+
+pub(crate) fn good(texts: &[&str]) -> RuleSet {
+    parse(&files(texts)).unwrap_or_else(|problems| panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+pub(crate) fn problems(texts: &[&str]) -> Vec<Problem> {
+    parse(&files(texts)).expect_err("these files are wrong")
+}
+
+pub(crate) fn ids(rules: &RuleSet) -> BTreeMap<PrincipalName, PrincipalId> {
+    rules.principals().zip(1..).map(|(p, n)| (p.name, PrincipalId::new(Uuid::from_u128(n)))).collect()
+}
+
+pub(crate) struct Company {
+    pub(crate) bound: Bound,
+    ids: BTreeMap<PrincipalName, PrincipalId>,
+}
+
+impl Company {
+    pub(crate) fn with(rules: &[&str]) -> Self {
+        let set = good(&[&[BASE], rules].concat());
+        let ids = ids(&set);
+        Self { bound: set.bind(&ids), ids }
+    }
+
+    pub(crate) fn id(&self, name: &str) -> PrincipalId {
+        self.ids[&name.parse::<PrincipalName>().unwrap()]
+    }
+}
