@@ -20,11 +20,11 @@ const TRIES: u32 = 30;
 pub(super) async fn compare(work: &mut Work<'_>) -> Result<(), ConnectorError> {
     let at = work.target.at("look for what it left");
     let Some(oid) = work.oid else { return Ok(()) };
-    // From 16 on whoever makes a role is its admin. Before, nothing says who made one: those younger than the login.
+    // Those younger than the login. From 16 on the server itself makes whoever makes a role its admin; before, nothing says who made it.
     let made = "SELECT r.oid AS oid, r.rolname::text AS name, r.rolcanlogin AS opens, m.member IS NOT NULL AS certain FROM pg_roles r \
-                LEFT JOIN pg_auth_members m ON m.roleid = r.oid AND m.member = $1 AND m.admin_option \
-                WHERE r.oid <> $1 AND r.rolname !~ $2 AND r.rolname <> $3::text \
-                  AND (m.member IS NOT NULL OR (current_setting('server_version_num')::int4 < 160000 AND r.oid > $1)) ORDER BY 2 LIMIT 100";
+                LEFT JOIN pg_auth_members m ON m.roleid = r.oid AND m.member = $1 AND m.admin_option AND m.grantor = 10 \
+                WHERE r.oid > $1 AND r.rolname !~ $2 AND r.rolname <> $3::text \
+                  AND (m.member IS NOT NULL OR current_setting('server_version_num')::int4 < 160000) ORDER BY 2 LIMIT 100";
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
         &[(&oid, Type::OID), (&login::PATTERN, Type::TEXT), (&KEEPER, Type::TEXT)];
     for row in work.session.rows(made, parameters).await.map_err(&at)? {
@@ -39,9 +39,9 @@ pub(super) async fn compare(work: &mut Work<'_>) -> Result<(), ConnectorError> {
         };
         work.carried.find(inert(&format!("it made role {name}: {outcome}")));
     }
-    let shared = "SELECT g.rolname::text AS role, m.member::regrole::text AS member, m.roleid = $1 AS own FROM pg_auth_members m \
-                  JOIN pg_roles g ON g.oid = m.roleid WHERE (m.roleid = $1 OR m.grantor = $1) AND m.member <> session_user::regrole \
-                  AND m.member <> $1 AND m.member::regrole::text <> $2 ORDER BY 1, 2 LIMIT 100";
+    let shared = "SELECT g.rolname::text AS role, r.rolname::text AS member, m.roleid = $1 AS own FROM pg_auth_members m \
+                  JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member WHERE (m.roleid = $1 OR m.grantor = $1) \
+                  AND r.oid <> $1 AND r.rolname <> session_user AND r.rolname <> $2::text ORDER BY 1, 2 LIMIT 100";
     for row in work.session.rows(shared, &[(&oid, Type::OID), (&KEEPER, Type::TEXT)]).await.map_err(&at)? {
         let (role, member): (String, String) = (column(&row, "role").map_err(&at)?, column(&row, "member").map_err(&at)?);
         let words = if column(&row, "own").map_err(&at)? {
@@ -56,7 +56,7 @@ pub(super) async fn compare(work: &mut Work<'_>) -> Result<(), ConnectorError> {
 }
 
 async fn take_back(work: &Work<'_>, role: &str, member: &str) -> String {
-    let (Ok(role), Ok(member)) = (Ident::new(role), Ident::new(member.trim_matches('"'))) else {
+    let (Ok(role), Ok(member)) = (Ident::new(role), Ident::new(member)) else {
         return "take it back".to_owned();
     };
     let mut revoke = Sql::new("REVOKE ").ident(&role).words(" FROM ").ident(&member);

@@ -159,13 +159,21 @@ impl<'s> World<'s> {
     }
 }
 
-fn connector(server: &Server) -> PostgresConnector {
+/// The connector, with the server's directory for its policy directory.
+pub(crate) fn connector(server: &Server) -> PostgresConnector {
+    connector_with(server, |_| ())
+}
+
+/// The same, more or less patient.
+pub(crate) fn connector_with(server: &Server, change: impl FnOnce(&mut Timeouts)) -> PostgresConnector {
+    let mut timeouts = Timeouts { lock: Duration::from_millis(500), ..Timeouts::default() };
+    change(&mut timeouts);
     PostgresConnector::new(Setup {
         secrets: Arc::new(|_| Ok(Secret::new(PASSWORD.to_owned()))),
         directory: server.dir.path().to_owned(),
         clock: Arc::new(Real),
         entropy: Arc::new(Real),
-        timeouts: Timeouts { lock: Duration::from_millis(500), ..Timeouts::default() },
+        timeouts,
     })
 }
 
