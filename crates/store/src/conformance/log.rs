@@ -230,9 +230,10 @@ pub async fn readers_see_whole_batches_while_a_writer_writes(place: &impl Place)
             let mut last = 0;
             while last < BATCHES * EACH {
                 let size = store.size().await.unwrap();
-                assert!(size >= last && size % EACH == 0, "a reader saw {size} events after {last}");
+                assert!(size >= last && size.is_multiple_of(EACH), "a reader saw {size} events after {last}");
                 let leaves = store.leaves(0, 10_000).await.unwrap();
-                assert!(leaves.len() as u64 >= size && leaves.len() as u64 % EACH == 0);
+                let count = leaves.len() as u64;
+                assert!(count >= size && count.is_multiple_of(EACH));
                 assert!((0..).zip(&leaves).all(|(seq, leaf)| leaf.seq == seq));
                 last = size;
             }

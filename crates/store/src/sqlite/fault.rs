@@ -1,5 +1,7 @@
 //! What SQLite says, in the port's words. An error never holds a value: SQLite's own messages name tables and columns only.
 
+use std::io::{self, ErrorKind};
+
 use ajar_core::port::StoreError;
 
 /// Primary result codes: <https://www.sqlite.org/rescode.html>.
@@ -18,14 +20,10 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     if let sqlx::Error::Io(io) = &error {
         return io_error("read or write", io);
     }
-    let Some(database) = error.as_database_error() else {
-        return match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
-                StoreError::Damaged("a column holds something of another type".into())
-            }
-            other => StoreError::Failed(other.to_string()),
-        };
-    };
+    if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
+        return StoreError::Damaged("a column holds something of another type".into());
+    }
+    let Some(database) = error.as_database_error() else { return StoreError::Failed(error.to_string()) };
     let code: i32 = database.code().and_then(|c| c.parse().ok()).unwrap_or(0);
     let told = || format!("SQLite error {code}: {}", database.message());
     match code {
@@ -40,9 +38,9 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
 }
 
 /// Maps an error of the file system; `doing` says what was tried, without the path.
-pub(super) fn io_error(doing: &str, error: &std::io::Error) -> StoreError {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
-        kind => StoreError::Failed(format!("could not {doing}: {kind}")),
+pub(super) fn io_error(doing: &str, error: &io::Error) -> StoreError {
+    if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        return StoreError::Full;
     }
+    StoreError::Failed(format!("could not {doing}: {}", error.kind()))
 }

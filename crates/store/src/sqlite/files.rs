@@ -1,6 +1,7 @@
 //! The database's files: made private, and held by one process at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -19,15 +20,13 @@ pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
 ///
 /// INVARIANT O3: two servers never write to one file.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
     let doing = "open the store's lock file";
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .open(PathBuf::from(name))
+        .open(beside(path, ".lock"))
         .map_err(|e| io_error(doing, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -48,14 +47,23 @@ pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Takes everybody else's rights to an existing file away.
+/// Takes everybody else's rights to the database away, and to what lies beside it.
+///
+/// Before SQLite opens it: what it makes takes the database's mode.
 pub(super) fn keep_private(path: &Path) -> Result<(), StoreError> {
-    let doing = "make the database file private";
-    let mode = fs::metadata(path).map_err(|e| io_error(doing, &e))?.permissions().mode();
-    if mode & 0o077 == 0 {
-        return Ok(());
+    for ending in ["", "-wal", "-shm"] {
+        let file = beside(path, ending);
+        let doing = "make the database file private";
+        let mode = match fs::metadata(&file) {
+            Ok(found) => found.permissions().mode(),
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(io_error(doing, &error)),
+        };
+        if mode & 0o077 != 0 {
+            fs::set_permissions(&file, Permissions::from_mode(mode & 0o700)).map_err(|e| io_error(doing, &e))?;
+        }
     }
-    fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(|e| io_error(doing, &e))
+    Ok(())
 }
 
 /// Makes a finished copy survive a power cut.
@@ -63,6 +71,12 @@ pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
     let doing = "write the copy to the disk";
     File::open(path).and_then(|f| f.sync_all()).map_err(|e| io_error(doing, &e))?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 fn sync_folder(folder: &Path) -> Result<(), StoreError> {

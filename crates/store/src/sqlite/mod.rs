@@ -77,11 +77,11 @@ impl SqliteStore {
         files::make_folder(&path)?;
         let lock = files::lock(&path)?;
         if path.exists() {
+            files::keep_private(&path)?;
             let mut look = reading(&path).connect().await.map_err(store_error)?;
             let checked = schema::check(&mut look).await;
             look.close().await.map_err(store_error)?;
             checked?;
-            files::keep_private(&path)?;
         } else {
             files::make_private(&path)?;
         }
@@ -304,5 +304,28 @@ impl Store for SqliteStore {
 
     async fn checkpoint_latest(&self) -> Result<Option<String>, StoreError> {
         read::checkpoint_latest(&self.readers).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn l04_the_settings_that_durability_rests_on_are_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("ajar.db"), OpenOptions::default()).await.unwrap();
+        let mut writer = store.writer.lock().await;
+        let writer = writer.connection.as_mut().unwrap();
+        for (ask, expected) in
+            [("PRAGMA synchronous", 2), ("PRAGMA secure_delete", 1), ("PRAGMA foreign_keys", 1), ("PRAGMA trusted_schema", 0)]
+        {
+            let found: i64 = sqlx::query_scalar(ask).fetch_one(&mut *writer).await.unwrap();
+            assert_eq!(found, expected, "{ask}");
+        }
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *writer).await.unwrap();
+        assert_eq!(mode, "wal");
+        let refused = sqlx::query("DELETE FROM rows").execute(&store.readers).await;
+        assert!(refused.is_err(), "readers can't write");
     }
 }
