@@ -105,17 +105,17 @@ async fn attempt(session: &Session, target: Target<'_>, wanted: &Wanted<'_>, sta
         }
         return Err(explain(target, failure).into());
     }
-    let login = wanted.login.name();
-    let may_connect = "SELECT has_database_privilege($1::text, current_database(), 'CONNECT') AS may";
-    let asked = session.row(may_connect, &[(&login, Type::TEXT)]).await.and_then(|row| column::<bool>(&row, "may"));
-    if !asked.map_err(target.at("read the login back"))? {
+    if !read_back(session, target, wanted).await? {
         let database = Ident::new(&target.pg.database).map_err(|why| target.misconfigured(format!("its database's name {why}")))?;
         let connect = Sql::new("GRANT CONNECT ON DATABASE ").ident(&database).words(" TO ").ident(wanted.login.ident());
         if let Err(failure) = session.run(&connect).await {
             return Err(if failure.is_contention() { Stop::Contention } else { explain(target, failure).into() });
         }
+        if !read_back(session, target, wanted).await? {
+            let words = "it may not connect to the database, and the admin may not grant that: GRANT CONNECT ON DATABASE … TO the admin WITH GRANT OPTION";
+            return Err(target.refused("make the login as the file says", words).into());
+        }
     }
-    read_back(session, target, wanted).await?;
     Ok(session.run(&Sql::new("COMMIT")).await.map_err(target.at("commit the login"))?)
 }
 
@@ -146,7 +146,11 @@ impl Before {
                         r.oid IS NOT NULL AS there, coalesce(r.rolcanlogin, false) AS open, \
                         coalesce(shobj_description(r.oid, 'pg_authid'), '') AS comment \
                         FROM (SELECT 1) AS one LEFT JOIN pg_roles r ON r.rolname = $1::text";
-        let row = session.row(question, &[(&wanted.login.name(), Type::TEXT)]).await.map_err(&at)?;
+        // Both questions are on their way together.
+        let login = wanted.login.name();
+        let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] = &[(&login, Type::TEXT)];
+        let (row, allowed) = tokio::join!(session.row(question, parameters), members_allowed(session, target, wanted.role));
+        let row = row.map_err(&at)?;
         let comment: String = column(&row, "comment").map_err(&at)?;
         let again: bool = column(&row, "there").map_err(&at)?;
         let open: bool = column(&row, "open").map_err(&at)?;
@@ -159,7 +163,7 @@ impl Before {
         if again && !open {
             return Err(target.refused("create the login", "it is being revoked"));
         }
-        members_allowed(session, target, wanted.role).await?;
+        allowed?;
         Ok(Self { version: column(&row, "version").map_err(&at)?, again })
     }
 }
@@ -312,8 +316,8 @@ fn give(target: Target<'_>, grant: &PostgresGrant, login: &Ident) -> Result<Sql,
     Ok(on.words(" TO ").ident(login))
 }
 
-/// Reads back, inside the transaction, that the login is exactly what was wanted.
-async fn read_back(session: &Session, target: Target<'_>, wanted: &Wanted<'_>) -> Result<(), ConnectorError> {
+/// Reads back, inside the transaction, that the login is exactly what was wanted. Gives whether it may connect to the database.
+async fn read_back(session: &Session, target: Target<'_>, wanted: &Wanted<'_>) -> Result<bool, ConnectorError> {
     let at = target.at("read the login back");
     let wrong = |what: String| target.refused("make the login as the file says", what);
     let question = "SELECT r.rolcanlogin AND r.rolinherit AS opens, \
@@ -332,10 +336,6 @@ async fn read_back(session: &Session, target: Target<'_>, wanted: &Wanted<'_>) -
     if !is("opens")? || is("too_much")? || is("hands_on")? {
         return Err(wrong("its attributes came out different".to_owned()));
     }
-    if !is("may_connect")? {
-        let words = "it may not connect to the database, and the admin may not grant that: GRANT CONNECT ON DATABASE … TO the admin WITH GRANT OPTION";
-        return Err(wrong(words.to_owned()));
-    }
     if column::<i32>(&row, "connections").map_err(&at)? != wanted.limit() {
         return Err(wrong("its connection limit came out different".to_owned()));
     }
@@ -353,7 +353,7 @@ async fn read_back(session: &Session, target: Target<'_>, wanted: &Wanted<'_>) -
     for grant in &wanted.role.grants {
         granted(session, target, wanted, grant).await?;
     }
-    Ok(())
+    is("may_connect")
 }
 
 /// A GRANT that the admin may not give is only a warning to PostgreSQL: asks whether it took.
