@@ -5,6 +5,7 @@
 //! Never runs code that a user of the target could have written, and never writes a statement but through [`sql`].
 
 mod estate;
+mod jobs;
 mod login;
 mod mint;
 mod probe;
@@ -94,7 +95,8 @@ impl PostgresConnector {
         let password =
             (self.setup.secrets)(&target.pg.admin_password).map_err(|why| misconfigured(format!("its admin_password: {why}")))?;
         let account = Account { user: &target.pg.admin_user, password: &password, database };
-        self.sign_in(target, &account).await.map_err(|failure| {
+        let tls = tls::of(&target.pg.tls, &self.setup.directory).await.map_err(misconfigured)?;
+        Session::open(target.pg, &account, tls, &self.setup.timeouts).await.map_err(|failure| {
             let certain = [
                 SqlState::INVALID_PASSWORD,
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
@@ -109,7 +111,7 @@ impl PostgresConnector {
         })
     }
 
-    /// Connects as anybody.
+    /// Connects as a minted login, to see whether that works.
     async fn sign_in(&self, target: &Target<'_>, account: &Account<'_>) -> Result<Session, Failure> {
         let tls = tls::of(&target.pg.tls, &self.setup.directory).await.map_err(Failure::Broken)?;
         Session::open(target.pg, account, tls, &self.setup.timeouts).await

@@ -15,7 +15,7 @@ use tokio_postgres::types::Type;
 use super::login::Login;
 use super::session::{Failure, Session, column};
 use super::sql::{Ident, Literal, Sql};
-use super::{PostgresConnector, Target, estate};
+use super::{PostgresConnector, Target, estate, jobs};
 
 /// How long to wait between two looks at connections that are being terminated.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -114,8 +114,20 @@ impl Work<'_> {
     async fn all(&mut self) -> Result<RevocationProof, ConnectorError> {
         self.look().await?;
         if self.oid.is_some() {
+            let mut hindered = None;
             for step in Step::ALL {
-                self.step(step).await?;
+                match (step, self.step(step).await) {
+                    (_, Ok(())) => {}
+                    // Cutting helps even where the login can't be disabled.
+                    (Step::Disable | Step::Reach, Err(error @ ConnectorError::Refused { .. })) => hindered = hindered.or(Some(error)),
+                    (_, Err(error)) => return Err(hindered.unwrap_or(error)),
+                }
+                if step == Step::Terminate && hindered.is_some() {
+                    break;
+                }
+            }
+            if let Some(error) = hindered {
+                return Err(error);
             }
         }
         self.read_back().await
@@ -128,7 +140,10 @@ impl Work<'_> {
                 Step::Reach => self.reach().await?,
                 Step::Terminate => self.terminate().await?,
                 Step::RollBackPrepared => self.roll_back_prepared().await?,
-                Step::Compare => estate::compare(self).await?,
+                Step::Compare => {
+                    estate::compare(self).await?;
+                    jobs::unschedule(self).await?;
+                }
                 Step::HandOver => estate::hand_over(self).await?,
                 Step::Drop => self.drop_login().await?,
             }

@@ -132,3 +132,41 @@ async fn r05_a_keeper_that_is_somebody_keeps_nothing() {
     world.boss.batch_execute("ALTER ROLE ajar_keeper NOLOGIN").await.unwrap();
     world.connector.revoke(&world.resource, &minted.0).await.unwrap();
 }
+
+#[tokio::test]
+async fn r05_background_jobs_are_taken_off_the_schedule() {
+    let control = std::path::Path::new("/usr/share/postgresql/15/extension/pg_cron.control");
+    assert!(control.exists(), "pg_cron isn't there: install Debian's postgresql-15-cron");
+    let server = Server::start_with(15, "scram-sha-256", "shared_preload_libraries = 'pg_cron'\n").await;
+    let world = World::in_server(&server).await;
+    let boss = server.connect("postgres", PASSWORD, "postgres").await.unwrap();
+    boss.batch_execute(&format!(
+        "CREATE EXTENSION pg_cron; GRANT USAGE ON SCHEMA cron TO write_{}; SELECT cron.schedule('@daily', 'SELECT 1')",
+        world.number
+    ))
+    .await
+    .unwrap();
+    let minted = world.minted("write").await;
+    let session = server.connect(&minted.0.login, minted.1.password.expose(), "postgres").await.unwrap();
+    session.query("SELECT cron.schedule('*/5 * * * *', 'DELETE FROM orders')", &[]).await.unwrap();
+    let proof = world.connector.revoke(&world.resource, &minted.0).await.unwrap();
+    assert!(proof.findings.iter().any(|f| f.contains("of pg_cron") && f.ends_with("DELETE FROM orders")), "{proof:#?}");
+    let left: i64 = boss.query_one("SELECT count(*) FROM cron.job", &[]).await.unwrap().get(0);
+    assert_eq!(left, 1, "the superuser's own job stays");
+    let reader = world.minted("read").await;
+    world.connector.revoke(&world.resource, &reader.0).await.unwrap();
+}
+
+on_both! {
+    /// A schema of that name that a user made is none of ours to look into.
+    async fn r05_a_false_pg_cron_is_left_alone(world) {
+        let minted = world.minted("write").await;
+        let session = world.sign_in(&minted).await.unwrap();
+        session.batch_execute("
+            CREATE SCHEMA cron; CREATE FUNCTION cron.trap() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RESET ROLE; CREATE ROLE trapped; RETURN 1; END';
+            CREATE VIEW cron.job AS SELECT cron.trap() AS jobid, current_user::text AS username, ''::text AS schedule, ''::text AS command").await.unwrap();
+        world.boss.batch_execute(&format!("ALTER DATABASE \"{0}\" SET cron.database_name = '{0}'", world.database)).await.unwrap();
+        world.connector.revoke(&world.resource, &minted.0).await.unwrap();
+        assert!(!world.there("trapped").await);
+    }
+}

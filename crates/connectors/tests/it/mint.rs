@@ -202,8 +202,11 @@ on_both! {
         world.target().host = "127.0.0.1".to_owned();
         world.target().tls = TargetTls::System;
         assert!(world.connector.inspect(&world.resource).await.is_err());
-        world.target().tls = TargetTls::Verify { ca_file: "absent.pem".to_owned() };
-        assert!(world.connector.inspect(&world.resource).await.is_err());
+        for no_authority in ["absent.pem", "pw", "server.key"] {
+            world.target().tls = TargetTls::Verify { ca_file: no_authority.to_owned() };
+            let refused = world.connector.inspect(&world.resource).await;
+            assert!(matches!(refused, Err(ConnectorError::Misconfigured { .. })), "{refused:?}");
+        }
         world.target().tls = TargetTls::Off;
         world.connector.inspect(&world.resource).await.unwrap();
     }

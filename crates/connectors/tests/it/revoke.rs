@@ -214,3 +214,19 @@ async fn r02_a_target_that_never_answers_is_unreachable() {
     let outcome = connector.revoke(&world.resource, &intent).await;
     assert!(matches!(&outcome, Err(ConnectorError::Unreachable { why, .. }) if why.contains("no answer")), "{outcome:?}");
 }
+
+#[tokio::test]
+async fn i13_connections_are_cut_even_where_the_login_cannot_be_disabled() {
+    let server = Server::start(18, "scram-sha-256").await;
+    let world = World::in_server(&server).await;
+    let minted = world.minted("read").await;
+    let session = world.sign_in(&minted).await.unwrap();
+    let login = &minted.0.login;
+    world.boss.batch_execute(&format!("REVOKE {login} FROM ajar_admin; GRANT pg_signal_backend TO ajar_admin")).await.unwrap();
+    let refused = world.connector.revoke(&world.resource, &minted.0).await;
+    assert!(matches!(&refused, Err(ConnectorError::Refused { step: "disable the login", .. })), "{refused:?}");
+    assert!(session.query("SELECT 1", &[]).await.is_err());
+    world.boss.batch_execute(&format!("GRANT {login} TO ajar_admin WITH ADMIN OPTION")).await.unwrap();
+    let proof = world.connector.revoke(&world.resource, &minted.0).await.unwrap();
+    assert_eq!(proof.terminated, 1, "{proof:?}");
+}

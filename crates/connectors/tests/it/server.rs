@@ -52,6 +52,11 @@ fn unprivileged() -> Option<(u32, u32)> {
 impl Server {
     /// A new cluster, with TLS, where everybody needs a password (`scram-sha-256`), or nobody does (`trust`).
     pub(crate) async fn start(major: u32, auth: &str) -> Self {
+        Self::start_with(major, auth, "").await
+    }
+
+    /// The same with lines for its `postgresql.conf`.
+    pub(crate) async fn start_with(major: u32, auth: &str, settings: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("ajar-connectors").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -81,6 +86,8 @@ impl Server {
             .output()
             .unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let mut conf = std::fs::OpenOptions::new().append(true).open(server.path("data/postgresql.conf")).unwrap();
+        conf.write_all(settings.as_bytes()).unwrap();
         server.run().await;
         let boss = server.connect("postgres", PASSWORD, "postgres").await.unwrap();
         boss.batch_execute(&format!("CREATE ROLE ajar_admin LOGIN CREATEROLE PASSWORD '{PASSWORD}'")).await.unwrap();
@@ -110,7 +117,7 @@ impl Server {
     pub(crate) async fn run(&mut self) {
         let script = "\"$1\" -D data -p \"$2\" -k \"$3\" -c listen_addresses=127.0.0.1 -c fsync=off -c max_prepared_transactions=10 \
                       -c max_connections=200 -c ssl=on -c ssl_cert_file=\"$3/server.pem\" -c ssl_key_file=\"$3/server.key\" >>log 2>&1 & \
-                      pid=$!; read -r _; kill -INT $pid; wait $pid";
+                      pid=$!; read -r _; kill -INT $pid; wait $pid; if [ -e \"$3/forget\" ]; then rm -rf \"$3\"; fi";
         let postgres = self.bin.join("postgres");
         let child = self
             .command("sh")
@@ -127,6 +134,12 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the server doesn't answer: {}", std::fs::read_to_string(self.path("log")).unwrap());
+    }
+
+    /// Lets the shell remove the server's folder when the process ends: nothing drops what all tests share.
+    pub(crate) fn forget_at_the_end(self) -> Self {
+        std::fs::write(self.path("forget"), "").unwrap();
+        self
     }
 
     /// Stops the server; its data stays.

@@ -65,7 +65,8 @@ impl World<'static> {
     /// A world on the server of this version that the tests share.
     pub(crate) async fn on(major: u32) -> Self {
         let cell = if major == 15 { &V15 } else { &V18 };
-        World::in_server(cell.get_or_init(|| Server::start(major, "scram-sha-256")).await).await
+        let server = cell.get_or_init(|| async { Server::start(major, "scram-sha-256").await.forget_at_the_end() }).await;
+        World::in_server(server).await
     }
 }
 
