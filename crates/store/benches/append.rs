@@ -44,20 +44,23 @@ fn batch(from: u64, count: u64) -> Batch {
 async fn main() {
     // Not in /tmp, which may be memory: a durable append has to reach a disk.
     let folder = tempfile::tempdir_in(std::env::var_os("AJAR_BENCH_DIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into())).unwrap();
-    println!("{:>6} {:>10} {:>12} {:>10}", "batch", "events/s", "per append", "/budget");
+    println!("{:>6} {:>10} {:>9} {:>10} {:>10} {:>10}", "batch", "events/s", "/budget", "p50", "p99", "longest");
     for size in [1, 10, 100, 1000] {
         let store = SqliteStore::open(folder.path().join(format!("{size}.db")), OpenOptions::default()).await.unwrap();
-        let (mut events, mut appends, mut took) = (0, 0u32, Duration::ZERO);
-        while took < LONG_ENOUGH {
+        let (mut events, mut took) = (0, Vec::new());
+        while took.iter().sum::<Duration>() < LONG_ENOUGH {
             let next = batch(events, size);
             let start = Instant::now();
             store.append(next).await.unwrap();
-            took += start.elapsed();
+            took.push(start.elapsed());
             events += size;
-            appends += 1;
         }
-        let rate = u64::try_from(u128::from(events) * 1_000_000 / took.as_micros()).unwrap();
-        println!("{size:>6} {rate:>10} {:>12.2?} {:>7}.{:02} x", took / appends, rate / BUDGET, rate % BUDGET * 100 / BUDGET);
+        let total = took.iter().sum::<Duration>().as_micros();
+        let rate = u64::try_from(u128::from(events) * 1_000_000 / total).unwrap();
+        took.sort();
+        let at = |percent: usize| took.get((took.len() * percent / 100).min(took.len() - 1)).copied().unwrap_or_default();
+        let ratio = format!("{}.{:02} x", rate / BUDGET, rate % BUDGET * 100 / BUDGET);
+        println!("{size:>6} {rate:>10} {ratio:>9} {:>10.2?} {:>10.2?} {:>10.2?}", at(50), at(99), at(100));
         if size == 1000 {
             let start = Instant::now();
             let (mut read, mut bytes) = (0, 0);

@@ -10,7 +10,7 @@ pub(crate) struct Insert {
 
 impl Insert {
     /// Most rows in one statement: as large as helps, far below both databases' limit of parameters.
-    const MOST: usize = 64;
+    const MOST: usize = 32;
 
     /// How many of `left` rows go into the next statement: a power of two, so that few texts are prepared and cached.
     pub(crate) fn rows_of(left: usize) -> usize {
@@ -55,8 +55,8 @@ pub(crate) const EVENTS: Insert =
     Insert { head: "INSERT INTO events (seq, stream, version, kind, at, leaf, hash) VALUES ", columns: 7, tail: "" };
 
 pub(crate) const ROWS: Insert = Insert {
-    head: "INSERT INTO rows (word, stream, state, principal, resource, parent, due, tail, doc) VALUES ",
-    columns: 9,
+    head: "INSERT INTO rows (word, stream, state, principal, resource, parent, due, doc) VALUES ",
+    columns: 8,
     tail: " ON CONFLICT (word, stream) DO UPDATE SET state = excluded.state, principal = excluded.principal, \
            resource = excluded.resource, parent = excluded.parent, due = excluded.due, doc = excluded.doc",
 };
@@ -93,7 +93,8 @@ pub(crate) const PARENT_IS: &str = " AND parent = ";
 pub(crate) const OLDER_THAN: &str = " AND stream < ";
 pub(crate) const LIST_END: &str = " ORDER BY stream DESC LIMIT ";
 pub(crate) const ROW: &str = "SELECT stream, state, doc FROM rows WHERE word = $1 AND stream = $2";
-pub(crate) const BY_TAIL: &str = "SELECT stream FROM rows WHERE word = $1 AND tail >= $2 AND tail < $3 ORDER BY stream DESC LIMIT $4";
+/// Reads along the primary key, a tenth of a second for a million; an index of reversed ids would cost every write a page.
+pub(crate) const BY_SUFFIX: &str = "SELECT stream FROM rows WHERE word = $1 AND stream LIKE '%' || $2 ORDER BY stream DESC LIMIT $3";
 pub(crate) const ROWS_CLEAR: &str = "DELETE FROM rows";
 
 pub(crate) const DISCLOSED: &str = "SELECT commitment, salt, value FROM disclosures WHERE commitment";

@@ -31,6 +31,8 @@ const BUSY: Duration = Duration::from_secs(5);
 const WAL_KEPT: &str = "67108864";
 /// Pages in the WAL that make the writer copy them back: 16 MiB.
 const WAL_PAGES: &str = "4096";
+/// KiB of pages (minus: not a count of pages), so that a large batch isn't written twice: 8 MiB.
+const WRITER_CACHE: &str = "-8192";
 /// Connections keep their statements prepared: each table's INSERT comes in a few lengths.
 const STATEMENTS: usize = 128;
 
@@ -199,6 +201,7 @@ async fn connect_to_write(path: &Path, most_pages: Option<u32>) -> Result<Sqlite
         .synchronous(SqliteSynchronous::Full)
         // INVARIANT I18: what is erased is overwritten, not only unlinked.
         .pragma("secure_delete", "ON")
+        .pragma("cache_size", WRITER_CACHE)
         .pragma("journal_size_limit", WAL_KEPT)
         .pragma("wal_autocheckpoint", WAL_PAGES);
     if let Some(most) = most_pages {

@@ -87,13 +87,11 @@ pub(super) async fn row(on: &SqlitePool, stream: Stream) -> Result<Option<Stored
 }
 
 pub(super) async fn by_suffix(on: &SqlitePool, word: &'static str, suffix: &str, limit: u32) -> Result<Vec<Stream>, StoreError> {
+    // Letters and digits: nothing that LIKE takes for a pattern, and no underscore, so never the prefix.
     if suffix.is_empty() || !suffix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
         return Ok(Vec::new());
     }
-    let tail: String = suffix.chars().rev().collect();
-    // '~' sorts behind every letter and digit.
-    let below = format!("{tail}~");
-    let query = sqlx::query(sql::BY_TAIL).bind(word).bind(tail).bind(below).bind(i64::from(limit));
+    let query = sqlx::query(sql::BY_SUFFIX).bind(word).bind(suffix).bind(i64::from(limit));
     all(on, query, |row| text_as(row, 0, "a row's stream")).await
 }
 
@@ -118,11 +116,6 @@ pub(super) async fn blob(on: &SqlitePool, hash: &str) -> Result<Option<String>, 
 
 pub(super) async fn checkpoint_latest(on: &SqlitePool) -> Result<Option<String>, StoreError> {
     one(on, sqlx::query(sql::CHECKPOINT_LATEST), |row| get(row, 0)).await
-}
-
-/// An id's letters and digits, from the last to the first, so that an index finds what ends alike.
-pub(super) fn tail_of(stream: Stream) -> String {
-    stream.to_string().split_once('_').map_or_else(String::new, |(_, id)| id.chars().rev().collect())
 }
 
 /// A statement put together from our own texts; values only ever become parameters.

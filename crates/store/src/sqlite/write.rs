@@ -12,7 +12,6 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
 
 use super::fault::store_error;
-use super::read::tail_of;
 use crate::sql::{self, Insert};
 
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
@@ -116,7 +115,6 @@ pub(super) async fn checkpoint_put(to: &mut SqliteConnection, size: u64, note: &
 async fn insert_rows(to: &mut SqliteConnection, rows: Vec<Row>) -> Result<(), StoreError> {
     insert(to, &sql::ROWS, rows, |query, row| {
         let Row { stream, state, settled: _, principal, resource, parent, due, doc } = row;
-        let tail = tail_of(stream);
         query
             .bind(stream.word())
             .bind(stream.to_string())
@@ -125,7 +123,6 @@ async fn insert_rows(to: &mut SqliteConnection, rows: Vec<Row>) -> Result<(), St
             .bind(resource.map(|r| r.to_string()))
             .bind(parent.map(|p| p.to_string()))
             .bind(due.map(Timestamp::as_millis))
-            .bind(tail)
             .bind(doc)
     })
     .await

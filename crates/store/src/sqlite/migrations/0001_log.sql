@@ -26,7 +26,7 @@ WHEN NEW.seq <> (SELECT COALESCE(MAX(seq) + 1, 0) FROM events) BEGIN
     SELECT RAISE(ABORT, 'events are consecutive');
 END;
 
--- The projection: dropped and made again from the events at will. `tail` is the id's text, reversed.
+-- The projection: dropped and made again from the events at will.
 CREATE TABLE rows (
     word TEXT NOT NULL,
     stream TEXT NOT NULL,
@@ -35,12 +35,10 @@ CREATE TABLE rows (
     resource TEXT,
     parent TEXT,
     due INTEGER,
-    tail TEXT NOT NULL,
     doc TEXT NOT NULL,
     PRIMARY KEY (word, stream)
 ) STRICT;
 CREATE INDEX rows_state ON rows (word, state, stream);
-CREATE INDEX rows_tail ON rows (word, tail);
 CREATE INDEX rows_principal ON rows (principal, word, stream) WHERE principal IS NOT NULL;
 CREATE INDEX rows_resource ON rows (resource, word, stream) WHERE resource IS NOT NULL;
 CREATE INDEX rows_parent ON rows (parent, word, stream) WHERE parent IS NOT NULL;
