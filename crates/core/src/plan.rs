@@ -150,8 +150,8 @@ impl Standing {
 }
 
 impl Plan {
-    /// The strictest combination of two plans (I04): every stage of both, except those that an equal or
-    /// stricter stage already covers. Adding a rule never loosens a plan.
+    /// The strictest combination of two plans (I04): every stage of both, except those that a stage of the same candidates
+    /// covers, each at most one. Stages keep their indexes. Adding a rule never loosens a plan.
     #[must_use]
     pub fn combine(mut self, other: &Self) -> Self {
         for rule in &other.rules {
@@ -159,16 +159,43 @@ impl Plan {
                 self.rules.push(rule.clone());
             }
         }
-        for stage in &other.stages {
-            match self.stages.iter_mut().find(|mine| mine.candidates == stage.candidates && mine.otherwise == stage.otherwise) {
-                Some(mine) => {
+        let mut more = Vec::new();
+        let mut covering = BTreeSet::new();
+        for (index, stage) in other.stages.iter().enumerate() {
+            let otherwise = other.otherwise(index);
+            let covers = |i: &usize| {
+                !covering.contains(i)
+                    && self.stages.get(*i).is_some_and(|mine| mine.candidates == stage.candidates)
+                    && self.otherwise(*i) == otherwise
+            };
+            let found = (0..self.stages.len()).find(covers);
+            match found.and_then(|i| self.stages.get_mut(i).map(|mine| (i, mine))) {
+                Some((i, mine)) => {
                     mine.needed = mine.needed.max(stage.needed);
                     mine.within = mine.within.min(stage.within);
+                    covering.insert(i);
                 }
-                None => self.stages.push(stage.clone()),
+                None => more.push(Stage { otherwise, ..stage.clone() }),
             }
         }
+        if !more.is_empty() {
+            // What could not be skipped because it was the last must not become so because something follows it now.
+            let last = self.stages.len().checked_sub(1).map(|last| self.otherwise(last));
+            if let (Some(stage), Some(otherwise)) = (self.stages.last_mut(), last) {
+                stage.otherwise = otherwise;
+            }
+        }
+        self.stages.extend(more);
         self
+    }
+
+    /// What really becomes of a stage that is not decided: the last has no next.
+    fn otherwise(&self, stage: usize) -> Otherwise {
+        match self.stages.get(stage).map(|s| &s.otherwise) {
+            Some(Otherwise::Next) if stage + 1 < self.stages.len() => Otherwise::Next,
+            Some(Otherwise::Escalate(more)) => Otherwise::Escalate(more.clone()),
+            Some(Otherwise::Next | Otherwise::Deny) | None => Otherwise::Deny,
+        }
     }
 
     /// Who may decide `stage`, its escalation included once that has begun.

@@ -2,11 +2,13 @@
 //!
 //! Commands are methods that return events; [`Request::evolve`] folds them. Nothing else changes a request.
 
+mod pending;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{GrantId, PrincipalId, RequestId, ReviewId};
 use crate::name::{ResourceName, RoleName};
-use crate::plan::{Course, Facts, Otherwise, Plan, Review, Standing, Subject, Verdict};
+use crate::plan::{Course, Facts, Plan, Review, Verdict};
 use crate::sealed::Commitment;
 use crate::time::{Span, Timestamp};
 
@@ -360,7 +362,7 @@ impl Request {
         }
     }
 
-    /// When something is due by itself: the stage's time-out or the request's deadline.
+    /// When something is due by itself: the stage's time-out or the request's deadline, whichever is earlier.
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
         match self {
@@ -384,7 +386,7 @@ impl Request {
         let now = filed.at;
         let pending = Pending::new(filed.clone());
         let mut events = vec![RequestEvent::Filed(filed)];
-        events.extend(pending.advance(grants, facts, now));
+        events.extend(pending.advance(Some(grants), facts, now));
         events
     }
 
@@ -393,68 +395,23 @@ impl Request {
     /// # Errors
     /// When the request is settled, too late, not theirs to decide, or already decided differently by them.
     pub fn review(&self, command: ReviewCommand, in_force: &InForce, facts: &dyn Facts, now: Timestamp) -> Result<Reviewed, RequestError> {
-        let id = self.filed().id;
-        if let Some(mine) = self.reviews().iter().find(|r| r.reviewer == command.reviewer)
-            && mine.verdict == command.verdict
-            && self.repeats(mine, facts)
-        {
-            return Ok(Reviewed::Already(mine.id));
-        }
-        if let Self::Approved(settled) = self
-            && command.verdict == Verdict::Deny
-        {
-            // INVARIANT I05: a deny that arrives with the last approve wins.
-            settled.may_still_deny(command.reviewer, facts)?;
-            return Ok(Reviewed::TooLateButClosing(settled.outcome.grants.clone()));
-        }
-        let pending = self.pending(match command.verdict {
-            Verdict::Approve => "approved",
-            Verdict::Deny => "denied",
-        })?;
-        if now >= pending.filed.expires_at {
-            return Err(RequestError::TooLate { id, deadline: pending.filed.expires_at });
-        }
-        let mut next = pending.clone();
-        let mut events = Vec::new();
-        if command.verdict == Verdict::Approve {
-            match in_force {
-                InForce::Refused => {
-                    return Ok(Reviewed::Recorded(vec![RequestEvent::Denied(Denied { because: DeniedBecause::Rules, at: now })]));
-                }
-                InForce::Allowed { plan, max, rules_hash } => {
-                    let plan = pending.plan.clone().combine(plan);
-                    let duration = pending.duration.min(*max);
-                    if plan.stages != pending.plan.stages || duration != pending.duration {
-                        let tightened = PlanTightened { plan, duration, rules_hash: rules_hash.clone() };
-                        next.tighten(tightened.clone());
-                        events.push(RequestEvent::PlanTightened(tightened));
-                    }
-                }
-            }
-        }
-        let stage = next.stage_for(command.reviewer, facts)?;
-        let review =
-            Review { id: command.ids.review, stage, reviewer: command.reviewer, verdict: command.verdict, note: command.note, at: now };
-        if next.reviews.iter().any(|r| r.reviewer == command.reviewer && r.stage == stage) {
-            return Err(RequestError::AlreadyReviewed { id });
-        }
-        next.reviews.push(review.clone());
-        events.push(RequestEvent::Reviewed(review));
-        match command.verdict {
-            Verdict::Deny => events.push(RequestEvent::Denied(Denied { because: DeniedBecause::Review(command.ids.review), at: now })),
-            Verdict::Approve => events.extend(next.advance(command.ids.grants, facts, now)),
-        }
-        Ok(Reviewed::Recorded(events))
-    }
-
-    fn repeats(&self, mine: &Review, facts: &dyn Facts) -> bool {
+        let same = |r: &&Review| r.reviewer == command.reviewer && r.verdict == command.verdict;
+        let mine = self.reviews().iter().rfind(same).map(|r| r.id);
         match self {
-            Self::Pending(p) => match p.standing(facts) {
-                Standing::Waiting { stage, .. } => stage == mine.stage || mine.verdict == Verdict::Deny,
-                Standing::Met => true,
-            },
-            Self::Approved(_) | Self::Denied(_) => true,
-            Self::Withdrawn(_) | Self::Expired(_) => false,
+            Self::Pending(pending) => pending.review(command, mine, in_force, facts, now),
+            Self::Approved(settled) if command.verdict == Verdict::Deny => {
+                // INVARIANT I05: a deny that arrives with the last approve wins.
+                settled.may_still_deny(command.reviewer, facts)?;
+                Ok(Reviewed::TooLateButClosing(settled.outcome.grants.clone()))
+            }
+            Self::Approved(_) | Self::Denied(_) if let Some(mine) = mine => Ok(Reviewed::Already(mine)),
+            Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => {
+                let command = match command.verdict {
+                    Verdict::Approve => "approved",
+                    Verdict::Deny => "denied",
+                };
+                Err(RequestError::Settled { id: self.filed().id, state: self.state(), command })
+            }
         }
     }
 
@@ -479,13 +436,22 @@ impl Request {
         }
     }
 
-    /// Time has passed, or who may decide has changed: expiry, time-outs, escalation of stages that nobody can fulfil.
+    /// Time has passed: expiry, time-outs, escalation of stages that nobody can fulfil. Never an approval.
     #[must_use]
-    pub fn tick(&self, grants: Vec<GrantId>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+    pub fn tick(&self, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
         match self {
             Self::Pending(p) if now >= p.filed.expires_at => vec![RequestEvent::Expired(Expired { at: now })],
-            Self::Pending(p) => p.tick(grants, facts, now),
+            Self::Pending(p) => p.tick(facts, now),
             Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => Vec::new(),
+        }
+    }
+
+    /// The rules or who is who have changed: a denial, a stricter plan, other people who are asked. Never an approval.
+    #[must_use]
+    pub fn reassess(&self, in_force: &InForce, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+        match self {
+            Self::Pending(p) if now < p.filed.expires_at => p.reassess(in_force, facts, now),
+            Self::Pending(_) | Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => Vec::new(),
         }
     }
 
@@ -504,10 +470,12 @@ impl Request {
             }
             (Self::Pending(mut p), RequestEvent::StageEscalated(e)) => {
                 p.course.escalated.insert(e.stage);
+                p.stage = None;
                 Ok(Self::Pending(p))
             }
             (Self::Pending(mut p), RequestEvent::StageSkipped(e)) => {
                 p.course.skipped.insert(e.stage);
+                p.stage = None;
                 Ok(Self::Pending(p))
             }
             (Self::Pending(mut p), RequestEvent::Reviewed(e)) => {
@@ -536,136 +504,6 @@ impl Request {
             Ok(Self::Pending(Pending::new(filed.clone())))
         } else {
             Err(Impossible { subject: "a request".into(), state: "not filed", event: event.kind() })
-        }
-    }
-}
-
-impl Pending {
-    fn new(filed: Filed) -> Self {
-        Self { plan: filed.plan.clone(), duration: filed.duration, filed, course: Course::default(), reviews: Vec::new(), stage: None }
-    }
-
-    /// Where the plan stands now.
-    #[must_use]
-    pub fn standing(&self, facts: &dyn Facts) -> Standing {
-        let resources = self.filed.resources();
-        let subject = Subject { requester: self.filed.requester, beneficiary: self.filed.beneficiary, resources: &resources };
-        self.plan.standing(subject, &self.course, &self.reviews, facts)
-    }
-
-    fn tighten(&mut self, to: PlanTightened) {
-        self.plan = to.plan;
-        self.duration = to.duration;
-    }
-
-    fn settle<T>(self, outcome: T) -> Settled<T> {
-        Settled { filed: self.filed, plan: self.plan, duration: self.duration, course: self.course, reviews: self.reviews, outcome }
-    }
-
-    /// The stage that `reviewer` may decide: the one that waits.
-    fn stage_for(&self, reviewer: PrincipalId, facts: &dyn Facts) -> Result<usize, RequestError> {
-        let not_yours = |why| Err(RequestError::NotYours { id: self.filed.id, why });
-        let Some(human) = facts.human(reviewer) else {
-            return not_yours("only an enabled person can decide");
-        };
-        let own = [self.filed.requester, self.filed.beneficiary];
-        if own.iter().any(|p| *p == reviewer || facts.human(*p) == Some(human)) {
-            return not_yours("you asked for it, or it is for you (linked accounts count as one person)");
-        }
-        match self.standing(facts) {
-            Standing::Waiting { stage, asked, .. } if asked.contains(&reviewer) => Ok(stage),
-            Standing::Waiting { stage, .. } => {
-                match self.reviews.iter().find(|r| facts.human(r.reviewer) == Some(human) && r.stage == stage) {
-                    Some(_) => Err(RequestError::AlreadyReviewed { id: self.filed.id }),
-                    None => not_yours("you are not among those whom this stage asks, or have been counted in another stage"),
-                }
-            }
-            Standing::Met => not_yours("every stage is met"),
-        }
-    }
-
-    /// Moves on as far as the plan allows now: to the stage that waits, past stages that nobody can fulfil, or to the end.
-    fn advance(&self, grants: Vec<GrantId>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
-        let mut next = self.clone();
-        let mut events = Vec::new();
-        loop {
-            let standing = next.standing(facts);
-            let Standing::Waiting { stage, ref asked, .. } = standing else {
-                events.push(RequestEvent::Approved(Approved { grants, at: now }));
-                return events;
-            };
-            if !standing.can_be_fulfilled(facts) {
-                match next.give_up_on(stage, DeniedBecause::NobodyCanDecide(stage), now) {
-                    Ok(event) => {
-                        next.note(&event);
-                        events.push(event);
-                        continue;
-                    }
-                    Err(denied) => {
-                        events.push(denied);
-                        return events;
-                    }
-                }
-            }
-            if next.stage.as_ref().is_none_or(|s| s.stage != stage || s.until <= now) {
-                let within = next.plan.stages.get(stage).map_or(Span::ZERO, |s| s.within);
-                events.push(RequestEvent::StageEntered(StageEntered {
-                    stage,
-                    asked: asked.iter().copied().collect(),
-                    until: now.after(within),
-                }));
-            }
-            return events;
-        }
-    }
-
-    fn tick(&self, grants: Vec<GrantId>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
-        let mut next = self.clone();
-        let mut events = Vec::new();
-        if let Some(stage) = self.stage.as_ref().filter(|s| now >= s.until).map(|s| s.stage) {
-            match next.give_up_on(stage, DeniedBecause::StageTimedOut(stage), now) {
-                Ok(event) => {
-                    next.note(&event);
-                    events.push(event);
-                }
-                Err(denied) => return vec![denied],
-            }
-        }
-        // A tick never approves what no review has just approved, unless a stage was given up for one that is already met.
-        events.extend(next.advance(grants, facts, now));
-        events
-    }
-
-    /// A stage that timed out or can't be fulfilled: more people, the next stage, or the end. INVARIANT A10: never an approval,
-    /// so a stage is only skipped when a later one remains to be met.
-    fn give_up_on(&self, stage: usize, because: DeniedBecause, now: Timestamp) -> Result<RequestEvent, RequestEvent> {
-        let denied = RequestEvent::Denied(Denied { because, at: now });
-        let Some(found) = self.plan.stages.get(stage) else { return Err(denied) };
-        match &found.otherwise {
-            Otherwise::Escalate(_) if !self.course.escalated.contains(&stage) => Ok(RequestEvent::StageEscalated(StageEscalated { stage })),
-            Otherwise::Next if stage + 1 < self.plan.stages.len() => Ok(RequestEvent::StageSkipped(StageSkipped { stage })),
-            Otherwise::Escalate(_) | Otherwise::Next | Otherwise::Deny => Err(denied),
-        }
-    }
-
-    fn note(&mut self, event: &RequestEvent) {
-        match event {
-            RequestEvent::StageEscalated(e) => {
-                self.course.escalated.insert(e.stage);
-                self.stage = None;
-            }
-            RequestEvent::StageSkipped(e) => {
-                self.course.skipped.insert(e.stage);
-                self.stage = None;
-            }
-            RequestEvent::Filed(_)
-            | RequestEvent::StageEntered(_)
-            | RequestEvent::Reviewed(_)
-            | RequestEvent::PlanTightened(_)
-            | RequestEvent::Approved(_)
-            | RequestEvent::Denied(_)
-            | RequestEvent::Withdrawn(_)
-            | RequestEvent::Expired(_) => {}
         }
     }
 }

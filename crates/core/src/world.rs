@@ -91,7 +91,7 @@ impl World {
     /// Folds the next event of the log in, and gives the projection's new row for what it touched.
     ///
     /// # Errors
-    /// When the event doesn't follow: the log is damaged.
+    /// When the event doesn't follow: the log is damaged. The world is as it was then.
     pub fn apply(&mut self, envelope: &Envelope) -> Result<Row, DamagedLog> {
         if envelope.seq != self.next_seq {
             return Err(DamagedLog::Sequence { expected: self.next_seq, found: envelope.seq });
@@ -107,12 +107,16 @@ impl World {
     /// Brings a settled stream back by its own events, so that a command on it can be answered. [`World::forget`] it afterwards.
     ///
     /// # Errors
-    /// When the events don't follow each other.
+    /// When the events don't follow each other: nothing is brought back then.
     pub fn recall(&mut self, events: &[Envelope]) -> Result<(), DamagedLog> {
-        for envelope in events {
-            self.fold(envelope)?;
+        let known: BTreeSet<Stream> = events.iter().map(|e| e.stream).filter(|s| self.knows(*s)).collect();
+        let folded = events.iter().try_for_each(|envelope| self.fold(envelope).map(drop));
+        if folded.is_err() {
+            for envelope in events.iter().filter(|e| !known.contains(&e.stream)) {
+                self.forget(envelope.stream);
+            }
         }
-        Ok(())
+        folded
     }
 
     /// Whether the stream is in memory.
@@ -148,29 +152,48 @@ impl World {
             return Err(DamagedLog::Version { stream, expected, found: envelope.version });
         }
         self.unindex(stream);
-        match (stream, &envelope.event) {
-            (Stream::Request(id), Event::Request(e)) => {
-                fold_into(&mut self.requests, id, |now| now.map_or_else(|| Request::born(e), |r| r.evolve(e)))?
-            }
-            (Stream::Grant(id), Event::Grant(e)) => {
-                fold_into(&mut self.grants, id, |now| now.map_or_else(|| Grant::born(e), |g| g.evolve(e)))?
-            }
-            (Stream::Lease(id), Event::Lease(e)) => {
-                fold_into(&mut self.leases, id, |now| now.map_or_else(|| Lease::born(e), |l| l.evolve(e)))?
-            }
-            (Stream::Session(id), Event::Session(e)) => {
-                fold_into(&mut self.sessions, id, |now| now.map_or_else(|| Session::born(e), |s| s.evolve(e)))?
-            }
-            (Stream::Principal(id), Event::Principal(e)) => fold_into(&mut self.principals, id, |now| match now {
-                Some(p) => Ok(p.evolve(e)),
-                None => Principal::born(e).ok_or_else(|| misplaced(envelope)),
-            })?,
+        let folded = self.fold_state(envelope);
+        if folded.is_ok() {
+            self.versions.insert(stream, expected);
+        }
+        self.index(stream);
+        folded?;
+        self.row(stream).ok_or_else(|| misplaced(envelope).into())
+    }
+
+    /// Puts the stream's next state in place, or leaves the old one.
+    fn fold_state(&mut self, envelope: &Envelope) -> Result<(), Impossible> {
+        let own = |same: bool| if same { Ok(()) } else { Err(misplaced(envelope)) };
+        match (envelope.stream, &envelope.event) {
+            (Stream::Request(id), Event::Request(e)) => fold_into(&mut self.requests, id, |now| {
+                let next = now.map_or_else(|| Request::born(e), |r| r.evolve(e))?;
+                own(next.filed().id == id).map(|()| next)
+            }),
+            (Stream::Grant(id), Event::Grant(e)) => fold_into(&mut self.grants, id, |now| {
+                let next = now.map_or_else(|| Grant::born(e), |g| g.evolve(e))?;
+                own(next.id() == id).map(|()| next)
+            }),
+            (Stream::Lease(id), Event::Lease(e)) => fold_into(&mut self.leases, id, |now| {
+                let next = now.map_or_else(|| Lease::born(e), |l| l.evolve(e))?;
+                own(next.intended().id == id).map(|()| next)
+            }),
+            (Stream::Session(id), Event::Session(e)) => fold_into(&mut self.sessions, id, |now| {
+                let next = now.map_or_else(|| Session::born(e), |s| s.evolve(e))?;
+                own(next.arrived().id == id).map(|()| next)
+            }),
+            (Stream::Principal(id), Event::Principal(e)) => fold_into(&mut self.principals, id, |now| {
+                let next = now.map_or_else(|| Principal::born(e).ok_or_else(|| misplaced(envelope)), |p| Ok(p.evolve(e)))?;
+                own(next.id == id).map(|()| next)
+            }),
             (Stream::Token(id), Event::Token(e)) => fold_into(&mut self.tokens, id, |now| match (now, e) {
-                (None, TokenEvent::Issued(issued)) => Ok(Token { issued: issued.clone(), revoked: false }),
+                (None, TokenEvent::Issued(issued)) => own(issued.id == id).map(|()| Token { issued: issued.clone(), revoked: false }),
                 (Some(token), TokenEvent::Revoked(_)) => Ok(Token { revoked: true, ..token }),
                 (None, TokenEvent::Revoked(_)) | (Some(_), TokenEvent::Issued(_)) => Err(misplaced(envelope)),
-            })?,
-            (Stream::Policy, Event::Policy(PolicyEvent::Applied(applied))) => self.policy = Some(applied.clone()),
+            }),
+            (Stream::Policy, Event::Policy(PolicyEvent::Applied(applied))) => {
+                self.policy = Some(applied.clone());
+                Ok(())
+            }
             (
                 Stream::Request(_)
                 | Stream::Grant(_)
@@ -186,11 +209,8 @@ impl World {
                 | Event::Principal(_)
                 | Event::Token(_)
                 | Event::Policy(_),
-            ) => return Err(misplaced(envelope).into()),
+            ) => Err(misplaced(envelope)),
         }
-        self.versions.insert(stream, expected);
-        self.index(stream);
-        self.row(stream).ok_or_else(|| misplaced(envelope).into())
     }
 
     fn due_of(&self, stream: Stream) -> Option<Timestamp> {
@@ -303,7 +323,7 @@ impl World {
         self.tokens.values()
     }
 
-    /// Every request that is pending, or approved with grants that are not over.
+    /// Every request that is pending, and those that were recalled.
     pub fn requests(&self) -> impl Iterator<Item = &Request> {
         self.requests.values()
     }
@@ -355,8 +375,12 @@ fn misplaced(envelope: &Envelope) -> Impossible {
     Impossible { subject: envelope.stream.to_string(), state: "not of that kind", event: envelope.event.kind() }
 }
 
-fn fold_into<K: Ord, V>(map: &mut BTreeMap<K, V>, id: K, step: impl FnOnce(Option<V>) -> Result<V, Impossible>) -> Result<(), Impossible> {
-    let next = step(map.remove(&id))?;
+fn fold_into<K: Ord, V: Clone>(
+    map: &mut BTreeMap<K, V>,
+    id: K,
+    step: impl FnOnce(Option<V>) -> Result<V, Impossible>,
+) -> Result<(), Impossible> {
+    let next = step(map.get(&id).cloned())?;
     map.insert(id, next);
     Ok(())
 }

@@ -281,10 +281,9 @@ impl Engine {
     /// Everything that time alone makes happen.
     pub(crate) async fn tick(&self) {
         let signer = self.signer.clone();
-        let done = self.sequencer.run(SYSTEM, Vec::new(), move |desk| {
-            let mut ids = |count| (0..count).map(|_| GrantId::new(desk.entropy.uuid(desk.now))).collect();
-            Ok::<_, Refusal>((Draft::from(desk.world.tick(desk.now, &**desk.rules, &signer, &mut ids)), ()))
-        });
+        let done = self
+            .sequencer
+            .run(SYSTEM, Vec::new(), move |desk| Ok::<_, Refusal>((Draft::from(desk.world.tick(desk.now, &**desk.rules, &signer)), ())));
         if let Err(Failed::Unavailable(why)) = done.await {
             tracing::error!(error = %why, "what is due could not be recorded: it is closed all the same");
             let due = self.sequencer.look(|desk| {

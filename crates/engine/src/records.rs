@@ -92,12 +92,10 @@ pub struct Feed(broadcast::Receiver<Committed>);
 impl Feed {
     /// The next batch of events; `None` when the engine stops. A slow reader misses some: it should read the lists again.
     pub async fn next(&mut self) -> Option<Vec<Envelope>> {
-        loop {
-            match self.0.recv().await {
-                Ok(committed) => return Some(committed.events.to_vec()),
-                Err(broadcast::error::RecvError::Lagged(_)) => return Some(Vec::new()),
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
+        match self.0.recv().await {
+            Ok(committed) => Some(committed.events.to_vec()),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Vec::new()),
+            Err(broadcast::error::RecvError::Closed) => None,
         }
     }
 }

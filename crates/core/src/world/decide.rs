@@ -138,8 +138,10 @@ impl World {
             }
             Reviewed::TooLateButClosing(grants) => {
                 let mut decision = Decision::new();
-                for grant in grants.into_iter().filter(|g| self.grant(*g).is_some()) {
-                    decision.extend(self.grant_close(grant, CloseReason::DeniedLate { by: reviewer, note }, now)?);
+                for grant in grants {
+                    // One that is over, or never opened, keeps none of the others from closing (I13).
+                    let reason = CloseReason::DeniedLate { by: reviewer, note };
+                    decision.extend(self.grant_close(grant, reason, now).unwrap_or_default());
                 }
                 Ok(ReviewOutcome::Decided(decision))
             }
@@ -292,18 +294,23 @@ impl World {
         orphans.into_iter().flat_map(|id| self.grant_close(id, CloseReason::ResourceRemoved, now).unwrap_or_default()).collect()
     }
 
-    /// Everything that time alone makes happen at `now`.
-    ///
-    /// `ids` gives fresh grant ids, as many as asked for.
+    /// The rules or who is who have changed: what that means for every pending request. `in_force` says what the rules say of
+    /// each now. Nothing is approved here.
     #[must_use]
-    pub fn tick(&self, now: Timestamp, facts: &dyn Facts, signer: &GrantSigner, ids: &mut dyn FnMut(usize) -> Vec<GrantId>) -> Decision {
+    pub fn requests_reassess(&self, in_force: &dyn Fn(&Filed) -> InForce, facts: &dyn Facts, now: Timestamp) -> Decision {
+        let assess = |request: &Request| on_request(request.filed().id, request.reassess(&in_force(request.filed()), facts, now));
+        self.requests().flat_map(assess).collect()
+    }
+
+    /// Everything that time alone makes happen at `now`.
+    #[must_use]
+    pub fn tick(&self, now: Timestamp, facts: &dyn Facts, signer: &GrantSigner) -> Decision {
         let mut decision = Decision::new();
         for (_, stream) in self.due.iter().take_while(|(at, _)| *at <= now) {
             match stream {
                 Stream::Request(id) => {
                     if let Some(request) = self.request(*id) {
-                        let events = request.tick(ids(request.filed().asks.len()), facts, now);
-                        decision.extend(open_approved(request.filed(), events, request.terms().1, signer, now));
+                        decision.extend(on_request(*id, request.tick(facts, now)));
                     }
                 }
                 Stream::Grant(id) => decision.extend(self.grant_tick(*id, signer, now)),
@@ -316,6 +323,10 @@ impl World {
     fn grant_tick(&self, id: GrantId, signer: &GrantSigner, now: Timestamp) -> Decision {
         match self.grant(id) {
             Some(Grant::Open(_)) => self.grant_close(id, CloseReason::Expired, now).unwrap_or_default(),
+            // INVARIANT I06: looked up again at opening.
+            Some(Grant::Scheduled(s)) if self.principal(s.principal).is_some_and(|p| !p.enabled) => {
+                self.grant_close(id, CloseReason::PrincipalDisabled, now).unwrap_or_default()
+            }
             Some(Grant::Scheduled(s)) => {
                 let claims = Claims {
                     grant: s.id,

@@ -39,10 +39,7 @@ impl World {
             Stream::Token(id) => Was::Token(self.tokens.get(&id).cloned()),
             Stream::Policy => Was::Policy(self.policy.clone()),
         };
-        UndoPoint {
-            next_seq: self.next_seq,
-            streams: streams.into_iter().map(|s| (s, self.versions.get(&s).copied(), was(s))).collect(),
-        }
+        UndoPoint { next_seq: self.next_seq, streams: streams.into_iter().map(|s| (s, self.versions.get(&s).copied(), was(s))).collect() }
     }
 
     /// Goes back to `point`. Points are taken back in the opposite order to their making.

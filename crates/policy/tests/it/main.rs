@@ -1,5 +1,13 @@
 //! What the files mean, in the words of the design.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by failing"
+)]
+
 mod decisions;
 mod files;
 

@@ -1,0 +1,253 @@
+//! How a pending request moves on: through reviews, time-outs and changes of who is who. It is approved by a review, or at
+//! filing when its plan has no stage, and by nothing else.
+
+use super::{
+    Approved, Denied, DeniedBecause, Filed, InForce, Pending, PlanTightened, RequestError, RequestEvent, ReviewCommand, Reviewed, Settled,
+    StageEntered, StageEscalated, StageSkipped,
+};
+use crate::id::{GrantId, PrincipalId, ReviewId};
+use crate::plan::{Course, Facts, Otherwise, Review, Standing, Subject, Verdict};
+use crate::time::{Span, Timestamp};
+
+impl Pending {
+    pub(super) fn new(filed: Filed) -> Self {
+        Self { plan: filed.plan.clone(), duration: filed.duration, filed, course: Course::default(), reviews: Vec::new(), stage: None }
+    }
+
+    /// Where the plan stands now.
+    #[must_use]
+    pub fn standing(&self, facts: &dyn Facts) -> Standing {
+        let resources = self.filed.resources();
+        let subject = Subject { requester: self.filed.requester, beneficiary: self.filed.beneficiary, resources: &resources };
+        self.plan.standing(subject, &self.course, &self.reviews, facts)
+    }
+
+    pub(super) fn tighten(&mut self, to: PlanTightened) {
+        self.plan = to.plan;
+        self.duration = to.duration;
+    }
+
+    pub(super) fn settle<T>(self, outcome: T) -> Settled<T> {
+        Settled { filed: self.filed, plan: self.plan, duration: self.duration, course: self.course, reviews: self.reviews, outcome }
+    }
+
+    /// `mine` is the reviewer's last review with the same verdict, if there is one.
+    pub(super) fn review(
+        &self,
+        command: ReviewCommand,
+        mine: Option<ReviewId>,
+        in_force: &InForce,
+        facts: &dyn Facts,
+        now: Timestamp,
+    ) -> Result<Reviewed, RequestError> {
+        let id = self.filed.id;
+        let ReviewCommand { reviewer, verdict, note, ids } = command;
+        if now >= self.filed.expires_at {
+            return Err(RequestError::TooLate { id, deadline: self.filed.expires_at });
+        }
+        let mut next = self.clone();
+        let mut events = Vec::new();
+        // A deadline counts when it is used, not when its timer comes.
+        if let Some((stage, until)) = next.timed_out(facts, now) {
+            match next.give_up_on(stage, DeniedBecause::StageTimedOut(stage), now) {
+                Ok(event) => {
+                    next.note(&event);
+                    events.push(event);
+                }
+                Err(_) => return Err(RequestError::TooLate { id, deadline: until }),
+            }
+        }
+        if verdict == Verdict::Approve {
+            match next.stricter(in_force) {
+                Ok(None) => {}
+                Ok(Some(tightened)) => {
+                    next.tighten(tightened.clone());
+                    events.push(RequestEvent::PlanTightened(tightened));
+                }
+                Err(because) => {
+                    // Only somebody who may decide makes this known.
+                    next.stage_for(reviewer, verdict, facts)?;
+                    events.push(RequestEvent::Denied(Denied { because, at: now }));
+                    return Ok(Reviewed::Recorded(events));
+                }
+            }
+        }
+        let stage = match (next.stage_for(reviewer, verdict, facts), mine) {
+            (Ok(stage), _) => stage,
+            (Err(_), Some(_))
+                if verdict == Verdict::Approve && facts.human(reviewer).is_some() && next.standing(facts) == Standing::Met =>
+            {
+                // Reviews that were void count again: one of those who gave them says so once more.
+                events.extend(next.advance(Some(ids.grants), facts, now));
+                return Ok(Reviewed::Recorded(events));
+            }
+            (Err(_), Some(mine)) => return Ok(Reviewed::Already(mine)),
+            (Err(refused), None) => return Err(refused),
+        };
+        let review = Review { id: ids.review, stage, reviewer, verdict, note, at: now };
+        next.reviews.push(review.clone());
+        events.push(RequestEvent::Reviewed(review));
+        match verdict {
+            Verdict::Deny => events.push(RequestEvent::Denied(Denied { because: DeniedBecause::Review(ids.review), at: now })),
+            Verdict::Approve => events.extend(next.advance(Some(ids.grants), facts, now)),
+        }
+        Ok(Reviewed::Recorded(events))
+    }
+
+    /// INVARIANT I06: what the rules in force ask for beyond the snapshot, or that they don't allow it any more.
+    fn stricter(&self, in_force: &InForce) -> Result<Option<PlanTightened>, DeniedBecause> {
+        match in_force {
+            InForce::Allowed { plan, max, rules_hash } if *max > Span::ZERO => {
+                let plan = self.plan.clone().combine(plan);
+                let duration = self.duration.min(*max);
+                let same = plan.stages == self.plan.stages && duration == self.duration;
+                Ok((!same).then(|| PlanTightened { plan, duration, rules_hash: rules_hash.clone() }))
+            }
+            InForce::Allowed { .. } | InForce::Refused => Err(DeniedBecause::Rules),
+        }
+    }
+
+    /// The stage that `reviewer` may decide: the one that waits. INVARIANT I05: a deny may also come from somebody whom a
+    /// stage before it asks, so that one that arrives together with that stage's last approve is not lost.
+    fn stage_for(&self, reviewer: PrincipalId, verdict: Verdict, facts: &dyn Facts) -> Result<usize, RequestError> {
+        let not_yours = |why| Err(RequestError::NotYours { id: self.filed.id, why });
+        let Some(human) = facts.human(reviewer) else {
+            return not_yours("only an enabled person can decide");
+        };
+        let own = [self.filed.requester, self.filed.beneficiary];
+        if own.iter().any(|p| *p == reviewer || facts.human(*p) == Some(human)) {
+            return not_yours("you asked for it, or it is for you (linked accounts count as one person)");
+        }
+        let reviewed = |stage: usize| self.reviews.iter().any(|r| r.stage == stage && facts.human(r.reviewer) == Some(human));
+        let waiting = match self.standing(facts) {
+            Standing::Waiting { stage, asked, .. } if asked.contains(&reviewer) => return Ok(stage),
+            Standing::Waiting { stage, .. } => Some(stage),
+            Standing::Met => None,
+        };
+        let reached = waiting.map_or(self.plan.stages.len(), |stage| stage + 1);
+        if verdict == Verdict::Deny
+            && let Some(stage) = (0..reached).rev().find(|stage| !reviewed(*stage) && self.asks(*stage, reviewer, facts))
+        {
+            return Ok(stage);
+        }
+        match waiting {
+            _ if (0..reached).any(|stage| reviewed(stage) && waiting.is_none_or(|w| w == stage)) => {
+                Err(RequestError::AlreadyReviewed { id: self.filed.id })
+            }
+            Some(_) => not_yours("you are not among those whom this stage asks, or have been counted in another stage"),
+            None => not_yours("every stage is met"),
+        }
+    }
+
+    fn asks(&self, stage: usize, reviewer: PrincipalId, facts: &dyn Facts) -> bool {
+        facts.candidates(&self.plan.named(stage, &self.course), self.filed.requester, &self.filed.resources()).contains(&reviewer)
+    }
+
+    /// Moves on as far as the plan allows now: to the stage that waits, past stages that nobody can fulfil, or to the end;
+    /// to an approval only with `grants` for it.
+    pub(super) fn advance(&self, grants: Option<Vec<GrantId>>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+        let mut next = self.clone();
+        let mut events = Vec::new();
+        loop {
+            let standing = next.standing(facts);
+            let Standing::Waiting { stage, ref asked, .. } = standing else {
+                events.extend(grants.map(|grants| RequestEvent::Approved(Approved { grants, at: now })));
+                return events;
+            };
+            if !standing.can_be_fulfilled(facts) {
+                match next.give_up_on(stage, DeniedBecause::NobodyCanDecide(stage), now) {
+                    Ok(event) => {
+                        next.note(&event);
+                        events.push(event);
+                        continue;
+                    }
+                    Err(denied) => {
+                        events.push(denied);
+                        return events;
+                    }
+                }
+            }
+            if next.stage.as_ref().is_none_or(|s| s.stage != stage) {
+                let within = next.plan.stages.get(stage).map_or(Span::ZERO, |s| s.within);
+                events.push(RequestEvent::StageEntered(StageEntered {
+                    stage,
+                    asked: asked.iter().copied().collect(),
+                    until: now.after(within),
+                }));
+            }
+            return events;
+        }
+    }
+
+    pub(super) fn tick(&self, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+        let mut next = self.clone();
+        let mut events = Vec::new();
+        if let Some((stage, _)) = self.timed_out(facts, now) {
+            match next.give_up_on(stage, DeniedBecause::StageTimedOut(stage), now) {
+                Ok(event) => {
+                    next.note(&event);
+                    events.push(event);
+                }
+                Err(denied) => return vec![denied],
+            }
+        }
+        events.extend(next.advance(None, facts, now));
+        events
+    }
+
+    pub(super) fn reassess(&self, in_force: &InForce, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+        let mut next = self.clone();
+        match next.stricter(in_force) {
+            Ok(None) => next.advance(None, facts, now),
+            Ok(Some(tightened)) => {
+                next.tighten(tightened.clone());
+                let mut events = vec![RequestEvent::PlanTightened(tightened)];
+                events.extend(next.advance(None, facts, now));
+                events
+            }
+            Err(because) => vec![RequestEvent::Denied(Denied { because, at: now })],
+        }
+    }
+
+    /// The stage whose time is over, and since when; not one that waits no longer because one before it waits again.
+    fn timed_out(&self, facts: &dyn Facts, now: Timestamp) -> Option<(usize, Timestamp)> {
+        let entered = self.stage.as_ref().filter(|s| now >= s.until)?;
+        match self.standing(facts) {
+            Standing::Waiting { stage, .. } if stage != entered.stage => None,
+            Standing::Waiting { .. } | Standing::Met => Some((entered.stage, entered.until)),
+        }
+    }
+
+    /// A stage that timed out or can't be fulfilled: more people, the next stage, or the end. INVARIANT A10: never an approval,
+    /// so the last stage is never skipped.
+    fn give_up_on(&self, stage: usize, because: DeniedBecause, now: Timestamp) -> Result<RequestEvent, RequestEvent> {
+        let denied = RequestEvent::Denied(Denied { because, at: now });
+        let Some(found) = self.plan.stages.get(stage) else { return Err(denied) };
+        match &found.otherwise {
+            Otherwise::Escalate(_) if !self.course.escalated.contains(&stage) => Ok(RequestEvent::StageEscalated(StageEscalated { stage })),
+            Otherwise::Next if stage + 1 < self.plan.stages.len() => Ok(RequestEvent::StageSkipped(StageSkipped { stage })),
+            Otherwise::Escalate(_) | Otherwise::Next | Otherwise::Deny => Err(denied),
+        }
+    }
+
+    fn note(&mut self, event: &RequestEvent) {
+        match event {
+            RequestEvent::StageEscalated(e) => {
+                self.course.escalated.insert(e.stage);
+                self.stage = None;
+            }
+            RequestEvent::StageSkipped(e) => {
+                self.course.skipped.insert(e.stage);
+                self.stage = None;
+            }
+            RequestEvent::Filed(_)
+            | RequestEvent::StageEntered(_)
+            | RequestEvent::Reviewed(_)
+            | RequestEvent::PlanTightened(_)
+            | RequestEvent::Approved(_)
+            | RequestEvent::Denied(_)
+            | RequestEvent::Withdrawn(_)
+            | RequestEvent::Expired(_) => {}
+        }
+    }
+}
