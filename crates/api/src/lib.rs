@@ -44,7 +44,6 @@ impl Api {
     }
 
     /// The routes, ready to be served with `into_make_service_with_connect_info::<SocketAddr>()`.
-    #[must_use]
     pub fn router(self) -> Router {
         routes::router(self)
     }

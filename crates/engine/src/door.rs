@@ -15,8 +15,8 @@ use ajar_core::sealed::Disclosure;
 use ajar_core::session::{Arrived, Ended, HeldFor, Live};
 use ajar_core::world::{Decision, WorldError};
 use async_trait::async_trait;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, oneshot};
 
 use crate::desk::{NewRequest, Wanted, submit};
 use crate::engine::Engine;
@@ -53,10 +53,14 @@ impl Door for Engine {
         let news = self.feed.subscribe();
         let (guest, place) = self.place_for(who, knock).await?;
         match place {
-            Place::Open(grant) => Ok(Admission::Open(Box::new(engine.go_in(&guest, grant).await?))),
+            Place::Open(grant) => {
+                let going_in = engine.go_in_detached(&guest, grant).await;
+                let stopped = |_| crate::refusal::unavailable(&crate::Unavailable::Stopped);
+                Ok(Admission::Open(Box::new(going_in.map_err(stopped)??)))
+            }
             Place::Held { request, lines } => {
                 let session = guest.arrived.id;
-                let waiting = Box::new(Wait { engine, guest, request, news, lines: lines.into(), looked: false });
+                let waiting = Box::new(Wait { engine, guest, request, news, lines: lines.into(), going_in: None, looked: false });
                 Ok(Admission::Held(Held { session, request, waiting }))
             }
         }
@@ -174,6 +178,14 @@ impl Engine {
         (!names.is_empty()).then(|| format!("asked: {}{more}", names.join(", ")))
     }
 
+    /// [`Engine::go_in`], carried through even when nobody waits for it any more: a half-made lease would block the next one.
+    fn go_in_detached(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> oneshot::Receiver<Result<Opening, Refusal>> {
+        let (done, opening) = oneshot::channel();
+        let (engine, guest) = (Arc::clone(self), guest.clone());
+        self.spawn(async move { drop(done.send(engine.go_in(&guest, grant).await)) });
+        opening
+    }
+
     /// From an open grant to a live session: lease, then `session.live`, durable before a byte flows.
     async fn go_in(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> Result<Opening, Refusal> {
         let resource = self.rules().resource(&guest.arrived.resource).cloned().ok_or_else(|| no_such("such resource"))?;
@@ -232,6 +244,8 @@ struct Wait {
     request: RequestId,
     news: broadcast::Receiver<Committed>,
     lines: std::collections::VecDeque<String>,
+    /// On the way in.
+    going_in: Option<oneshot::Receiver<Result<Opening, Refusal>>>,
     /// Whether the request was looked at after subscribing, so that nothing is missed.
     looked: bool,
 }
@@ -249,16 +263,18 @@ impl Waiting for Wait {
             if let Some(line) = self.lines.pop_front() {
                 return HeldNotice::Say(line);
             }
+            if let Some(going_in) = &mut self.going_in {
+                return match going_in.await {
+                    Ok(Ok(opening)) => HeldNotice::Open(Box::new(opening)),
+                    Ok(Err(refusal)) => HeldNotice::Refused(refusal),
+                    Err(_) => HeldNotice::Refused(crate::refusal::unavailable(&crate::Unavailable::Stopped)),
+                };
+            }
             let news = if self.looked { self.listen().await } else { self.look().await };
             match news {
                 Some(News::Say(line)) => return HeldNotice::Say(line),
                 Some(News::Refused(refusal)) => return HeldNotice::Refused(refusal),
-                Some(News::Open(grant)) => {
-                    return match self.engine.go_in(&self.guest, grant).await {
-                        Ok(opening) => HeldNotice::Open(Box::new(opening)),
-                        Err(refusal) => HeldNotice::Refused(refusal),
-                    };
-                }
+                Some(News::Open(grant)) => self.going_in = Some(self.engine.go_in_detached(&self.guest, grant)),
                 None => {}
             }
         }

@@ -21,7 +21,7 @@ use crate::leases::Leases;
 use crate::orders::Orders;
 use crate::people::{People, hash_password};
 use crate::policies;
-use crate::sequencer::{Committed, Seat, Sequencer};
+use crate::sequencer::{Committed, OnCommit, Seat, Sequencer};
 use crate::sign_in_limit::SignInLimit;
 
 /// Events that are read from the store at a time.
@@ -311,8 +311,6 @@ async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> 
     }
     Ok(())
 }
-
-type OnCommit = Box<dyn Fn(&Committed, &[Disclosure], Option<&Arc<Bound>>, &Frontier) + Send>;
 
 /// What happens the moment something is durable, before anybody is answered.
 fn on_commit(

@@ -71,7 +71,7 @@ impl Engine {
         Ok(applied)
     }
 
-    /// Closes what disabled principals and removed resources leave behind. Run after each change of rules and at start.
+    /// Closes what disabled principals and removed resources leave behind, and looks at every pending request again. Run after each change of rules and at start.
     pub(crate) async fn close_what_is_gone(&self) {
         let done = self.sequencer.run(SYSTEM, Vec::new(), |desk| {
             let mut decision = Decision::new();
@@ -81,7 +81,8 @@ impl Engine {
             let rules = desk.rules;
             let orphans =
                 desk.world.grants_orphaned(&|resource, role| rules.resource(resource).is_some_and(|r| r.roles().contains(&role)), desk.now);
-            for part in [gone.collect::<Vec<_>>(), orphans] {
+            let reassessed = desk.world.requests_reassess(&|filed| rules.in_force(filed), &**rules, desk.now);
+            for part in [gone.collect::<Vec<_>>(), orphans, reassessed] {
                 let new: Vec<_> = part.into_iter().filter(|(stream, _)| !touched.contains(stream)).collect();
                 touched.extend(new.iter().map(|(stream, _)| *stream));
                 decision.extend(new);

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::id::CommandId;
@@ -14,7 +15,7 @@ use ajar_core::port::{Batch, Clock, Effect, Entropy, Leaf, Store, StoreError};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::Timestamp;
 use ajar_core::world::{DamagedLog, Decision, UndoPoint, World};
-use ajar_ledger::tree::Frontier;
+use ajar_ledger::tree::{Frontier, Hash};
 use ajar_policy::Bound;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -92,6 +93,9 @@ pub(crate) struct Committed {
     pub(crate) next_due: Option<Timestamp>,
 }
 
+/// Told synchronously what is durable: the events, the values behind their commitments, new rules, the tree's frontier.
+pub(crate) type OnCommit = Box<dyn Fn(&Committed, &[Disclosure], Option<&Arc<Bound>>, &Frontier) + Send + Sync>;
+
 /// What the sequencer task owns.
 pub(crate) struct Seat {
     pub(crate) world: World,
@@ -101,7 +105,7 @@ pub(crate) struct Seat {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Told synchronously, before anybody is answered: cuts go out from here.
-    pub(crate) on_commit: Box<dyn Fn(&Committed, &[Disclosure], Option<&Arc<Bound>>, &Frontier) + Send>,
+    pub(crate) on_commit: OnCommit,
     pub(crate) feed: broadcast::Sender<Committed>,
 }
 
@@ -247,11 +251,16 @@ impl Seat {
         if pending.batch.leaves.is_empty() {
             return;
         }
-        let leaves: Vec<_> = pending.batch.leaves.iter().map(|leaf| ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes())).collect();
+        let hashes: Vec<_> = pending.batch.leaves.iter().map(|leaf| ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes())).collect();
         let disclosures = pending.batch.disclosures.clone();
+        let (first, last) = (pending.batch.leaves.first().map_or(0, |l| l.seq), pending.batch.leaves.last().map(|l| l.bytes.clone()));
         let outcome = match self.store.append(std::mem::take(&mut pending.batch)).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.settle(&error, first, &hashes, last.as_deref()).await,
+        };
+        match &outcome {
             Ok(()) => {
-                for hash in leaves {
+                for hash in hashes {
                     self.frontier.push(hash);
                 }
                 if let Some(rules) = &pending.rules {
@@ -260,19 +269,38 @@ impl Seat {
                 let committed = Committed { events: pending.events.into(), next_due: self.world.next_due() };
                 (self.on_commit)(&committed, &disclosures, pending.rules.as_ref(), &self.frontier);
                 drop(self.feed.send(committed));
-                Ok(())
             }
-            Err(error) => {
+            Err(why) => {
                 for point in pending.undo.into_iter().rev() {
                     self.world.undo(point);
                 }
-                tracing::error!(error = %error, commands = pending.answers.len(), "the commit failed: these commands were refused");
+                tracing::error!(error = %why, commands = pending.answers.len(), "the commit failed: these commands were refused");
                 metrics::counter!("ajar_commit_failures_total").increment(1);
-                Err(unavailable(&error))
             }
-        };
+        }
         for answer in pending.answers {
             answer(outcome.clone());
+        }
+    }
+
+    /// A commit that failed may be durable all the same (the answer was lost). The store says which, however long that takes:
+    /// to decide anything before it is known could contradict what is in the log.
+    async fn settle(&self, error: &StoreError, first: u64, hashes: &[Hash], last: Option<&str>) -> Outcome {
+        loop {
+            match self.store.leaves(first + hashes.len() as u64 - 1, 1).await {
+                Ok(found) => match found.first() {
+                    Some(leaf) if Some(leaf.bytes.as_str()) == last => return Ok(()),
+                    Some(_) => {
+                        tracing::error!("somebody else has written to the log: nothing more is recorded until the server is restarted");
+                        return Err(unavailable(&StoreError::Conflict));
+                    }
+                    None => return Err(unavailable(error)),
+                },
+                Err(again) => {
+                    tracing::error!(error = %again, "after a failed commit the store cannot be read; nothing is decided until it can");
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+            }
         }
     }
 }

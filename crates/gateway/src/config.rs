@@ -1,0 +1,70 @@
+//! What a gateway is told at its start.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a gateway listens, with what identity, and where its recordings go.
+#[derive(Clone)]
+pub struct GatewayConfig {
+    /// The address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The server's certificate chain, PEM.
+    pub certificate_pem: String,
+    /// Its private key, PEM.
+    pub key_pem: String,
+    /// The authority for client certificates, PEM. Without one, none is asked for.
+    pub client_ca_pem: Option<String>,
+    /// The folder for recordings; it must exist.
+    pub recordings: PathBuf,
+    /// What relative paths in resources (`ca_file`) are relative to.
+    pub policy_dir: PathBuf,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayConfig")
+            .field("listen", &self.listen)
+            .field("key_pem", &"redacted")
+            .field("client_ca", &self.client_ca_pem.is_some())
+            .field("recordings", &self.recordings)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Limits of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections that haven't proven who they are, in all.
+    pub starting: usize,
+    /// The same from one address.
+    pub starting_per_address: usize,
+    /// Connections in all.
+    pub connections: usize,
+    /// For everything up to the client's credential: TLS handshake, start-up packet, password (P7, O1).
+    pub start_up: Duration,
+    /// For reaching and signing in to the target.
+    pub dial: Duration,
+    /// How often a quiet session's recording is written out.
+    pub record_every: Duration,
+    /// How long before the end a session is warned, at most; never longer than a quarter of the grant.
+    pub warning: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            starting: 1_024,
+            starting_per_address: 256,
+            connections: 20_000,
+            start_up: Duration::from_secs(10),
+            dial: Duration::from_secs(10),
+            record_every: Duration::from_millis(250),
+            warning: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Tells the door how a session ended: exactly once, however it ends.
+
+use ajar_core::id::SessionId;
+use ajar_core::port::SessionReport;
+use ajar_core::session::{EndReason, Recording};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Owed from the moment a session exists. Dropping it, at whatever point, pays the debt with what is known by then.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    report: SessionReport,
+    to: UnboundedSender<SessionReport>,
+}
+
+impl Owed {
+    /// For a session that the door knows of. Unless told otherwise, it failed to open.
+    pub(crate) fn new(session: SessionId, to: UnboundedSender<SessionReport>) -> Self {
+        let report = SessionReport { session, reason: EndReason::FailedToOpen, recording: None, bytes_in: 0, bytes_out: 0, late_ms: None };
+        Self { report, to }
+    }
+
+    /// Why it will have ended.
+    pub(crate) fn because(&mut self, reason: EndReason) {
+        self.report.reason = reason;
+    }
+
+    /// Bytes that went in and out.
+    pub(crate) fn carried(&mut self, bytes_in: u64, bytes_out: u64) {
+        self.report.bytes_in = bytes_in;
+        self.report.bytes_out = bytes_out;
+    }
+
+    /// How late the last byte was, for a cut at the deadline.
+    pub(crate) fn late(&mut self, millis: u64) {
+        self.report.late_ms = Some(millis);
+    }
+
+    /// The finished recording.
+    pub(crate) fn recorded(&mut self, recording: Option<Recording>) {
+        self.report.recording = recording;
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        // The receiver outlives every session; it is gone only when the process ends.
+        drop(self.to.send(self.report.clone()));
+    }
+}
