@@ -1,1 +1,37 @@
-fn main() {}
+//! The one binary: command line, server, gateway, demo.
+
+mod cli;
+mod client;
+mod clock;
+mod commands;
+mod demo;
+mod exit;
+mod logs;
+mod output;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    // One TLS library for everything in the process.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        output::say("ajar: a TLS provider was installed twice");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::say(&format!("ajar: cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::failed(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}

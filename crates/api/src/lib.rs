@@ -28,6 +28,7 @@ pub struct Api {
     engine: Arc<Engine>,
     metrics: PrometheusHandle,
     public_url: Arc<str>,
+    doors: Arc<model::Doors>,
 }
 
 impl std::fmt::Debug for Api {
@@ -37,10 +38,10 @@ impl std::fmt::Debug for Api {
 }
 
 impl Api {
-    /// An API over `engine`; links in answers begin with `public_url`.
+    /// An API over `engine`; links in answers begin with `public_url`, native clients are sent to `doors`.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, metrics: PrometheusHandle, public_url: &str) -> Self {
-        Self { engine, metrics, public_url: public_url.trim_end_matches('/').into() }
+    pub fn new(engine: Arc<Engine>, metrics: PrometheusHandle, public_url: &str, doors: model::Doors) -> Self {
+        Self { engine, metrics, public_url: public_url.trim_end_matches('/').into(), doors: Arc::new(doors) }
     }
 
     /// The routes, ready to be served with `into_make_service_with_connect_info::<SocketAddr>()`.

@@ -376,3 +376,35 @@ pub struct Change {
     /// The kind of event: `request.approved`, …
     pub kind: String,
 }
+
+/// Where native clients go.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Doors {
+    /// The PostgreSQL gateway.
+    pub postgres: Option<PostgresDoor>,
+}
+
+/// Where PostgreSQL's clients go.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PostgresDoor {
+    /// Its name, as its certificate has it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The authority of its certificate, PEM; absent when the system's authorities know it.
+    pub ca_pem: Option<String>,
+}
+
+/// Changes a password.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Password {
+    /// Somebody else's: for operators.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The current one, to change one's own.
+    #[serde(default)]
+    pub current: Option<String>,
+    /// The new one: 8 characters or more.
+    pub new: String,
+}

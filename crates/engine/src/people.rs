@@ -274,6 +274,42 @@ impl Engine {
         done.await.map_err(of)
     }
 
+    /// Changes the caller's password, proven by the current one; or somebody else's, for operators.
+    ///
+    /// # Errors
+    /// When the proof is wrong, the caller may not, or it can't be recorded.
+    pub async fn password_change(
+        &self,
+        caller: &Caller,
+        name: Option<&str>,
+        current: Option<Secret>,
+        new: Secret,
+        client: IpAddr,
+    ) -> Result<(), Refusal> {
+        if caller.scope != Scope::Full {
+            return Err(refusal(RefusalKind::Denied, "this token may not change a password", None, Some("sign in with 'ajar login'".into())));
+        }
+        let name = match name {
+            Some(name) if name != caller.name.as_str() => {
+                if !self.rules().may_operate(caller.principal) {
+                    return Err(refusal(RefusalKind::Denied, "setting somebody else's password is for operators", None, None));
+                }
+                name.parse().map_err(|_| no_such("principal"))?
+            }
+            Some(_) | None => {
+                self.sign_in_limit.check(client, self.clock.mono())?;
+                let stored = self.people.read().passwords.get(&caller.principal).cloned();
+                let hash = stored.ok_or_else(bad_credential)?;
+                let current = current.ok_or_else(bad_credential)?;
+                if !self.blocking(move || verify(&current, &hash)).await.unwrap_or(false) {
+                    return Err(bad_credential());
+                }
+                caller.name.clone()
+            }
+        };
+        self.password_set(caller.actor, &name, new).await
+    }
+
     /// Sets a principal's password: at set-up, or by its owner.
     ///
     /// # Errors

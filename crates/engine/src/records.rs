@@ -355,6 +355,11 @@ impl Engine {
         Ok(status.await?)
     }
 
+    /// Whether any rules were ever put in force.
+    pub async fn has_rules(&self) -> bool {
+        self.sequencer.look(|desk| desk.world.policy().is_some()).await.unwrap_or(false)
+    }
+
     /// Whether it can decide, and read what it has recorded.
     pub async fn is_ready(&self) -> bool {
         self.sequencer.look(|_| ()).await.is_ok() && self.store.size().await.is_ok()

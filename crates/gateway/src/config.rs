@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ajar_core::secret::Secret;
+
 /// Where a gateway listens, with what identity, and where its recordings go.
 #[derive(Clone)]
 pub struct GatewayConfig {
@@ -13,7 +15,7 @@ pub struct GatewayConfig {
     /// The server's certificate chain, PEM.
     pub certificate_pem: String,
     /// Its private key, PEM.
-    pub key_pem: String,
+    pub key_pem: Secret,
     /// The authority for client certificates, PEM. Without one, none is asked for.
     pub client_ca_pem: Option<String>,
     /// The folder for recordings; it must exist.
@@ -28,7 +30,7 @@ impl fmt::Debug for GatewayConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewayConfig")
             .field("listen", &self.listen)
-            .field("key_pem", &"redacted")
+            .field("key_pem", &self.key_pem)
             .field("client_ca", &self.client_ca_pem.is_some())
             .field("recordings", &self.recordings)
             .field("limits", &self.limits)

@@ -45,6 +45,8 @@ fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(sign_in::sign_in))
         .routes(routes!(sign_in::me))
+        .routes(routes!(sign_in::doors))
+        .routes(routes!(sign_in::password))
         .routes(routes!(sign_in::token_issue))
         .routes(routes!(sign_in::token_revoke))
         .routes(routes!(requests::resources))
@@ -90,6 +92,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/readyz", get(watch::ready))
         .route("/metrics", get(watch::metrics))
         .route("/api/v1/openapi.json", get(|| async { ([("content-type", "application/json")], openapi()) }))
+        .route("/requests/{id}", get(request_page))
         .fallback(|| async { Refused::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here") })
         .with_state(api)
         .layer(header("cache-control", "no-store"))
@@ -97,6 +100,13 @@ pub(crate) fn router(api: Api) -> Router {
         .layer(header("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
         .layer(header("referrer-policy", "no-referrer"))
         .layer(CatchPanicLayer::new())
+}
+
+/// What is behind a request's link until somebody has signed in: nothing but what to do. The link carries no authority.
+async fn request_page(axum::extract::Path(id): axum::extract::Path<String>) -> Result<String, Refused> {
+    let id = id.parse::<ajar_core::id::RequestId>();
+    let id = id.map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here"))?;
+    Ok(format!("ajar requests {id}\najar approve {id} --note '…'\najar deny {id} --note '…'\n"))
 }
 
 /// What lists take.

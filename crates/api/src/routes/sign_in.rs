@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
 
 use crate::caller::SignedIn;
-use crate::model::{Me, NewToken, Problem, SignIn, Token};
+use crate::model::{Doors, Me, NewToken, Password, Problem, SignIn, Token};
 use crate::problem::Refused;
 use crate::{Api, convert};
 
@@ -66,5 +66,25 @@ pub(super) async fn token_revoke(
 ) -> Result<StatusCode, Refused> {
     let id: TokenId = id.parse().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", "that is not a token's id"))?;
     api.engine.token_revoke(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Where native clients go.
+#[utoipa::path(get, path = "/api/v1/doors", security(("token" = [])), responses((status = 200, body = Doors), (status = 401, body = Problem)))]
+pub(super) async fn doors(State(api): State<Api>, _caller: SignedIn) -> Json<Doors> {
+    Json(Doors::clone(&api.doors))
+}
+
+/// Changes the caller's password; or somebody else's, for operators.
+#[utoipa::path(post, path = "/api/v1/password", security(("token" = [])), request_body = Password, responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn password(
+    State(api): State<Api>,
+    SignedIn(caller): SignedIn,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    Json(body): Json<Password>,
+) -> Result<StatusCode, Refused> {
+    let Password { name, current, new } = body;
+    let current = current.map(Secret::new);
+    api.engine.password_change(&caller, name.as_deref(), current, Secret::new(new), client.ip()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,0 +1,393 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Just-in-time access: ask, get it decided, get in with the clients you have, prove it.
+#[derive(Debug, Parser)]
+#[command(name = "ajar", version, propagate_version = true, infer_subcommands = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The server. Also AJAR_URL; else the one that was signed in to last
+    #[arg(long, global = true, env = "AJAR_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// How to write what was asked for
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For reading
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign in with name and password
+    Login(Login),
+    /// Forget the token, here and on the server
+    Logout,
+    /// Who you are
+    Whoami,
+    /// Change your password
+    Passwd(Passwd),
+    /// Make another token: for a client, or with fewer rights
+    Token(Token),
+    /// How things stand
+    Status,
+    /// What you may ask for, and what is open
+    Ls,
+    /// Ask for a role on a resource
+    Request(Request),
+    /// Requests: yours, or one in detail
+    Requests(List),
+    /// What waits for your decision
+    Inbox,
+    /// Approve a request
+    Approve(Review),
+    /// Deny a request
+    Deny(Review),
+    /// Take back a request of yours
+    Withdraw(Id),
+    /// Grants: yours, or one in detail with its logins and their proof
+    Grants(List),
+    /// Give back a grant of yours: its sessions end at once
+    Return(Id),
+    /// Take away a grant: for operators and owners. Its sessions end at once
+    Revoke(Id),
+    /// Sessions: yours; all of them for auditors and operators
+    Sessions(List),
+    /// What happened in a session
+    Replay(Replay),
+    /// psql on a resource, through the gateway
+    Psql(Psql),
+    /// Settings for native clients
+    #[command(subcommand)]
+    Setup(Setup),
+    /// The ledger: what happened, with proof
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// The rules
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Prove that targets are set up right: for operators
+    Doctor(Doctor),
+    /// The server
+    #[command(subcommand)]
+    Server(Server),
+    /// Everything on this machine, with a sample database, to try it
+    Demo(Demo),
+    /// Completion for a shell
+    Completion {
+        /// Which
+        shell: clap_complete::Shell,
+    },
+    /// For building
+    #[command(subcommand, hide = true)]
+    Internal(Internal),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// Your name
+    pub(crate) name: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Passwd {
+    /// Somebody else: for operators
+    pub(crate) name: Option<String>,
+    /// Read from standard input: the current password (unless for somebody else), then the new one, a line each
+    #[arg(long)]
+    pub(crate) stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// What it is for
+    #[arg(long, default_value = "made with ajar token")]
+    pub(crate) label: String,
+    /// What it may do
+    #[arg(long, value_enum, default_value_t = Scope::Connect)]
+    pub(crate) scope: Scope,
+    /// For how long: 12h unless said
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) life: Option<String>,
+    /// Take back the token with this id instead
+    #[arg(long, value_name = "ID", conflicts_with_all = ["life", "scope", "label"])]
+    pub(crate) revoke: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Scope {
+    /// Everything you may
+    Full,
+    /// Only connect through the gateway
+    Connect,
+    /// Only read
+    Read,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Request {
+    /// The resource
+    #[arg(required_unless_present = "again")]
+    pub(crate) resource: Option<String>,
+    /// The role; the resource's default unless said
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// For how long: 30m, 2h; the rule's default unless said
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// The ticket
+    #[arg(long)]
+    pub(crate) ticket: Option<String>,
+    /// The same as an earlier request, but for what is said here
+    #[arg(long, value_name = "ID", conflicts_with = "resource")]
+    pub(crate) again: Option<String>,
+    /// Wait until it is decided, or for so long
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "24h", value_parser = time)]
+    pub(crate) wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// One in detail
+    pub(crate) id: Option<String>,
+    /// In these states, with commas between
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// On this resource
+    #[arg(long)]
+    pub(crate) resource: Option<String>,
+    /// Everybody's that you may see, not only yours
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// At most so many
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: u32,
+    /// Older than this one
+    #[arg(long, value_name = "ID")]
+    pub(crate) before: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Review {
+    /// The request: its id, the end of it, or its link
+    pub(crate) id: String,
+    /// For everyone involved
+    #[arg(long)]
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Id {
+    /// Its id, the end of it, or its link
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The session
+    pub(crate) id: String,
+    /// Only what holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) grep: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Psql {
+    /// The resource
+    pub(crate) resource: String,
+    /// The role; the resource's default unless said
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// For how long, if it has to be asked for
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+    /// Why, if it has to be asked for
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// The ticket, if it has to be asked for
+    #[arg(long)]
+    pub(crate) ticket: Option<String>,
+    /// For psql
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Setup {
+    /// A service for each PostgreSQL resource, so that `psql service=NAME` works, in any client that uses libpq
+    Pg {
+        /// Only show it
+        #[arg(long, conflicts_with = "undo")]
+        print: bool,
+        /// Take it out again
+        #[arg(long)]
+        undo: bool,
+        /// For how long its token is good
+        #[arg(long = "for", value_name = "TIME")]
+        life: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// The newest events
+    Tail {
+        /// So many
+        #[arg(short, default_value_t = 20)]
+        number: u32,
+        /// Go on with new ones as they come
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Events by kind and text, newest first
+    Search {
+        /// A text that the event holds: an id, a name
+        text: Option<String>,
+        /// Kinds that begin so: grant.
+        #[arg(long)]
+        kind: Option<String>,
+        /// Older than this sequence number
+        #[arg(long)]
+        before: Option<u64>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// The whole ledger, for an auditor
+    Export {
+        /// Where to; standard output unless said
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Check an export without a server
+    Verify {
+        /// The export; - is standard input
+        file: PathBuf,
+        /// The ledger's key, as `ajar ledger key` gave it: kept apart from the server
+        #[arg(long, value_name = "KEY|FILE")]
+        key: String,
+        /// A checkpoint that was kept: everything it signed must still be there
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
+    },
+    /// The key that checks the ledger's signatures: keep it apart from the server
+    Key,
+    /// Sign the ledger as it is now: keep it apart from the server
+    Checkpoint,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Put a directory of files in force: for operators
+    Apply {
+        /// The directory
+        dir: PathBuf,
+        /// The commit it comes from; asked of git unless said
+        #[arg(long)]
+        commit: Option<String>,
+    },
+    /// Check a directory without a server
+    Check {
+        /// The directory
+        dir: PathBuf,
+    },
+    /// The JSON Schema of the files
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Only this one
+    pub(crate) resource: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Server {
+    /// Make a data directory with keys, and a configuration file
+    Init {
+        /// The configuration file to make
+        #[arg(long, default_value = "ajar.toml")]
+        config: PathBuf,
+        /// Names and addresses under which clients reach this machine
+        #[arg(long = "name", value_name = "NAME", default_values = ["localhost", "127.0.0.1"])]
+        names: Vec<String>,
+        /// The first user, who may operate and audit
+        #[arg(long, value_name = "NAME")]
+        admin: Option<String>,
+    },
+    /// Serve
+    Run {
+        /// The configuration file
+        #[arg(long, default_value = "ajar.toml", env = "AJAR_CONFIG")]
+        config: PathBuf,
+    },
+    /// Set a user's password while the server doesn't run
+    Passwd {
+        /// The configuration file
+        #[arg(long, default_value = "ajar.toml", env = "AJAR_CONFIG")]
+        config: PathBuf,
+        /// Whose
+        name: String,
+        /// Read it from standard input
+        #[arg(long)]
+        stdin: bool,
+    },
+    /// Copy the store to a file, also while the server runs
+    Backup {
+        /// The configuration file
+        #[arg(long, default_value = "ajar.toml", env = "AJAR_CONFIG")]
+        config: PathBuf,
+        /// The file to make
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where everything goes; a folder under the system's temporary one unless said
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// PostgreSQL's programs for the sample target; looked for unless said
+    #[arg(long, value_name = "DIR", env = "AJAR_POSTGRES_BIN")]
+    pub(crate) postgres_bin: Option<PathBuf>,
+    /// The API's address
+    #[arg(long, default_value = "127.0.0.1:7070")]
+    pub(crate) api: SocketAddr,
+    /// The gateway's address
+    #[arg(long, default_value = "127.0.0.1:7432")]
+    pub(crate) postgres: SocketAddr,
+    /// Write where everything is to this file, as JSON, once it is ready
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Internal {
+    /// The JSON Schema of the files
+    Schema,
+    /// The API's OpenAPI document
+    Openapi,
+}
+
+/// A length of time, as everywhere: `90s`, `30m`, `2h`.
+fn time(text: &str) -> Result<Duration, String> {
+    let span: ajar_core::time::Span = text.parse().map_err(|_| "a length of time is written like 90s, 30m or 2h".to_owned())?;
+    Ok(span.into())
+}

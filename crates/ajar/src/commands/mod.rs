@@ -1,0 +1,60 @@
+//! What each command does, through the API.
+
+mod access;
+mod ledger;
+mod native;
+mod people;
+mod policy;
+mod replay;
+mod requests;
+
+use clap::CommandFactory;
+
+pub(crate) use self::people::secret;
+pub(crate) use self::policy::read_dir;
+
+use crate::cli::{Cli, Command, Internal};
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::output::{self, Output};
+use crate::{demo, server};
+
+/// Does what was asked.
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    let out = Output { format: cli.output };
+    let client = || Client::new(cli.url.as_deref());
+    match cli.command {
+        Command::Login(args) => people::login(&client()?, &args).await,
+        Command::Logout => people::logout(&client()?).await,
+        Command::Whoami => people::whoami(&client()?, out).await,
+        Command::Passwd(args) => people::passwd(&client()?, &args).await,
+        Command::Token(args) => people::token(&client()?, out, &args).await,
+        Command::Status => access::status(&client()?, out).await,
+        Command::Ls => access::ls(&client()?, out).await,
+        Command::Request(args) => requests::file(&client()?, out, args).await,
+        Command::Requests(args) => requests::list(&client()?, out, &args).await,
+        Command::Inbox => requests::inbox(&client()?, out).await,
+        Command::Approve(args) => requests::review(&client()?, out, args, ajar_api::model::Verdict::Approve).await,
+        Command::Deny(args) => requests::review(&client()?, out, args, ajar_api::model::Verdict::Deny).await,
+        Command::Withdraw(args) => requests::withdraw(&client()?, out, &args.id).await,
+        Command::Grants(args) => access::grants(&client()?, out, &args).await,
+        Command::Return(args) => access::end(&client()?, out, &args.id, "return").await,
+        Command::Revoke(args) => access::end(&client()?, out, &args.id, "revoke").await,
+        Command::Sessions(args) => access::sessions(&client()?, out, &args).await,
+        Command::Replay(args) => replay::replay(&client()?, out, &args).await,
+        Command::Psql(args) => native::psql(&client()?, &args).await,
+        Command::Setup(args) => native::setup(&client()?, &args).await,
+        Command::Ledger(args) => ledger::run(client, out, args).await,
+        Command::Policy(args) => policy::run(client, out, args).await,
+        Command::Doctor(args) => access::doctor(&client()?, out, args.resource.as_deref()).await,
+        Command::Server(args) => server::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ajar", &mut script);
+            output::raw(&script)
+        }
+        Command::Internal(Internal::Schema) => out.json(&ajar_policy::schema()),
+        Command::Internal(Internal::Openapi) => output::data(&(ajar_api::openapi() + "\n")),
+    }
+}

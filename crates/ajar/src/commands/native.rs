@@ -1,0 +1,194 @@
+//! Native clients: psql, and the settings with which any of them finds the gateway.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ajar_api::model::{Doors, Me, NewToken, Page, PostgresDoor, Resource, Token, TokenScope};
+use ajar_core::secret::Secret;
+use anyhow::Context;
+
+use crate::cli::{self, Setup};
+use crate::client::{Client, config_dir, make_private_dir, write_private};
+use crate::exit::{Code, Failure};
+use crate::output::{data, say};
+
+const BEGIN: &str = "# >>> ajar: written by `ajar setup pg`, taken out by `ajar setup pg --undo` >>>";
+const END: &str = "# <<< ajar <<<";
+
+async fn door(client: &Client) -> Result<PostgresDoor, Failure> {
+    let doors: Doors = client.get(&["doors"], &[]).await?;
+    doors.postgres.ok_or_else(|| Failure::new(Code::Error, "this server has no PostgreSQL gateway"))
+}
+
+/// Runs psql with a token of its own for this one call.
+pub(super) async fn psql(client: &Client, args: &cli::Psql) -> Result<(), Failure> {
+    let door = door(client).await?;
+    let me: Me = client.get(&["me"], &[]).await?;
+    let new = NewToken { label: format!("ajar psql {}", args.resource), scope: TokenScope::Connect, life: None };
+    let token: Token = client.post(&["tokens"], &new).await?;
+    let ca = save_authority(&door)?;
+    let wishes = [("role", &args.role), ("for", &args.duration), ("reason", &args.reason), ("ticket", &args.ticket)];
+    let options: Vec<_> = wishes.iter().filter_map(|(name, value)| Some(format!("-c ajar.{name}={}", escaped(value.as_deref()?)))).collect();
+    let mut command = Command::new("psql");
+    command
+        .env("PGHOST", &door.host)
+        .env("PGPORT", door.port.to_string())
+        .env("PGUSER", &me.name)
+        .env("PGPASSWORD", &token.token)
+        .env("PGDATABASE", &args.resource)
+        .env("PGSSLMODE", "verify-full")
+        .env("PGSSLROOTCERT", &ca)
+        .env("PGGSSENCMODE", "disable")
+        .env_remove("PGSERVICE")
+        .args(&args.args);
+    if !options.is_empty() {
+        command.env("PGOPTIONS", options.join(" "));
+    }
+    drop(Secret::new(token.token));
+    let error = command.exec();
+    Err(match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::new(Code::Error, "psql is not installed").hint("on Debian: apt-get install postgresql-client"),
+        _ => Failure::new(Code::Error, format!("psql could not be started: {error}")),
+    })
+}
+
+/// A word of `PGOPTIONS`.
+fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| (c.is_whitespace() || c == '\\').then_some('\\').into_iter().chain([c])).collect()
+}
+
+/// Keeps the gateway's authority where libpq can read it. `system` when the system's authorities are meant.
+fn save_authority(door: &PostgresDoor) -> Result<PathBuf, Failure> {
+    let Some(pem) = &door.ca_pem else { return Ok("system".into()) };
+    let dir = config_dir()?;
+    make_private_dir(&dir)?;
+    let path = dir.join("gateway-ca.pem");
+    if std::fs::read(&path).ok().as_deref() != Some(pem.as_bytes()) {
+        write_private(&path, pem.as_bytes())?;
+    }
+    Ok(path)
+}
+
+pub(super) async fn setup(client: &Client, args: &Setup) -> Result<(), Failure> {
+    let Setup::Pg { print, undo, life } = args;
+    let services = services_file()?;
+    if *undo {
+        return undo_pg(&services);
+    }
+    let door = door(client).await?;
+    let me: Me = client.get(&["me"], &[]).await?;
+    let resources: Page<Resource> = client.get(&["resources"], &[]).await?;
+    let names: Vec<_> = resources.items.iter().filter(|r| r.kind == "postgres").map(|r| r.name.as_str()).collect();
+    if names.is_empty() {
+        return Err(Failure::new(Code::NotRequestable, "no rule lets you ask for a PostgreSQL resource"));
+    }
+    let dir = config_dir()?;
+    let (ca, passfile) = (dir.join("gateway-ca.pem"), dir.join("pgpass"));
+    let ca = if door.ca_pem.is_some() { ca } else { "system".into() };
+    let block = block(&door, &me.name, &names, &ca, &passfile);
+    if *print {
+        return data(&block);
+    }
+    save_authority(&door)?;
+    let token: Token =
+        client.post(&["tokens"], &NewToken { label: "ajar setup pg".into(), scope: TokenScope::Connect, life: life.clone() }).await?;
+    make_private_dir(&dir)?;
+    let line = Secret::new(format!("{}:{}:*:{}:{}\n", door.host, door.port, me.name, token.token));
+    write_private(&passfile, line.expose().as_bytes())?;
+    let before = read_or_empty(&services)?;
+    write_keeping_mode(&services, &format!("{}{block}", without(&before)?))?;
+    say(&format!("wrote {} services into {}; their token is good until {}", names.len(), services.display(), token.expires_at));
+    say(&format!("now:  psql service={}", names.first().unwrap_or(&"NAME")));
+    Ok(())
+}
+
+fn undo_pg(services: &Path) -> Result<(), Failure> {
+    let before = read_or_empty(services)?;
+    let after = without(&before)?;
+    if after != before {
+        write_keeping_mode(services, &after)?;
+    }
+    for name in ["pgpass", "gateway-ca.pem"] {
+        match std::fs::remove_file(config_dir()?.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    say(&format!("took Ajar's services out of {}", services.display()));
+    Ok(())
+}
+
+/// libpq's own rule: `PGSERVICEFILE`, else `~/.pg_service.conf`.
+fn services_file() -> Result<PathBuf, Failure> {
+    if let Some(file) = std::env::var_os("PGSERVICEFILE").filter(|f| !f.is_empty()) {
+        return Ok(file.into());
+    }
+    Ok(std::env::home_dir().context("there is no home folder: set HOME or PGSERVICEFILE")?.join(".pg_service.conf"))
+}
+
+fn block(door: &PostgresDoor, user: &str, names: &[&str], ca: &Path, passfile: &Path) -> String {
+    let service = |name: &&str| {
+        format!(
+            "[{name}]\nhost={}\nport={}\ndbname={name}\nuser={user}\npassfile={}\nsslmode=verify-full\nsslrootcert={}\ngssencmode=disable\n",
+            door.host,
+            door.port,
+            passfile.display(),
+            ca.display()
+        )
+    };
+    format!("{BEGIN}\n{}{END}\n", names.iter().map(service).collect::<Vec<_>>().join("\n"))
+}
+
+fn read_or_empty(path: &Path) -> Result<String, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(Failure::new(Code::Error, format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+/// The file without what we wrote. What others wrote stays as it is, byte by byte.
+fn without(text: &str) -> Result<String, Failure> {
+    let Some((before, rest)) = text.split_once(BEGIN) else { return Ok(text.to_owned()) };
+    let Some((_, after)) = rest.split_once(END) else {
+        return Err(Failure::new(Code::Error, "Ajar's first marker is there, its last is not").hint(format!("put the line '{END}' back, or take the part out by hand")));
+    };
+    Ok(format!("{before}{}", after.strip_prefix('\n').unwrap_or(after)))
+}
+
+/// Replaces a file of the user's; a new one is theirs alone.
+fn write_keeping_mode(path: &Path, text: &str) -> Result<(), Failure> {
+    let mode = std::fs::metadata(path).map(|m| m.permissions()).ok();
+    // A link stays a link.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    write_private(&path, text.as_bytes())?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(&path, mode)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_stays_byte_by_byte() {
+        let door = PostgresDoor { host: "localhost".into(), port: 1, ca_pem: None };
+        let block = block(&door, "dev", &["orders-db", "b"], Path::new("/ca"), Path::new("/p"));
+        for theirs in ["", "[mine]\nhost=x\n", "[mine]\nhost=x\n\n# end\n"] {
+            let written = format!("{theirs}{block}");
+            assert_eq!(without(&written).unwrap(), theirs);
+            let between = format!("{theirs}{block}[later]\n");
+            assert_eq!(without(&between).unwrap(), format!("{theirs}[later]\n"));
+        }
+        assert!(without(BEGIN).is_err());
+        assert_eq!(block.matches("sslmode=verify-full").count(), 2);
+    }
+
+    #[test]
+    fn wishes_are_words_of_pgoptions() {
+        assert_eq!(escaped("INC-7: fix \\ it"), "INC-7:\\ fix\\ \\\\\\ it");
+    }
+}

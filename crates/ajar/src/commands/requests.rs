@@ -1,0 +1,169 @@
+//! Asking and deciding.
+
+use std::time::Duration;
+
+use ajar_api::model::{Grant, NewRequest, NewReview, Page, Request, Verdict};
+use futures::StreamExt;
+
+use crate::cli;
+use crate::client::Client;
+use crate::exit::{Code, Failure};
+use crate::output::{Output, Table, say};
+
+pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Result<(), Failure> {
+    let before = match &args.again {
+        None => NewRequest::default(),
+        Some(id) => {
+            let request: Request = client.get(&["requests", id], &[]).await?;
+            NewRequest {
+                resource: request.resource,
+                role: Some(request.role),
+                duration: Some(request.duration),
+                reason: request.reason.unwrap_or_default(),
+                ticket: request.ticket,
+            }
+        }
+    };
+    let new = NewRequest {
+        resource: args.resource.unwrap_or(before.resource),
+        role: args.role.or(before.role),
+        duration: args.duration.or(before.duration),
+        reason: args.reason.unwrap_or(before.reason),
+        ticket: args.ticket.or(before.ticket),
+    };
+    let mut request: Request = client.post(&["requests"], &new).await?;
+    if let Some(wait) = args.wait.filter(|_| request.state == "pending") {
+        say(&format!("{} waits for {}", request.id, asked(&request)));
+        request = decided(client, &request.id, wait).await?;
+    }
+    show(out, &request)?;
+    outcome(&request, args.wait.is_some())
+}
+
+/// Waits until a request is decided, or for `limit`.
+async fn decided(client: &Client, id: &str, limit: Duration) -> Result<Request, Failure> {
+    let waiting = async {
+        // Changes wake us; the look every few seconds is for those that were missed.
+        let mut changes = client.get_stream(&["events"], &[]).await.ok();
+        loop {
+            let request: Request = client.get(&["requests", id], &[]).await?;
+            if request.state != "pending" {
+                return Ok(request);
+            }
+            let next = async {
+                match &mut changes {
+                    Some(stream) => stream.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            if let Ok(None | Some(Err(_))) = tokio::time::timeout(Duration::from_secs(5), next).await {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                changes = client.get_stream(&["events"], &[]).await.ok();
+            }
+        }
+    };
+    match tokio::time::timeout(limit, waiting).await {
+        Ok(done) => done,
+        Err(_) => client.get(&["requests", id], &[]).await,
+    }
+}
+
+/// The exit code that a request's state means to somebody who asked for it.
+fn outcome(request: &Request, waited: bool) -> Result<(), Failure> {
+    let because = request.denied_because.clone().unwrap_or_default();
+    match request.state.as_str() {
+        "denied" => Err(Failure::new(Code::Denied, format!("{} was denied", request.id)).hint(because)),
+        "expired" => Err(Failure::new(Code::Over, format!("{} was not decided in time", request.id))),
+        "withdrawn" => Err(Failure::new(Code::Over, format!("{} was withdrawn", request.id))),
+        "pending" if waited => Err(Failure::new(Code::Pending, format!("{} is still pending", request.id))),
+        "pending" => {
+            say(&format!("it waits for {}; 'ajar requests {}' shows how it stands", asked(request), request.id));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn asked(request: &Request) -> String {
+    if request.asked.is_empty() { "nobody: no one can decide it".into() } else { request.asked.join(", ") }
+}
+
+pub(super) async fn list(client: &Client, out: Output, args: &cli::List) -> Result<(), Failure> {
+    if let Some(id) = &args.id {
+        let request: Request = client.get(&["requests", id], &[]).await?;
+        return show(out, &request);
+    }
+    let page: Page<Request> = client.get(&["requests"], &super::access::query(args)).await?;
+    out.list(&page.items, || table(&page.items))
+}
+
+pub(super) async fn inbox(client: &Client, out: Output) -> Result<(), Failure> {
+    let page: Page<Request> = client.get(&["inbox"], &[]).await?;
+    if page.items.is_empty() {
+        say("nothing waits for you");
+    }
+    out.list(&page.items, || table(&page.items))?;
+    if let (Some(first), cli::Format::Table) = (page.items.first(), out.format) {
+        say(&format!("ajar approve {} --note '…'   or   ajar deny …", first.id));
+    }
+    Ok(())
+}
+
+pub(super) async fn review(client: &Client, out: Output, args: cli::Review, verdict: Verdict) -> Result<(), Failure> {
+    let request: Request = client.post(&["requests", &args.id, "reviews"], &NewReview { verdict, note: args.note }).await?;
+    show(out, &request)
+}
+
+pub(super) async fn withdraw(client: &Client, out: Output, id: &str) -> Result<(), Failure> {
+    let request: Request = client.post_empty(&["requests", id, "withdraw"], &[]).await?;
+    show(out, &request)
+}
+
+fn table(requests: &[Request]) -> Table {
+    let mut table = Table::new(&["request", "state", "who", "resource", "role", "for", "filed", "why"]);
+    for r in requests {
+        let why = [r.ticket.clone().unwrap_or_default(), r.reason.clone().unwrap_or_default()];
+        let why = why.iter().filter(|w| !w.is_empty()).cloned().collect::<Vec<_>>().join(": ");
+        let cells = [&r.id, &r.state, &r.requester, &r.resource, &r.role, &r.duration, &r.filed_at];
+        table.row(cells.into_iter().cloned().chain([why]));
+    }
+    table
+}
+
+fn show(out: Output, r: &Request) -> Result<(), Failure> {
+    out.one(r, || {
+        let mut fields = vec![
+            ("request", r.id.clone()),
+            ("state", r.state.clone()),
+            ("who", r.requester.clone()),
+            ("resource", r.resource.clone()),
+            ("role", r.role.clone()),
+            ("for", r.duration.clone()),
+            ("why", r.reason.clone().unwrap_or_default()),
+            ("ticket", r.ticket.clone().unwrap_or_default()),
+            ("filed", r.filed_at.clone()),
+            ("rules", r.rules.join(", ")),
+        ];
+        if r.state == "pending" {
+            fields.push(("decide by", r.expires_at.clone()));
+            fields.push(("asked", asked(r)));
+        }
+        for stage in &r.stages {
+            let waits = if stage.waiting { ", waits" } else { "" };
+            fields.push(("stage", format!("{} of {} within {}{waits}", stage.needed, stage.from.join(" or "), stage.within)));
+        }
+        for review in &r.reviews {
+            let note = review.note.as_deref().map(|n| format!(": {n}")).unwrap_or_default();
+            fields.push(("review", format!("{} {} at {}{note}", review.reviewer, review.verdict, review.at)));
+        }
+        fields.push(("because", r.denied_because.clone().unwrap_or_default()));
+        fields.extend(r.grants.iter().map(|g| ("grant", grant_line(g))));
+        fields.push(("link", r.link.clone()));
+        fields
+    })
+}
+
+fn grant_line(grant: &Grant) -> String {
+    let until = grant.ends_at.as_deref().map(|end| format!(" until {end}")).unwrap_or_default();
+    format!("{} {}{until}", grant.id, grant.state)
+}

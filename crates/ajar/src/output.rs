@@ -1,0 +1,158 @@
+//! The only place that writes to the terminal. Data goes to standard output, talk to standard error.
+//!
+//! Untrusted text is made inert: it can neither move the cursor nor pretend to be another line (I19).
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::cli::Format;
+use crate::exit::Failure;
+
+/// Writes what was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) format: Format,
+}
+
+/// One field a line, or one row a line.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    head: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(head: &[&'static str]) -> Self {
+        Self { head: head.to_vec(), rows: Vec::new() }
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| inert(&cell)).collect());
+    }
+
+    fn render(&self) -> String {
+        let head: Vec<String> = self.head.iter().map(|h| h.to_uppercase()).collect();
+        let all = || std::iter::once(&head).chain(&self.rows);
+        let columns = all().map(Vec::len).max().unwrap_or(0);
+        let widths: Vec<usize> =
+            (0..columns).map(|i| all().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
+        let mut out = String::new();
+        for row in all() {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                drop(write!(line, "{cell:<width$}  "));
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
+
+impl Output {
+    /// A list.
+    pub(crate) fn list<T: Serialize>(self, items: &T, table: impl FnOnce() -> Table) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json(items),
+            Format::Table => {
+                let table = table();
+                if table.rows.is_empty() { Ok(()) } else { data(&table.render()) }
+            }
+        }
+    }
+
+    /// One thing: names and values.
+    pub(crate) fn one<T: Serialize>(self, item: &T, fields: impl FnOnce() -> Vec<(&'static str, String)>) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json(item),
+            Format::Table => {
+                let fields = fields();
+                let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+                let lines = fields.iter().filter(|(_, value)| !value.is_empty());
+                data(&lines.map(|(name, value)| format!("{name:<width$}  {}\n", inert(value))).collect::<String>())
+            }
+        }
+    }
+
+    /// As JSON.
+    pub(crate) fn json<T: Serialize>(self, value: &T) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(|e| Failure::from(anyhow::Error::from(e)))?;
+        data(&(text + "\n"))
+    }
+}
+
+/// Writes to standard output. Whoever reads it may leave early.
+pub(crate) fn data(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::child(0)),
+        other => Ok(other?),
+    }
+}
+
+/// Writes bytes to standard output as they are.
+pub(crate) fn raw(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    Ok(out.write_all(bytes).and_then(|()| out.flush())?)
+}
+
+/// Says something to whoever sits there.
+pub(crate) fn say(text: &str) {
+    // Nobody listening is no reason to fail.
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// Says why a command failed.
+pub(crate) fn failed(failure: &Failure) {
+    if failure.message.is_empty() {
+        return;
+    }
+    say(&format!("ajar: {}", inert(&failure.message)));
+    for line in &failure.more {
+        say(&format!("  {}", inert(line)));
+    }
+}
+
+/// Whether somebody sits there who can be asked.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal() && std::env::var_os("CI").is_none()
+}
+
+/// Untrusted text, so that it is only text.
+pub(crate) fn inert(text: &str) -> String {
+    let dangerous = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        match c {
+            '\t' => out.push(' '),
+            c if dangerous(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i19_hostile_text_can_do_nothing_to_a_terminal() {
+        for hostile in ["\x1b[31mred", "a\nb", "a\rb", "\u{202e}txt", "\u{9b}31m", "x\u{200b}y", "\u{2066}z"] {
+            let shown = inert(hostile);
+            assert!(shown.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{shown}");
+        }
+        assert_eq!(inert("größer\tals 5 €"), "größer als 5 €");
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let mut table = Table::new(&["a", "b"]);
+        table.row(["longer".into(), "x".into()]);
+        table.row(["s".into(), "y\x1b".into()]);
+        assert_eq!(table.render(), "A       B\nlonger  x\ns       y\\u{1b}\n");
+    }
+}

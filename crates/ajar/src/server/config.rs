@@ -1,0 +1,123 @@
+//! `ajar.toml`. Paths are relative to the file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+/// What a server is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// How people reach the API, for links.
+    pub(crate) public_url: String,
+    /// The store, the keys, the recordings.
+    pub(crate) data_dir: PathBuf,
+    /// The files, which are put in force at each start.
+    pub(crate) policy_dir: PathBuf,
+    /// Names and addresses for the server's certificate; the first is what native clients are told.
+    pub(crate) names: Vec<String>,
+    pub(crate) api: Api,
+    pub(crate) postgres: Postgres,
+    /// A certificate of your own instead of one by Ajar's authority.
+    #[serde(default)]
+    pub(crate) certificate: Option<Certificate>,
+    /// The authority whose client certificates the gateway takes, beside tokens.
+    #[serde(default)]
+    pub(crate) client_ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    pub(crate) listen: SocketAddr,
+    /// Whether it speaks TLS; where it doesn't, something in front of it must, unless it is on loopback.
+    pub(crate) tls: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Postgres {
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Certificate {
+    pub(crate) chain_file: PathBuf,
+    pub(crate) key_file: PathBuf,
+}
+
+impl Config {
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}: 'ajar server init' makes one", path.display()))?;
+        Self::parse(&text, path)
+    }
+
+    pub(crate) fn parse(text: &str, path: &Path) -> anyhow::Result<Self> {
+        let mut config: Self = toml::from_str(text).with_context(|| format!("{} is wrong", path.display()))?;
+        let base = std::path::absolute(path)?.parent().map(Path::to_owned).unwrap_or_default();
+        let certificate = config.certificate.as_mut().map(|c| [&mut c.chain_file, &mut c.key_file]);
+        let paths = [&mut config.data_dir, &mut config.policy_dir];
+        for path in paths.into_iter().chain(certificate.into_iter().flatten()).chain(config.client_ca_file.as_mut()) {
+            *path = base.join(&path);
+        }
+        if config.names.is_empty() {
+            bail!("{}: 'names' must hold the name under which clients reach this machine", path.display());
+        }
+        Ok(config)
+    }
+}
+
+/// A configuration to begin with.
+pub(crate) fn template(names: &[String]) -> String {
+    let list = names.iter().map(|n| format!("{:?}", n)).collect::<Vec<_>>().join(", ");
+    let name = names.first().map_or("localhost", String::as_str);
+    format!(
+        r#"# Paths are relative to this file.
+public_url = "https://{name}:7070"
+data_dir = "ajar-data"
+policy_dir = "policy"
+# Names and addresses under which clients reach this machine. The first is what they are told.
+names = [{list}]
+
+[api]
+listen = "0.0.0.0:7070"
+# false: something in front of it speaks TLS.
+tls = true
+
+[postgres]
+listen = "0.0.0.0:7432"
+
+# A certificate of your own, instead of one by the authority in the data directory:
+# [certificate]
+# chain_file = "server.pem"
+# key_file = "server.key"
+
+# The authority whose client certificates (common name = user name) the gateway takes beside tokens:
+# client_ca_file = "clients.pem"
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_init_writes_is_right() {
+        let config = Config::parse(&template(&["db.example.org".into(), "10.0.0.1".into()]), Path::new("/etc/ajar/ajar.toml")).unwrap();
+        assert_eq!(config.data_dir, Path::new("/etc/ajar/ajar-data"));
+        assert_eq!(config.names, ["db.example.org", "10.0.0.1"]);
+        assert!(config.api.tls);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_that_names_it() {
+        let text = template(&["x".into()]).replace("public_url", "public_uri");
+        let error = format!("{:#}", Config::parse(&text, Path::new("a.toml")).unwrap_err());
+        assert!(error.contains("public_uri"), "{error}");
+    }
+}

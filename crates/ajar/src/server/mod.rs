@@ -1,0 +1,110 @@
+//! The server: making its folder, and running it.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`config`] | `ajar.toml` |
+//! | [`keys`] | the keys of the data directory |
+//! | [`authority`] | the TLS authority and the server's certificate |
+//! | [`serve`] | everything wired together |
+//! | [`tls`] | the API over TLS |
+
+pub(crate) mod authority;
+pub(crate) mod config;
+pub(crate) mod keys;
+pub(crate) mod serve;
+mod tls;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ajar_core::event::Actor;
+use ajar_core::port::Clock;
+use anyhow::Context;
+
+use self::config::Config;
+use self::serve::Running;
+use crate::cli::Server;
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::exit::{Code, Failure};
+use crate::output::say;
+use crate::{client, logs};
+
+pub(crate) async fn run(args: Server) -> Result<(), Failure> {
+    match args {
+        Server::Init { config, names, admin } => init(&config, names, admin.as_deref()).await,
+        Server::Run { config } => {
+            logs::begin();
+            serve(Config::load(&config)?).await
+        }
+        Server::Passwd { config, name, stdin } => passwd(&Config::load(&config)?, &name, stdin).await,
+        Server::Backup { config, to } => {
+            let config = Config::load(&config)?;
+            let store = serve::open_store(&config).await?;
+            store.backup_to(&to).await.context("cannot copy the store")?;
+            say(&format!("copied the store to {}; the keys in {} are worth a safe place too", to.display(), config.data_dir.display()));
+            Ok(())
+        }
+    }
+}
+
+async fn init(path: &Path, names: Vec<String>, admin: Option<&str>) -> Result<(), Failure> {
+    if path.exists() {
+        return Err(Failure::new(Code::Usage, format!("{} is there already", path.display())).hint("ajar server run --config FILE"));
+    }
+    let text = config::template(&names);
+    let config = Config::parse(&text, path)?;
+    let entropy = SystemEntropy::new()?;
+    client::make_private_dir(&config.data_dir)?;
+    keys::Keys::load_or_make(&config.data_dir, &entropy)?;
+    authority::Authority::load_or_make(&config.data_dir)?;
+    client::make_private_dir(&config.policy_dir)?;
+    if let Some(admin) = admin {
+        let people = config.policy_dir.join("people.toml");
+        if !people.exists() {
+            std::fs::write(&people, format!("[[user]]\nname = \"{admin}\"\nmay = [\"operate\", \"audit\"]\n"))?;
+        }
+    }
+    std::fs::write(path, text)?;
+    say(&format!("made {} and {}", path.display(), config.data_dir.display()));
+    if let Some(admin) = admin {
+        say(&format!("next:  ajar server passwd {admin} --config {0}   then   ajar server run --config {0}", path.display()));
+    } else {
+        say(&format!("next: write the rules into {}, then  ajar server run", config.policy_dir.display()));
+    }
+    Ok(())
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let running = Running::start(&config).await?;
+    tracing::info!(api = %running.api, postgres = %running.postgres, "ajar serves");
+    signalled().await?;
+    tracing::info!("stopping: sessions are cut and recorded");
+    running.stop().await;
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn signalled() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for SIGINT"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Sets a password with nobody serving: how the first user gets one.
+async fn passwd(config: &Config, name: &str, stdin: bool) -> Result<(), Failure> {
+    let name = name.parse().map_err(|e| Failure::new(Code::Usage, format!("that is not a name: {e}")))?;
+    let password = crate::commands::secret("new password: ", stdin)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = serve::open_store(config).await?;
+    let engine = serve::start_engine(config, Arc::new(store), clock, Arc::new(SystemEntropy::new()?)).await?;
+    serve::apply_policy(config, &engine).await?;
+    let done = engine.password_set(Actor::System, &name, password).await;
+    engine.stop().await;
+    engine.stopped().await;
+    done.map_err(|refusal| Failure::new(Code::Error, refusal.message))?;
+    say(&format!("{name} has a new password"));
+    Ok(())
+}

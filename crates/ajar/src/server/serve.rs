@@ -1,0 +1,261 @@
+//! Everything wired together: store, engine, gateway, API. Opens from the inside out, closes from the outside in.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ajar_api::Api;
+use ajar_api::model::{Doors, PostgresDoor};
+use ajar_connectors::{PostgresConnector, Setup, Timeouts};
+use ajar_core::event::Actor;
+use ajar_core::port::{Clock, Entropy, Store};
+use ajar_core::resource::SecretSource;
+use ajar_core::secret::Secret;
+use ajar_engine::{ApplyError, Engine, Parts};
+use ajar_gateway::{Gateway, GatewayConfig, Limits};
+use ajar_store::{OpenOptions, SqliteStore};
+use anyhow::{Context, bail};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::authority::{Authority, Identity};
+use super::config::Config;
+use super::keys::{Keys, read_private};
+use super::tls::TlsListener;
+use crate::client::make_private_dir;
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::commands::read_dir;
+
+/// How long requests under way may take when the server stops.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// A server that serves.
+pub(crate) struct Running {
+    pub(crate) engine: Arc<Engine>,
+    store: Arc<SqliteStore>,
+    /// The API's address.
+    pub(crate) api: SocketAddr,
+    /// The gateway's address.
+    pub(crate) postgres: SocketAddr,
+    /// The authority of the server's certificate; absent when it is the system's business.
+    pub(crate) authority_pem: Option<String>,
+    stop_gateway: watch::Sender<bool>,
+    stop_api: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
+    make_private_dir(&config.data_dir)?;
+    Ok(SqliteStore::open(config.data_dir.join("ajar.db"), OpenOptions::default()).await?)
+}
+
+pub(crate) async fn start_engine(
+    config: &Config,
+    store: Arc<SqliteStore>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<Arc<Engine>> {
+    let recordings = config.data_dir.join("recordings");
+    make_private_dir(&recordings)?;
+    let policy_dir = config.policy_dir.clone();
+    let connector = PostgresConnector::new(Setup {
+        secrets: Arc::new(move |source| resolve(source, &policy_dir)),
+        directory: config.policy_dir.clone(),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        timeouts: Timeouts::default(),
+    });
+    let keys = Keys::load_or_make(&config.data_dir, &*entropy)?;
+    let parts = Parts {
+        store: store as Arc<dyn Store>,
+        postgres: Arc::new(connector),
+        clock,
+        entropy,
+        keys: ajar_engine::Keys { grants: keys.grants, ledger: keys.ledger },
+    };
+    let public_url = config.public_url.trim_end_matches('/').to_owned();
+    Ok(Engine::start(ajar_engine::Config { public_url, recordings }, parts).await?)
+}
+
+/// Where administrative passwords come from: the environment, or a file that only we may read.
+fn resolve(source: &SecretSource, policy_dir: &std::path::Path) -> Result<Secret, String> {
+    match source {
+        SecretSource::Env(name) => match std::env::var(name) {
+            Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+            Ok(_) | Err(_) => Err(format!("the environment variable {name} is not set: start the server with it")),
+        },
+        SecretSource::File(path) => {
+            let secret = read_private(&policy_dir.join(path)).map_err(|error| format!("{error:#}"))?;
+            Ok(Secret::new(secret.expose().trim_end_matches(['\n', '\r']).to_owned()))
+        }
+    }
+}
+
+/// Puts the directory's files in force. Files that are wrong leave what was in force as it is.
+pub(crate) async fn apply_policy(config: &Config, engine: &Engine) -> anyhow::Result<()> {
+    let files = match read_dir(&config.policy_dir) {
+        Ok(files) => files,
+        Err(error) => {
+            tracing::warn!(error = %format!("{error:#}"), "no rules were read: what was in force stays so");
+            return Ok(());
+        }
+    };
+    match engine.policy_apply(Actor::System, files, None).await {
+        Ok(applied) => {
+            tracing::info!(rules.hash = %applied.hash, rules.changed = applied.changed, "rules are in force");
+            Ok(())
+        }
+        Err(ApplyError::Problems(problems)) => {
+            let list = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ");
+            if engine.has_rules().await {
+                tracing::error!(problems = %list, "the files are wrong: what was in force stays so");
+                return Ok(());
+            }
+            bail!("the files in {} are wrong:\n  {list}", config.policy_dir.display())
+        }
+        Err(ApplyError::Refused(refusal)) => bail!("the rules could not be put in force: {refusal}"),
+    }
+}
+
+impl Running {
+    /// Opens everything. Nothing listens before what is due is revoked.
+    pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new()?);
+        let metrics = metrics_handle()?;
+        let store = Arc::new(open_store(config).await?);
+        let engine = start_engine(config, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy)).await?;
+        apply_policy(config, &engine).await?;
+        let (identity, authority_pem) = identity(config)?;
+        let gateway = GatewayConfig {
+            listen: config.postgres.listen,
+            certificate_pem: identity.chain_pem.clone(),
+            key_pem: identity.key_pem.clone(),
+            client_ca_pem: config.client_ca_file.as_ref().map(std::fs::read_to_string).transpose().context("cannot read client_ca_file")?,
+            recordings: config.data_dir.join("recordings"),
+            policy_dir: config.policy_dir.clone(),
+            limits: Limits::default(),
+        };
+        let door = Arc::clone(&engine);
+        let gateway = Gateway::bind(gateway, door, engine.grant_verifier(), clock, entropy).await?;
+        let tcp = TcpListener::bind(config.api.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}; is something else running there?", config.api.listen))?;
+        let (api, postgres) = (tcp.local_addr()?, gateway.local_addr());
+        let doors = Doors {
+            postgres: Some(PostgresDoor {
+                host: config.names.first().cloned().unwrap_or_default(),
+                port: postgres.port(),
+                ca_pem: authority_pem.clone(),
+            }),
+        };
+        let router = Api::new(Arc::clone(&engine), metrics.clone(), &config.public_url, doors).router();
+        let tls = if config.api.tls { Some(api_tls(&identity)?) } else { None };
+        let (stop_gateway, stop_api) = (watch::Sender::new(false), watch::Sender::new(false));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(gateway.serve(told(&stop_gateway)));
+        tasks.spawn(serve_api(tcp, tls, router, told(&stop_api)));
+        tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                metrics.run_upkeep();
+            }
+        });
+        Ok(Self { engine, store, api, postgres, authority_pem, stop_gateway, stop_api, tasks })
+    }
+
+    /// Cuts and records every session, then closes everything.
+    pub(crate) async fn stop(mut self) {
+        self.stop_gateway.send_replace(true);
+        self.stop_api.send_replace(true);
+        let both = async {
+            self.tasks.join_next().await;
+            self.tasks.join_next().await;
+        };
+        if tokio::time::timeout(GOODBYE * 3, both).await.is_err() {
+            tracing::warn!("not everything ended in time; the next start ends what is left");
+        }
+        self.tasks.shutdown().await;
+        self.engine.stop().await;
+        self.engine.stopped().await;
+        if let Err(error) = self.store.close().await {
+            tracing::error!(%error, "the store could not be closed; nothing is lost");
+        }
+    }
+}
+
+/// Ends when told so.
+fn told(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + use<> {
+    let mut stop = stop.subscribe();
+    async move {
+        // A sender that is gone means the same.
+        drop(stop.wait_for(|stop| *stop).await.map(|_| ()));
+    }
+}
+
+/// The certificate to serve with, and the authority that clients need for it.
+fn identity(config: &Config) -> anyhow::Result<(Identity, Option<String>)> {
+    if let Some(own) = &config.certificate {
+        let chain_pem = std::fs::read_to_string(&own.chain_file).with_context(|| format!("cannot read {}", own.chain_file.display()))?;
+        return Ok((Identity { chain_pem, key_pem: read_private(&own.key_file)? }, None));
+    }
+    let authority = Authority::load_or_make(&config.data_dir)?;
+    Ok((authority.identity(&config.names)?, Some(authority.pem)))
+}
+
+fn api_tls(identity: &Identity) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let chain = CertificateDer::pem_slice_iter(identity.chain_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.expose().as_bytes()).context("the server's key is not PEM")?;
+    let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+async fn serve_api(
+    tcp: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    router: axum::Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    use axum::serve::ListenerExt;
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let stopped = watch::Sender::new(false);
+    let told = told(&stopped);
+    let stop = async move {
+        stop.await;
+        stopped.send_replace(true);
+    };
+    let served = async {
+        match tls {
+            Some(config) => {
+                let listener = TlsListener::new(tcp, config).tap_io(|_| {});
+                axum::serve(listener, service).with_graceful_shutdown(stop).await
+            }
+            None => axum::serve(tcp, service).with_graceful_shutdown(stop).await,
+        }
+    };
+    // Whoever listens to changes never leaves by themselves.
+    let limit = async {
+        told.await;
+        tokio::time::sleep(GOODBYE).await;
+    };
+    tokio::select! {
+        served = served => if let Err(error) = served {
+            tracing::error!(%error, "the API has stopped");
+        },
+        () = limit => {}
+    }
+}
+
+/// One recorder for the process, however often a server is started in it.
+fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
+    let buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0];
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &buckets)?
+        .install_recorder()
+        .context("metrics were set up twice")
+}
