@@ -133,11 +133,6 @@ impl Client {
         key(&self.base)
     }
 
-    /// The token in use.
-    pub(crate) fn token(&self) -> Option<&Secret> {
-        self.token.as_ref()
-    }
-
     fn url(&self, path: &[&str], query: &[(&str, String)]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {

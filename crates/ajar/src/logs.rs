@@ -19,3 +19,12 @@ pub(crate) fn begin() {
         crate::output::say("ajar: logging was begun twice");
     }
 }
+
+/// Begins logging what is wrong only, unless `AJAR_LOG` says otherwise: for the demo.
+pub(crate) fn begin_quietly() {
+    let filter = EnvFilter::try_from_env("AJAR_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let layer = fmt::layer().with_target(false).with_writer(std::io::stderr);
+    if tracing_subscriber::registry().with(filter).with(layer).try_init().is_err() {
+        crate::output::say("ajar: logging was begun twice");
+    }
+}

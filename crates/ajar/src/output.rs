@@ -2,7 +2,6 @@
 //!
 //! Untrusted text is made inert: it can neither move the cursor nor pretend to be another line (I19).
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -42,7 +41,7 @@ impl Table {
         for row in all() {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
-                drop(write!(line, "{cell:<width$}  "));
+                line.push_str(&format!("{cell:<width$}  "));
             }
             out.push_str(line.trim_end());
             out.push('\n');

@@ -310,6 +310,12 @@ impl Wait {
         match self.news.recv().await {
             Ok(committed) => {
                 let (id, mut last) = (self.request, None);
+                // What the first lines have said already.
+                let filing = |e: &ajar_core::event::Envelope| matches!(e.event, Event::Request(RequestEvent::Filed(_)));
+                if committed.events.iter().any(|e| e.stream == Stream::Request(id) && filing(e)) {
+                    self.looked = false;
+                    return None;
+                }
                 for envelope in committed.events.iter() {
                     match (&envelope.event, envelope.stream) {
                         (Event::Request(event), Stream::Request(request)) if request == id => last = self.told(event).or(last),

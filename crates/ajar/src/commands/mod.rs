@@ -10,6 +10,7 @@ mod requests;
 
 use clap::CommandFactory;
 
+pub(crate) use self::native::{block, pass_line};
 pub(crate) use self::people::secret;
 pub(crate) use self::policy::read_dir;
 

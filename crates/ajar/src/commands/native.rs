@@ -94,8 +94,7 @@ pub(super) async fn setup(client: &Client, args: &Setup) -> Result<(), Failure> 
     let token: Token =
         client.post(&["tokens"], &NewToken { label: "ajar setup pg".into(), scope: TokenScope::Connect, life: life.clone() }).await?;
     make_private_dir(&dir)?;
-    let line = Secret::new(format!("{}:{}:*:{}:{}\n", door.host, door.port, me.name, token.token));
-    write_private(&passfile, line.expose().as_bytes())?;
+    write_private(&passfile, pass_line(&door, &me.name, &token.token).expose().as_bytes())?;
     let before = read_or_empty(&services)?;
     write_keeping_mode(&services, &format!("{}{block}", without(&before)?))?;
     say(&format!("wrote {} services into {}; their token is good until {}", names.len(), services.display(), token.expires_at));
@@ -127,7 +126,8 @@ fn services_file() -> Result<PathBuf, Failure> {
     Ok(std::env::home_dir().context("there is no home folder: set HOME or PGSERVICEFILE")?.join(".pg_service.conf"))
 }
 
-fn block(door: &PostgresDoor, user: &str, names: &[&str], ca: &Path, passfile: &Path) -> String {
+/// What goes into a service file: a service for each of `names`, between markers.
+pub(crate) fn block(door: &PostgresDoor, user: &str, names: &[&str], ca: &Path, passfile: &Path) -> String {
     let service = |name: &&str| {
         format!(
             "[{name}]\nhost={}\nport={}\ndbname={name}\nuser={user}\npassfile={}\nsslmode=verify-full\nsslrootcert={}\ngssencmode=disable\n",
@@ -138,6 +138,11 @@ fn block(door: &PostgresDoor, user: &str, names: &[&str], ca: &Path, passfile: &
         )
     };
     format!("{BEGIN}\n{}{END}\n", names.iter().map(service).collect::<Vec<_>>().join("\n"))
+}
+
+/// The line of a password file that goes with it.
+pub(crate) fn pass_line(door: &PostgresDoor, user: &str, token: &str) -> Secret {
+    Secret::new(format!("{}:{}:*:{user}:{token}\n", door.host, door.port))
 }
 
 fn read_or_empty(path: &Path) -> Result<String, Failure> {

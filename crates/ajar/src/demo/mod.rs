@@ -1,1 +1,233 @@
-pub(crate) async fn run(_: crate::cli::Demo) -> Result<(), crate::exit::Failure> { Ok(()) }
+//! Everything on this machine, to try it: a sample PostgreSQL, a small company, a server.
+//!
+//! Touches nothing outside its own folder, listens on loopback only, and leaves no process behind.
+
+mod files;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use ajar_core::event::Actor;
+use ajar_core::port::Entropy;
+use ajar_core::secret::Secret;
+use ajar_sample::{Options, Postgres, Programs};
+use anyhow::{Context, bail};
+
+use crate::cli;
+use crate::client::{make_private_dir, write_private};
+use crate::clock::SystemEntropy;
+use crate::commands::{block, pass_line};
+use crate::exit::Failure;
+use crate::logs;
+use crate::output::say;
+use crate::server::config::{Api, Config, Postgres as Listen};
+use crate::server::serve::Running;
+use crate::server::signalled;
+
+/// Somebody's way in.
+struct Account {
+    name: &'static str,
+    password: Secret,
+    token: Secret,
+}
+
+/// Where the demo is.
+struct Place {
+    folder: PathBuf,
+    /// Ours to remove at the end.
+    made: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.made {
+            drop(std::fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
+    if !args.api.ip().is_loopback() || !args.postgres.ip().is_loopback() {
+        return Err(anyhow::anyhow!("the demo listens on loopback only: its passwords are no secrets").into());
+    }
+    logs::begin_quietly();
+    let args = cli::Demo { api: chosen(args.api)?, ..args };
+    let entropy = SystemEntropy::new()?;
+    let place = place(args.dir.as_deref(), &entropy)?;
+    say(&format!("Everything goes into {} and is removed at the end.", place.folder.display()));
+    let programs = match &args.postgres_bin {
+        Some(bin) => Programs::in_folder(bin),
+        None => Programs::of_the_system(&std::env::var_os("PATH").unwrap_or_default()),
+    };
+    let programs = programs.map_err(anyhow::Error::from)?;
+    say("Starting a PostgreSQL with sample orders …");
+    let target = sample(programs, &entropy).await?;
+    let admin_password = random(&entropy);
+    ajar_sample::seed(&target, admin_password.expose()).await.map_err(anyhow::Error::from)?;
+    let config = write_files(&place.folder, &target, &admin_password, &args)?;
+    say("Starting Ajar …");
+    let running = Running::start(&config).await?;
+    let accounts = accounts(&running, &entropy).await?;
+    for account in &accounts {
+        write_account(&place.folder, account, &running)?;
+    }
+    if let Some(file) = &args.ready_file {
+        write_private(file, ready(&place.folder, &running, &target, &accounts).to_string().as_bytes())?;
+    }
+    say(&script(&place.folder, &running));
+    signalled().await?;
+    say("Stopping: sessions are cut, logins are removed …");
+    running.stop().await;
+    drop(target);
+    Ok(())
+}
+
+/// The address itself, or one with a free port: links need it before it is listened on.
+fn chosen(address: std::net::SocketAddr) -> anyhow::Result<std::net::SocketAddr> {
+    if address.port() != 0 {
+        return Ok(address);
+    }
+    Ok(std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr())?)
+}
+
+fn random(entropy: &dyn Entropy) -> Secret {
+    let mut bytes = [0; 12];
+    entropy.fill(&mut bytes);
+    Secret::new(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+fn place(wanted: Option<&Path>, entropy: &dyn Entropy) -> anyhow::Result<Place> {
+    let folder = match wanted {
+        Some(folder) => std::path::absolute(folder)?,
+        None => std::env::temp_dir().join(format!("ajar-demo-{}", random(entropy).expose().get(..8).unwrap_or_default())),
+    };
+    let full = std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
+    if full {
+        bail!("{} is not empty: name a folder that isn't there yet", folder.display());
+    }
+    make_private_dir(&folder)?;
+    Ok(Place { folder, made: true })
+}
+
+/// The sample lies beside: another account than ours may have to reach it.
+async fn sample(programs: Programs, entropy: &dyn Entropy) -> anyhow::Result<Postgres> {
+    let name = format!("ajar-sample-{}", random(entropy).expose().get(..8).unwrap_or_default());
+    let options = Options {
+        folder: std::env::temp_dir().join(name),
+        password: random(entropy).expose().to_owned(),
+        settings: "log_min_messages = warning".into(),
+    };
+    Ok(Postgres::start(programs, options).await?)
+}
+
+fn write_files(folder: &Path, target: &Postgres, admin_password: &Secret, args: &cli::Demo) -> anyhow::Result<Config> {
+    let policy_dir = folder.join("policy");
+    make_private_dir(&policy_dir)?;
+    write_private(&policy_dir.join("orders-admin.password"), admin_password.expose().as_bytes())?;
+    let authority = policy_dir.join("orders-ca.pem");
+    std::fs::copy(target.authority(), &authority).context("cannot copy the sample's authority")?;
+    let resources = files::resources(target.port(), Path::new("orders-ca.pem"), "orders-admin.password");
+    for (name, text) in [("people.toml", files::PEOPLE), ("rules.toml", files::RULES), ("resources.toml", &resources)] {
+        write_private(&policy_dir.join(name), text.as_bytes())?;
+    }
+    Ok(Config {
+        public_url: format!("http://{}", args.api),
+        data_dir: folder.join("data"),
+        policy_dir,
+        names: vec!["localhost".into(), args.postgres.ip().to_string()],
+        api: Api { listen: args.api, tls: false },
+        postgres: Listen { listen: args.postgres },
+        certificate: None,
+        client_ca_file: None,
+    })
+}
+
+async fn accounts(running: &Running, entropy: &dyn Entropy) -> anyhow::Result<Vec<Account>> {
+    let mut accounts = Vec::new();
+    for name in files::USERS {
+        let password = random(entropy);
+        running.engine.password_set(Actor::System, &name.parse()?, password.clone()).await?;
+        let (_, issued) = running.engine.sign_in(name, password.clone(), "demo", IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
+        accounts.push(Account { name, password, token: issued.token });
+    }
+    Ok(accounts)
+}
+
+/// A folder with everything for a terminal in which somebody is this person.
+fn write_account(folder: &Path, account: &Account, running: &Running) -> anyhow::Result<()> {
+    let own = folder.join(account.name);
+    make_private_dir(&own)?;
+    let (services, passfile, ca) = (own.join("pg_service.conf"), own.join("pgpass"), folder.join("gateway-ca.pem"));
+    write_private(&ca, running.door.ca_pem.as_deref().unwrap_or_default().as_bytes())?;
+    write_private(&services, block(&running.door, account.name, &["orders-db"], &ca, &passfile).as_bytes())?;
+    write_private(&passfile, pass_line(&running.door, account.name, account.token.expose()).expose().as_bytes())?;
+    let program = std::env::current_exe().context("cannot find our own program")?;
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    let mut text = String::new();
+    for (name, value) in [
+        ("AJAR_URL", format!("'http://{}'", running.api)),
+        ("AJAR_TOKEN", account.token.expose().to_owned()),
+        ("XDG_CONFIG_HOME", quoted(&own)),
+        ("PGSERVICEFILE", quoted(&services)),
+        ("PATH", format!("{}:\"$PATH\"", quoted(program.parent().unwrap_or(Path::new("/"))))),
+    ] {
+        text.push_str(&format!("export {name}={value}\n"));
+    }
+    write_private(&folder.join(format!("{}.sh", account.name)), Secret::new(text).expose().as_bytes())
+}
+
+fn ready(folder: &Path, running: &Running, target: &Postgres, accounts: &[Account]) -> serde_json::Value {
+    let users: serde_json::Map<String, serde_json::Value> = accounts
+        .iter()
+        .map(|a| (a.name.to_owned(), serde_json::json!({ "password": a.password.expose(), "token": a.token.expose() })))
+        .collect();
+    serde_json::json!({
+        "api": format!("http://{}", running.api),
+        "postgres": { "host": running.door.host, "port": running.door.port, "ca_file": folder.join("gateway-ca.pem") },
+        "target": target.superuser(ajar_sample::DATABASE),
+        "folder": folder,
+        "users": users,
+        "resources": ["orders-db"],
+    })
+}
+
+fn script(folder: &Path, running: &Running) -> String {
+    let folder = folder.display();
+    format!(
+        r#"
+Ajar runs: API {api}, PostgreSQL gateway {gateway}. Ctrl-C ends it and removes everything.
+
+ 1  In a second terminal, be dev, who has no access:
+
+        . {folder}/dev.sh
+        psql service=orders-db
+
+    The connection is held: a request was filed.
+
+ 2  In a third terminal, be peer, whose team owns orders:
+
+        . {folder}/peer.sh
+        ajar inbox
+        ajar approve REQ --note "go"
+
+    The prompt appears in dev's terminal. Read:    select * from orders limit 5;
+    Try to write; PostgreSQL itself refuses:       update orders set status = 'paid';
+
+ 3  The same by commands, as dev, with the right to write:
+
+        ajar request orders-db --role write --for 10m --reason "INC-7: fix stuck order" --wait
+        ajar psql orders-db --role write
+        ajar grants                 then       ajar return GRANT
+
+ 4  What happened:
+
+        ajar sessions               then       ajar replay SESSION
+        . {folder}/auditor.sh
+        ajar ledger tail
+        ajar ledger key > ledger.key; ajar ledger export --to ledger.ndjson
+        ajar ledger verify ledger.ndjson --key ledger.key
+"#,
+        api = running.api,
+        gateway = running.postgres,
+    )
+}

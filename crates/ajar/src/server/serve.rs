@@ -8,7 +8,7 @@ use ajar_api::Api;
 use ajar_api::model::{Doors, PostgresDoor};
 use ajar_connectors::{PostgresConnector, Setup, Timeouts};
 use ajar_core::event::Actor;
-use ajar_core::port::{Clock, Entropy, Store};
+use ajar_core::port::{Clock, Door, Entropy, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_engine::{ApplyError, Engine, Parts};
@@ -41,8 +41,8 @@ pub(crate) struct Running {
     pub(crate) api: SocketAddr,
     /// The gateway's address.
     pub(crate) postgres: SocketAddr,
-    /// The authority of the server's certificate; absent when it is the system's business.
-    pub(crate) authority_pem: Option<String>,
+    /// Where native clients are told to go.
+    pub(crate) door: PostgresDoor,
     stop_gateway: watch::Sender<bool>,
     stop_api: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -140,19 +140,17 @@ impl Running {
             policy_dir: config.policy_dir.clone(),
             limits: Limits::default(),
         };
-        let door = Arc::clone(&engine);
-        let gateway = Gateway::bind(gateway, door, engine.grant_verifier(), clock, entropy).await?;
+        let gateway = Gateway::bind(gateway, Arc::clone(&engine) as Arc<dyn Door>, engine.grant_verifier(), clock, entropy).await?;
         let tcp = TcpListener::bind(config.api.listen)
             .await
             .with_context(|| format!("cannot listen on {}; is something else running there?", config.api.listen))?;
         let (api, postgres) = (tcp.local_addr()?, gateway.local_addr());
-        let doors = Doors {
-            postgres: Some(PostgresDoor {
-                host: config.names.first().cloned().unwrap_or_default(),
-                port: postgres.port(),
-                ca_pem: authority_pem.clone(),
-            }),
+        let door = PostgresDoor {
+            host: config.names.first().cloned().unwrap_or_default(),
+            port: postgres.port(),
+            ca_pem: authority_pem,
         };
+        let doors = Doors { postgres: Some(door.clone()) };
         let router = Api::new(Arc::clone(&engine), metrics.clone(), &config.public_url, doors).router();
         let tls = if config.api.tls { Some(api_tls(&identity)?) } else { None };
         let (stop_gateway, stop_api) = (watch::Sender::new(false), watch::Sender::new(false));
@@ -165,7 +163,7 @@ impl Running {
                 metrics.run_upkeep();
             }
         });
-        Ok(Self { engine, store, api, postgres, authority_pem, stop_gateway, stop_api, tasks })
+        Ok(Self { engine, store, api, postgres, door, stop_gateway, stop_api, tasks })
     }
 
     /// Cuts and records every session, then closes everything.

@@ -1,0 +1,83 @@
+//! The demo's company: its files.
+
+use std::path::Path;
+
+use ajar_sample::{ADMIN, DATABASE};
+
+/// Who there is. All of them are made up by what they do.
+pub(super) const USERS: [&str; 5] = ["dev", "peer", "manager", "operator", "auditor"];
+
+pub(super) const PEOPLE: &str = r#"[[user]]
+name = "dev"
+manager = "manager"
+
+[[user]]
+name = "peer"
+manager = "manager"
+
+[[user]]
+name = "manager"
+
+[[user]]
+name = "operator"
+may = ["operate"]
+
+[[user]]
+name = "auditor"
+may = ["audit"]
+
+[[group]]
+name = "engineers"
+members = ["dev", "peer"]
+
+# The team that owns orders.
+[[group]]
+name = "orders"
+members = ["peer"]
+"#;
+
+pub(super) const RULES: &str = r#"[[rule]]
+name = "engineers-read-orders"
+who = ["group:engineers"]
+resources = ["orders-db"]
+roles = ["read"]
+default = "10m"
+max = "4h"
+approve = { from = ["owners"], within = "30m" }
+
+[[rule]]
+name = "engineers-write-orders"
+who = ["group:engineers"]
+resources = ["orders-db"]
+roles = ["write"]
+default = "10m"
+max = "1h"
+reason = { min_length = 5 }
+approve = { from = ["owners"], within = "30m" }
+"#;
+
+/// The resource, with where the sample runs.
+pub(super) fn resources(port: u16, authority: &Path, password_file: &str) -> String {
+    format!(
+        r#"[[resource]]
+name = "orders-db"
+kind = "postgres"
+description = "Orders and customers"
+labels = {{ env = "demo" }}
+owners = ["group:orders"]
+default_role = "read"
+host = "127.0.0.1"
+port = {port}
+database = "{DATABASE}"
+tls = {{ verify = {authority:?} }}
+admin = {{ user = "{ADMIN}", password = {{ file = "{password_file}" }} }}
+
+[resource.roles.read]
+member_of = ["orders_read"]
+
+[resource.roles.write]
+member_of = ["orders_write"]
+"#,
+        authority = authority.display().to_string(),
+    )
+}
