@@ -1,1 +1,189 @@
-fn main() {}
+//! What is done to the project: `cargo xtask demo | test | ci | bench | codegen | arch | licences`.
+
+mod arch;
+mod licences;
+mod postgres;
+mod prepare;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+const HELP: &str = "cargo xtask COMMAND
+
+  demo [ARGS]      build Ajar and try it on this machine; ARGS go to `ajar demo`
+  test [ARGS]      install or name what the tests need, then run every test; ARGS go to `cargo test`
+       --long      much longer property, crash and load tests
+  ci               formatting, lints, crate arrows, licences, generated files, then test
+  bench [PART]     benchmarks, each with its reference taken in the same run
+  codegen [--check] write what is generated from the code: docs/schema, docs/openapi.json
+  arch             check which crate uses which
+  licences         check licences and sources of dependencies
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    let (command, rest) = args.split_first().map_or(("help", &[][..]), |(c, rest)| (c.as_str(), rest));
+    match command {
+        "demo" => demo(rest),
+        "test" => test(rest),
+        "ci" => ci(),
+        "bench" => bench(rest),
+        "codegen" => codegen(rest.iter().any(|a| a == "--check")),
+        "arch" => arch::check(&root()),
+        "licences" => licences::check(&root()),
+        "help" | "--help" | "-h" => {
+            say(HELP);
+            Ok(())
+        }
+        other => bail!("there is no '{other}'\n\n{HELP}"),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place that talks")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// The project's folder.
+fn root() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
+    manifest.parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// Where downloads are kept: `$AJAR_CACHE`, else `$XDG_CACHE_HOME/ajar`, else `~/.cache/ajar`.
+fn cache() -> Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let home = || std::env::home_dir().context("there is no home folder: set AJAR_CACHE");
+    let folder = match (set("AJAR_CACHE"), set("XDG_CACHE_HOME")) {
+        (Some(own), _) => own,
+        (None, Some(caches)) => caches.join("ajar"),
+        (None, None) => home()?.join(".cache/ajar"),
+    };
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command to its good end.
+fn good(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    let status = command.status().with_context(|| format!("cannot run {shown}"))?;
+    if status.success() { Ok(()) } else { bail!("{shown} ended with {status}") }
+}
+
+/// A command's output.
+fn output(command: &mut Command) -> Result<String> {
+    let shown = format!("{command:?}");
+    let output = command.output().with_context(|| format!("cannot run {shown}"))?;
+    if !output.status.success() {
+        bail!("{shown} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Builds a program of the workspace and says where it is.
+fn built(profile: &[&str]) -> Result<PathBuf> {
+    good(cargo().args(["build", "--package", "ajar", "--bin", "ajar"]).args(profile))?;
+    let text = output(cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text)?;
+    let target = metadata.get("target_directory").and_then(|t| t.as_str()).context("cargo metadata names no target folder")?;
+    Ok(Path::new(target).join(if profile.contains(&"--release") { "release" } else { "debug" }).join("ajar"))
+}
+
+fn demo(args: &[String]) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    let named = std::env::var_os("AJAR_POSTGRES_BIN").map(PathBuf::from);
+    let programs = match named.or_else(postgres::of_the_system) {
+        Some(programs) => programs,
+        None => postgres::fetched(18)?,
+    };
+    say(&format!("PostgreSQL for the sample: {}", programs.display()));
+    say("Building Ajar (the first time takes some minutes) …");
+    let ajar = built(&["--release"])?;
+    let error = Command::new(ajar).arg("demo").arg("--postgres-bin").arg(programs).args(args).exec();
+    Err(error).context("cannot start the demo")
+}
+
+fn test(args: &[String]) -> Result<()> {
+    let environment = prepare::all()?;
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--no-fail-fast"]).envs(environment);
+    if args.iter().any(|a| a == "--long") {
+        command.env("AJAR_LONG", "1");
+    }
+    good(command.args(args.iter().filter(|a| *a != "--long")))
+}
+
+fn ci() -> Result<()> {
+    say("== formatting");
+    good(cargo().args(["fmt", "--all", "--check"]))?;
+    say("== which crate uses which");
+    arch::check(&root())?;
+    say("== licences and sources");
+    licences::check(&root())?;
+    say("== lints");
+    good(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    say("== generated files");
+    codegen(true)?;
+    say("== tests");
+    test(&[])
+}
+
+fn bench(args: &[String]) -> Result<()> {
+    let environment = prepare::all()?;
+    let part = args.first().map_or("all", String::as_str);
+    let mut known = false;
+    for (name, package, bench) in [
+        ("ledger", "ajar-ledger", "ledger"),
+        ("wire", "ajar-wire", "wire"),
+        ("store", "ajar-store", "store"),
+        ("policy", "ajar-policy", "decide"),
+        ("gateway", "ajar", "gateway"),
+    ] {
+        if part != "all" && part != name {
+            continue;
+        }
+        known = true;
+        say(&format!("== {name}"));
+        good(cargo().args(["bench", "--package", package, "--bench", bench]).envs(environment.iter().map(|(k, v)| (k, v))))?;
+    }
+    if known { Ok(()) } else { bail!("there is no benchmark '{part}'") }
+}
+
+/// Writes, or compares, what is made from the code.
+fn codegen(check: bool) -> Result<()> {
+    let ajar = built(&[])?;
+    let docs = root().join("docs");
+    for (what, file) in [("schema", "schema/policy.json"), ("openapi", "openapi.json")] {
+        let text = output(Command::new(&ajar).args(["internal", what]))?;
+        let path = docs.join(file);
+        if check {
+            let there = std::fs::read_to_string(&path).unwrap_or_default();
+            if there != text {
+                bail!("{} is not what the code says: run `cargo xtask codegen` and commit it", path.display());
+            }
+        } else {
+            std::fs::create_dir_all(path.parent().unwrap_or(&docs))?;
+            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            say(&format!("wrote {}", path.display()));
+        }
+    }
+    Ok(())
+}

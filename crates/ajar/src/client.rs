@@ -57,7 +57,9 @@ impl Credentials {
     pub(crate) fn load() -> anyhow::Result<Self> {
         let path = config_dir()?.join("credentials.json");
         match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).with_context(|| format!("{} is damaged: remove it and sign in again", path.display())),
+            Ok(text) => {
+                serde_json::from_slice(&text).with_context(|| format!("{} is damaged: remove it and sign in again", path.display()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
@@ -117,7 +119,8 @@ impl Client {
             Ok(token) if !token.is_empty() => Some(Secret::new(token)),
             Ok(_) | Err(_) => kept.servers.get(key(&base)).map(|s| Secret::new(s.token.clone())),
         };
-        let mut http = reqwest::Client::builder().user_agent(concat!("ajar/", env!("CARGO_PKG_VERSION"))).connect_timeout(Duration::from_secs(10));
+        let mut http =
+            reqwest::Client::builder().user_agent(concat!("ajar/", env!("CARGO_PKG_VERSION"))).connect_timeout(Duration::from_secs(10));
         if let Some(file) = std::env::var_os("AJAR_CA_FILE") {
             let pem = std::fs::read(&file).with_context(|| format!("cannot read AJAR_CA_FILE {}", Path::new(&file).display()))?;
             for certificate in reqwest::Certificate::from_pem_bundle(&pem).context("AJAR_CA_FILE is not PEM")? {

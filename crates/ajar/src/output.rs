@@ -122,7 +122,8 @@ pub(crate) fn can_ask() -> bool {
 /// Untrusted text, so that it is only text.
 pub(crate) fn inert(text: &str) -> String {
     let dangerous = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match c {

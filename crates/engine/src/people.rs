@@ -287,7 +287,12 @@ impl Engine {
         client: IpAddr,
     ) -> Result<(), Refusal> {
         if caller.scope != Scope::Full {
-            return Err(refusal(RefusalKind::Denied, "this token may not change a password", None, Some("sign in with 'ajar login'".into())));
+            return Err(refusal(
+                RefusalKind::Denied,
+                "this token may not change a password",
+                None,
+                Some("sign in with 'ajar login'".into()),
+            ));
         }
         let name = match name {
             Some(name) if name != caller.name.as_str() => {

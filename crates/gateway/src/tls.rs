@@ -40,7 +40,8 @@ pub(crate) fn server(config: &GatewayConfig) -> Result<Arc<ServerConfig>, TlsErr
     let chain: Vec<_> = CertificateDer::pem_slice_iter(config.certificate_pem.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|e| because("the gateway's certificate")(&e))?;
-    let key = PrivateKeyDer::from_pem_slice(config.key_pem.expose().as_bytes()).map_err(|_| because("the gateway's key")(&"it is not PEM"))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(config.key_pem.expose().as_bytes()).map_err(|_| because("the gateway's key")(&"it is not PEM"))?;
     let versions = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|e| because("TLS versions")(&e))?;

@@ -37,8 +37,10 @@ pub async fn seed(server: &Postgres, admin_password: &str) -> Result<(), SampleE
     let quoted = admin_password.replace('\'', "''");
     boss.batch_execute(&format!("CREATE ROLE {ADMIN} LOGIN CREATEROLE PASSWORD '{quoted}'; {ROLES}")).await?;
     boss.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
-    boss.batch_execute(&format!("REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC; GRANT CONNECT ON DATABASE {DATABASE} TO {ADMIN}, orders_read"))
-        .await?;
+    boss.batch_execute(&format!(
+        "REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC; GRANT CONNECT ON DATABASE {DATABASE} TO {ADMIN}, orders_read"
+    ))
+    .await?;
     server.connect(DATABASE).await?.batch_execute(TABLES).await?;
     Ok(())
 }

@@ -181,7 +181,9 @@ impl Postgres {
         let ca_pem = ca.self_signed(&ca_key)?.pem();
         let issuer = Issuer::new(ca, ca_key);
         let server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?.signed_by(&key, &issuer)?;
-        for (name, text, mode) in [("ca.pem", ca_pem, 0o644), ("server.pem", server.pem(), 0o644), ("server.key", key.serialize_pem(), 0o600)] {
+        for (name, text, mode) in
+            [("ca.pem", ca_pem, 0o644), ("server.pem", server.pem(), 0o644), ("server.key", key.serialize_pem(), 0o600)]
+        {
             let path = self.folder.join(name);
             let written = std::fs::write(&path, text).and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)));
             written.map_err(SampleError::io("write the sample's certificate"))?;

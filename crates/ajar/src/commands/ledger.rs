@@ -104,8 +104,10 @@ async fn export(client: &Client, to: Option<&Path>) -> Result<(), Failure> {
 
 fn verify(file: &Path, key: &str, kept: &[&str], out: Output) -> Result<(), Failure> {
     let key = if Path::new(key).exists() { read(Path::new(key))? } else { key.to_owned() };
-    let key: VerifierKey =
-        key.trim().parse().map_err(|e| Failure::new(Code::Usage, format!("that is not a ledger's key: {e}")).hint("it is what 'ajar ledger key' gives"))?;
+    let key: VerifierKey = key
+        .trim()
+        .parse()
+        .map_err(|e| Failure::new(Code::Usage, format!("that is not a ledger's key: {e}")).hint("it is what 'ajar ledger key' gives"))?;
     let input: Box<dyn BufRead> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {

@@ -29,7 +29,8 @@ pub(super) async fn psql(client: &Client, args: &cli::Psql) -> Result<(), Failur
     let token: Token = client.post(&["tokens"], &new).await?;
     let ca = save_authority(&door)?;
     let wishes = [("role", &args.role), ("for", &args.duration), ("reason", &args.reason), ("ticket", &args.ticket)];
-    let options: Vec<_> = wishes.iter().filter_map(|(name, value)| Some(format!("-c ajar.{name}={}", escaped(value.as_deref()?)))).collect();
+    let options: Vec<_> =
+        wishes.iter().filter_map(|(name, value)| Some(format!("-c ajar.{name}={}", escaped(value.as_deref()?)))).collect();
     let mut command = Command::new("psql");
     command
         .env("PGHOST", &door.host)
@@ -48,7 +49,9 @@ pub(super) async fn psql(client: &Client, args: &cli::Psql) -> Result<(), Failur
     drop(Secret::new(token.token));
     let error = command.exec();
     Err(match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::new(Code::Error, "psql is not installed").hint("on Debian: apt-get install postgresql-client"),
+        std::io::ErrorKind::NotFound => {
+            Failure::new(Code::Error, "psql is not installed").hint("on Debian: apt-get install postgresql-client")
+        }
         _ => Failure::new(Code::Error, format!("psql could not be started: {error}")),
     })
 }
@@ -157,7 +160,8 @@ fn read_or_empty(path: &Path) -> Result<String, Failure> {
 fn without(text: &str) -> Result<String, Failure> {
     let Some((before, rest)) = text.split_once(BEGIN) else { return Ok(text.to_owned()) };
     let Some((_, after)) = rest.split_once(END) else {
-        return Err(Failure::new(Code::Error, "Ajar's first marker is there, its last is not").hint(format!("put the line '{END}' back, or take the part out by hand")));
+        return Err(Failure::new(Code::Error, "Ajar's first marker is there, its last is not")
+            .hint(format!("put the line '{END}' back, or take the part out by hand")));
     };
     Ok(format!("{before}{}", after.strip_prefix('\n').unwrap_or(after)))
 }

@@ -123,9 +123,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(line.render(), "+1:02.345     1.50ms  select 1; \\u{1b}[2J  → SELECT 1, 1 row\n");
-        let failed: Line =
-            serde_json::from_str(r#"{"t":1,"d":2,"kind":"simple","outcome":"failed","sql":"x","err":{"severity":"ERROR","code":"42501","message":"no"}}"#)
-                .unwrap();
+        let failed: Line = serde_json::from_str(
+            r#"{"t":1,"d":2,"kind":"simple","outcome":"failed","sql":"x","err":{"severity":"ERROR","code":"42501","message":"no"}}"#,
+        )
+        .unwrap();
         assert!(failed.render().ends_with("x  → ERROR 42501 no\n"));
     }
 }

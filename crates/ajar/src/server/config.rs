@@ -51,8 +51,8 @@ pub(crate) struct Certificate {
 
 impl Config {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}: 'ajar server init' makes one", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}: 'ajar server init' makes one", path.display()))?;
         Self::parse(&text, path)
     }
 

@@ -145,11 +145,7 @@ impl Running {
             .await
             .with_context(|| format!("cannot listen on {}; is something else running there?", config.api.listen))?;
         let (api, postgres) = (tcp.local_addr()?, gateway.local_addr());
-        let door = PostgresDoor {
-            host: config.names.first().cloned().unwrap_or_default(),
-            port: postgres.port(),
-            ca_pem: authority_pem,
-        };
+        let door = PostgresDoor { host: config.names.first().cloned().unwrap_or_default(), port: postgres.port(), ca_pem: authority_pem };
         let doors = Doors { postgres: Some(door.clone()) };
         let router = Api::new(Arc::clone(&engine), metrics.clone(), &config.public_url, doors).router();
         let tls = if config.api.tls { Some(api_tls(&identity)?) } else { None };
