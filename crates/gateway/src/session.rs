@@ -151,7 +151,7 @@ impl Visit<'_> {
         drop((behind, down, out, startup));
         let live = Gauge::new("live");
         let ending = match begun {
-            Err(end) => Ending::Itself(end),
+            Err(end) => Ending::from(end),
             Ok(()) => run(&mut relay, &mut cut, &claims).await,
         };
         drop(live);
@@ -186,6 +186,12 @@ enum Ending {
     Itself(End),
 }
 
+impl From<End> for Ending {
+    fn from(end: End) -> Self {
+        if matches!(end, End::Deadline) { Self::Cut(CutReason::Expired) } else { Self::Itself(end) }
+    }
+}
+
 async fn run(relay: &mut Relay, cut: &mut Cut, claims: &Claims) -> Ending {
     loop {
         tokio::select! {
@@ -194,10 +200,7 @@ async fn run(relay: &mut Relay, cut: &mut Cut, claims: &Claims) -> Ending {
                 Due::Warning(seconds) => relay.tell(&words::warning(claims, seconds)),
                 Due::Cut(reason) => return Ending::Cut(reason),
             },
-            end = poll_fn(|cx| relay.poll(cx)) => return match end {
-                End::Deadline => Ending::Cut(CutReason::Expired),
-                end => Ending::Itself(end),
-            },
+            end = poll_fn(|cx| relay.poll(cx)) => return Ending::from(end),
         }
     }
 }

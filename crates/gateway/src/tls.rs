@@ -64,10 +64,13 @@ pub(crate) fn server(config: &GatewayConfig) -> Result<Arc<ServerConfig>, TlsErr
     Ok(Arc::new(server))
 }
 
+/// A file's time and length when it was read, and what it gave.
+type FromFile = (SystemTime, u64, Arc<ClientConfig>);
+
 /// Configurations for targets, kept while their files stay as they are.
 #[derive(Debug, Default)]
 pub(crate) struct Targets {
-    files: Mutex<HashMap<PathBuf, (SystemTime, u64, Arc<ClientConfig>)>>,
+    files: Mutex<HashMap<PathBuf, FromFile>>,
     system: Mutex<Option<Arc<ClientConfig>>>,
 }
 
@@ -90,12 +93,12 @@ impl Targets {
             }
             TargetTls::Verify { ca_file } => {
                 let path = directory.join(ca_file);
-                self.from_file(&path).map(Some).map_err(|why| format!("the ca_file {ca_file} {why}"))
+                self.with_file(&path).map(Some).map_err(|why| format!("the ca_file {ca_file} {why}"))
             }
         }
     }
 
-    fn from_file(&self, path: &Path) -> Result<Arc<ClientConfig>, String> {
+    fn with_file(&self, path: &Path) -> Result<Arc<ClientConfig>, String> {
         let unreadable = |why: std::io::Error| format!("can't be read: {why}");
         let meta = std::fs::metadata(path).map_err(unreadable)?;
         let stamp = (meta.modified().map_err(unreadable)?, meta.len());
@@ -103,8 +106,7 @@ impl Targets {
             return Err("is larger than 1 MiB".to_owned());
         }
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((modified, len, config)) = files.get(path).filter(|(modified, len, _)| (*modified, *len) == stamp) {
-            let _same = (modified, len);
+        if let Some((_, _, config)) = files.get(path).filter(|(modified, len, _)| (*modified, *len) == stamp) {
             return Ok(Arc::clone(config));
         }
         let config = client(authorities(&std::fs::read(path).map_err(unreadable)?)?)?;

@@ -56,7 +56,7 @@ async fn init(path: &Path, names: Vec<String>, admin: Option<&str>) -> Result<()
     let entropy = SystemEntropy::new()?;
     client::make_private_dir(&config.data_dir)?;
     keys::Keys::load_or_make(&config.data_dir, &entropy)?;
-    authority::Authority::load_or_make(&config.data_dir)?;
+    authority::Authority::load_or_make(&config.data_dir, SystemClock::new().now())?;
     client::make_private_dir(&config.policy_dir)?;
     if let Some(admin) = admin {
         let people = config.policy_dir.join("people.toml");

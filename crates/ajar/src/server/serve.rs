@@ -11,6 +11,7 @@ use ajar_core::event::Actor;
 use ajar_core::port::{Clock, Door, Entropy, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
+use ajar_core::time::Timestamp;
 use ajar_engine::{ApplyError, Engine, Parts};
 use ajar_gateway::{Gateway, GatewayConfig, Limits};
 use ajar_store::{OpenOptions, SqliteStore};
@@ -130,7 +131,7 @@ impl Running {
         let store = Arc::new(open_store(config).await?);
         let engine = start_engine(config, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy)).await?;
         apply_policy(config, &engine).await?;
-        let (identity, authority_pem) = identity(config)?;
+        let (identity, authority_pem) = identity(config, clock.now())?;
         let gateway = GatewayConfig {
             listen: config.postgres.listen,
             certificate_pem: identity.chain_pem.clone(),
@@ -192,13 +193,13 @@ fn told(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + use<> {
 }
 
 /// The certificate to serve with, and the authority that clients need for it.
-fn identity(config: &Config) -> anyhow::Result<(Identity, Option<String>)> {
+fn identity(config: &Config, now: Timestamp) -> anyhow::Result<(Identity, Option<String>)> {
     if let Some(own) = &config.certificate {
         let chain_pem = std::fs::read_to_string(&own.chain_file).with_context(|| format!("cannot read {}", own.chain_file.display()))?;
         return Ok((Identity { chain_pem, key_pem: read_private(&own.key_file)? }, None));
     }
-    let authority = Authority::load_or_make(&config.data_dir)?;
-    Ok((authority.identity(&config.names)?, Some(authority.pem)))
+    let authority = Authority::load_or_make(&config.data_dir, now)?;
+    Ok((authority.identity(&config.names, now)?, Some(authority.pem)))
 }
 
 fn api_tls(identity: &Identity) -> anyhow::Result<Arc<rustls::ServerConfig>> {

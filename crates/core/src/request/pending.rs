@@ -162,7 +162,7 @@ impl Pending {
                         continue;
                     }
                     Err(denied) => {
-                        events.push(denied);
+                        events.push(RequestEvent::Denied(denied));
                         return events;
                     }
                 }
@@ -188,7 +188,7 @@ impl Pending {
                     next.note(&event);
                     events.push(event);
                 }
-                Err(denied) => return vec![denied],
+                Err(denied) => return vec![RequestEvent::Denied(denied)],
             }
         }
         events.extend(next.advance(None, facts, now));
@@ -220,8 +220,8 @@ impl Pending {
 
     /// A stage that timed out or can't be fulfilled: more people, the next stage, or the end. INVARIANT A10: never an approval,
     /// so the last stage is never skipped.
-    fn give_up_on(&self, stage: usize, because: DeniedBecause, now: Timestamp) -> Result<RequestEvent, RequestEvent> {
-        let denied = RequestEvent::Denied(Denied { because, at: now });
+    fn give_up_on(&self, stage: usize, because: DeniedBecause, now: Timestamp) -> Result<RequestEvent, Denied> {
+        let denied = Denied { because, at: now };
         let Some(found) = self.plan.stages.get(stage) else { return Err(denied) };
         match &found.otherwise {
             Otherwise::Escalate(_) if !self.course.escalated.contains(&stage) => Ok(RequestEvent::StageEscalated(StageEscalated { stage })),
