@@ -48,12 +48,8 @@ pub(super) async fn psql(client: &Client, args: &cli::Psql) -> Result<(), Failur
     }
     drop(Secret::new(token.token));
     let error = command.exec();
-    Err(match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Failure::new(Code::Error, "psql is not installed").hint("on Debian: apt-get install postgresql-client")
-        }
-        _ => Failure::new(Code::Error, format!("psql could not be started: {error}")),
-    })
+    let failure = Failure::new(Code::Error, format!("psql could not be started: {error}"));
+    Err(if error.kind() == std::io::ErrorKind::NotFound { failure.hint("on Debian: apt-get install postgresql-client") } else { failure })
 }
 
 /// A word of `PGOPTIONS`.
