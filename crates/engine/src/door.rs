@@ -173,7 +173,9 @@ impl Engine {
     }
 
     fn asked_line(&self, asked: &[PrincipalId]) -> Option<String> {
-        let names: Vec<_> = asked.iter().take(8).map(|id| self.people.name(*id)).collect();
+        let mut names: Vec<_> = asked.iter().map(|id| self.people.name(*id)).collect();
+        names.sort_unstable();
+        names.truncate(8);
         let more = if asked.len() > 8 { format!(" and {} more", asked.len() - 8) } else { String::new() };
         (!names.is_empty()).then(|| format!("asked: {}{more}", names.join(", ")))
     }

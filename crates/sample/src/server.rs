@@ -82,7 +82,8 @@ impl Postgres {
     /// As libpq's connection string, for the superuser.
     #[must_use]
     pub fn superuser(&self, database: &str) -> String {
-        format!("host=127.0.0.1 port={} user={SUPERUSER} password={} dbname={database}", self.port, self.password)
+        let quoted = self.password.replace('\\', r"\\").replace('\'', r"\'");
+        format!("host=127.0.0.1 port={} user={SUPERUSER} password='{quoted}' dbname={database}", self.port)
     }
 
     /// A connection as the superuser.

@@ -1,0 +1,16 @@
+//! The whole product: the real binary, a real PostgreSQL, stock clients.
+
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod deadline;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod story;
