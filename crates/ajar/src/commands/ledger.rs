@@ -51,7 +51,7 @@ fn show(out: Output, leaves: &str, oldest_first: bool) -> Result<(), Failure> {
     for line in lines {
         let leaf: Value = serde_json::from_str(line).context("an event that can't be read")?;
         let text = |name: &str| leaf.get(name).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).unwrap_or_default();
-        let data = leaf.get("data").map(ToString::to_string).unwrap_or_default();
+        let data = leaf.get("body").map(ToString::to_string).unwrap_or_default();
         let short: String = data.chars().take(120).collect();
         table.row([text("seq"), text("at"), text("kind"), text("stream"), if short.len() < data.len() { short + "…" } else { short }]);
     }

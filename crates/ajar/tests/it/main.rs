@@ -14,3 +14,5 @@ mod faults;
 mod stage;
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+mod wire;
