@@ -38,7 +38,8 @@ pub async fn seed(server: &Postgres, admin_password: &str) -> Result<(), SampleE
     boss.batch_execute(&format!("CREATE ROLE {ADMIN} LOGIN CREATEROLE PASSWORD '{quoted}'; {ROLES}")).await?;
     boss.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
     boss.batch_execute(&format!(
-        "REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC; GRANT CONNECT ON DATABASE {DATABASE} TO {ADMIN}, orders_read"
+        "REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC; GRANT CONNECT ON DATABASE {DATABASE} TO {ADMIN}, orders_read; \
+         GRANT TEMPORARY ON DATABASE {DATABASE} TO orders_write"
     ))
     .await?;
     server.connect(DATABASE).await?.batch_execute(TABLES).await?;

@@ -106,7 +106,8 @@ impl Stage {
         let mut stage = Self { target, dir, api: free_port(), gateway: free_port(), server: None };
         stage.write_files();
         for name in ["dev", "dev-admin", "peer", "second", "boss", "operator", "auditor", "stranger", "robot"] {
-            let out = stage.feed(&["server", "passwd", name, "--stdin", "--config", stage.config().to_str().unwrap()], "nobody", &password(name));
+            let out =
+                stage.feed(&["server", "passwd", name, "--stdin", "--config", stage.config().to_str().unwrap()], "nobody", &password(name));
             assert!(out.status.success(), "{}", text(&out.stderr));
         }
         stage.run();
@@ -137,8 +138,9 @@ impl Stage {
 
     /// A resource's part of the files.
     pub(crate) fn resource(&self, name: &str, port: u16) -> String {
+        let default = if name == "quick-db" { "write" } else { "read" };
         format!(
-            "[[resource]]\nname = \"{name}\"\nkind = \"postgres\"\nowners = [\"group:orders\"]\ndefault_role = \"read\"\nhost = \"127.0.0.1\"\n\
+            "[[resource]]\nname = \"{name}\"\nkind = \"postgres\"\nowners = [\"group:orders\"]\ndefault_role = \"{default}\"\nhost = \"127.0.0.1\"\n\
              port = {port}\ndatabase = \"{DATABASE}\"\ntls = {{ verify = \"ca.pem\" }}\nadmin = {{ user = \"{ADMIN}\", password = {{ file = \"admin.password\" }} }}\n\
              [resource.roles.read]\nmember_of = [\"orders_read\"]\n[resource.roles.write]\nmember_of = [\"orders_write\"]\n"
         )
@@ -265,7 +267,12 @@ impl Stage {
     /// psql as somebody, with each of `commands`.
     pub(crate) fn psql(&self, who: &str, resource: &str, commands: &[&str]) -> Command {
         let mut command = Command::new("psql");
-        command.args(["-X", "-A", "-t", "-q"]).envs(self.libpq(who, resource)).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["-X", "-A", "-t", "-q"])
+            .envs(self.libpq(who, resource))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         for sql in commands {
             command.args(["-c", sql]);
         }

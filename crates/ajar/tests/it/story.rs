@@ -86,14 +86,16 @@ async fn story(major: u32) {
     let first = sessions.as_array().unwrap().last().unwrap();
     let (code, replay, _) = stage.ajar("dev", &["replay", first["id"].as_str().unwrap()]);
     assert_eq!(code, 0);
-    for line in ["select count(*) from orders  → SELECT 1, 1 row", "update orders set status = 'mine'  → ERROR 42501 permission denied"] {
+    for line in ["select count(*) from orders  → SELECT 1, 1 row", "update orders set status = 'mine'  → ERROR 42501 permission denied"]
+    {
         assert!(replay.contains(line), "{replay}");
     }
 
     // The same with commands: two have to approve writing.
     let request = stage.json("dev", &["request", "orders-db", "--role", "write", "--for", "10m", "--reason", "INC-7: fix stuck order"]);
     let id = request["id"].as_str().unwrap();
-    let waiting = stage.command("dev", &["request", "--again", id, "--wait", "60s", "-o", "json"]).stdout(std::process::Stdio::piped()).spawn();
+    let waiting =
+        stage.command("dev", &["request", "--again", id, "--wait", "60s", "-o", "json"]).stdout(std::process::Stdio::piped()).spawn();
     let waiting = Kept(waiting.unwrap());
     assert_eq!(stage.json("peer", &["approve", id])["state"], "pending");
     assert_eq!(stage.json("second", &["approve", id])["state"], "approved");

@@ -23,14 +23,17 @@ pub(crate) struct Wire {
 /// A message of the server: its type and body.
 pub(crate) type Message = (u8, Vec<u8>);
 
-fn config(stage: &Stage) -> Arc<ClientConfig> {
+/// TLS that trusts the gateway's authority.
+pub(crate) fn tls(stage: &Stage, alpn: &[&[u8]]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(stage.authority()).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|a| a.to_vec()).collect();
+    Arc::new(config)
 }
 
 /// A TCP connection to the gateway.
@@ -74,9 +77,7 @@ impl Wire {
     }
 
     fn over(stage: &Stage, tcp: TcpStream, alpn: &[&[u8]]) -> Self {
-        let mut config = config(stage);
-        Arc::make_mut(&mut config).alpn_protocols = alpn.iter().map(|a| a.to_vec()).collect();
-        let connection = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
+        let connection = ClientConnection::new(tls(stage, alpn), ServerName::try_from("localhost").unwrap()).unwrap();
         Self { tls: StreamOwned::new(connection, tcp), key: (0, Vec::new()) }
     }
 
