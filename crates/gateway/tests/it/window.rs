@@ -1,0 +1,131 @@
+//! The window of a grant, held by the gateway alone (I07, I09, I14, T-cases).
+
+use std::time::{Duration, Instant, SystemTime};
+
+use ajar_core::port::{CutReason, Order};
+use ajar_core::session::EndReason;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::house::{House, Script, message, rest};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t01_i14_a_wall_clock_that_steps_never_extends() {
+    // Forward: over the deadline, so it is here.
+    let mut house = House::with(Script::Answers).await;
+    house.grants_last(Duration::from_secs(600));
+    let mut client = house.enter().await;
+    let start = Instant::now();
+    house.clock.step(3_600_000);
+    let (_, error) = rest(&mut client).await;
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(error.contains("57P01"), "{error}");
+    assert_eq!(house.report().await.reason, EndReason::Cut);
+    // Back: the monotonic clock goes on.
+    let mut house = House::with(Script::Answers).await;
+    house.grants_last(Duration::from_secs(2));
+    let start = Instant::now();
+    let mut client = house.enter().await;
+    house.clock.step(-3_600_000);
+    rest(&mut client).await;
+    let took = start.elapsed();
+    assert!((Duration::from_millis(1_900)..Duration::from_millis(2_100)).contains(&took), "{took:?}");
+    assert_eq!(house.report().await.reason, EndReason::Cut);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t02_i09_a_gateway_cut_off_from_the_control_plane_cuts_by_itself() {
+    let mut house = House::with(Script::Answers).await;
+    house.grants_last(Duration::from_secs(2));
+    let start = Instant::now();
+    let mut client = house.enter().await;
+    // Nobody sends an order here: that is what being cut off looks like.
+    let (_, error) = rest(&mut client).await;
+    let took = start.elapsed();
+    assert!((Duration::from_millis(1_950)..Duration::from_millis(2_060)).contains(&took), "{took:?}");
+    assert!(error.contains("has ended"), "{error}");
+    assert_eq!(house.report().await.late_ms, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i07_no_order_moves_the_deadline_beyond_the_signed_end() {
+    let mut house = House::with(Script::Answers).await;
+    house.grants_last(Duration::from_secs(2));
+    let start = Instant::now();
+    let mut client = house.enter().await;
+    house.order(Order::Until(ajar_core::time::Timestamp::from_millis(i64::MAX / 2)));
+    rest(&mut client).await;
+    assert!(start.elapsed() < Duration::from_millis(2_100), "{:?}", start.elapsed());
+    assert_eq!(house.report().await.reason, EndReason::Cut);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t04_i07_with_both_sides_flooding_no_byte_passes_after_the_deadline() {
+    let mut house = House::with(Script::Floods).await;
+    house.grants_last(Duration::from_millis(2_500));
+    let begun = SystemTime::now();
+    let client = house.enter().await;
+    let (mut read, mut write) = tokio::io::split(client);
+    let writing = tokio::task::JoinSet::from_iter([async move {
+        let copy = message(b'd', &[b'y'; 1_000]).repeat(60);
+        while write.write_all(&copy).await.is_ok() {}
+    }]);
+    let (mut last, mut buffer, mut total) = (SystemTime::now(), vec![0; 1 << 16], 0u64);
+    let mut tail = Vec::new();
+    while let Ok(n) = read.read(&mut buffer).await {
+        if n == 0 {
+            break;
+        }
+        total += n as u64;
+        tail.extend_from_slice(&buffer[..n]);
+        let keep = tail.len().saturating_sub(2_000);
+        tail.drain(..keep);
+        if !String::from_utf8_lossy(&buffer[..n]).contains("57P01") {
+            last = SystemTime::now();
+        }
+    }
+    drop(writing);
+    let report = house.report().await;
+    assert_eq!((report.reason, report.late_ms), (EndReason::Cut, Some(0)));
+    let after = |instant: SystemTime| instant.duration_since(begun).unwrap();
+    assert!(total > 1_000_000, "{total}");
+    // The grant began a little after `begun`; the network and this reader take their time too.
+    assert!(after(last) < Duration::from_millis(2_600), "to the client: {:?}", after(last));
+    let seen = house.seen.lock().unwrap();
+    assert!(seen.bytes > 1_000_000, "{seen:?}");
+    assert!(after(seen.last.unwrap()) < Duration::from_millis(2_600), "to the target: {:?}", after(seen.last.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i09_a_client_that_reads_nothing_is_cut_all_the_same() {
+    let mut house = House::with(Script::Floods).await;
+    house.grants_last(Duration::from_secs(2));
+    let start = Instant::now();
+    let mut client = house.enter().await;
+    let report = house.report().await;
+    assert!(start.elapsed() < Duration::from_millis(2_300), "{:?}", start.elapsed());
+    assert_eq!(report.reason, EndReason::Cut);
+    assert!(report.late_ms.is_some_and(|ms| ms < 10), "{report:?}");
+    // What had not left in time is thrown away with the connection.
+    let mut buffer = vec![0; 1 << 16];
+    while client.read(&mut buffer).await.is_ok_and(|n| n > 0) {}
+    assert_eq!(house.seen.lock().unwrap().closed, 1, "the target's side is closed too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_cuts_at_once_and_says_so() {
+    let mut house = House::with(Script::Answers).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(house.enter().await);
+    }
+    let start = Instant::now();
+    house.order(Order::Cut(CutReason::Revoked));
+    for client in &mut clients {
+        let (_, error) = rest(client).await;
+        assert!(error.contains("was revoked"), "{error}");
+    }
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    for _ in 0..20 {
+        assert_eq!(house.report().await.reason, EndReason::Cut);
+    }
+}
