@@ -155,6 +155,7 @@ fn bench(args: &[String]) -> Result<()> {
         ("wire", "ajar-wire", "wire"),
         ("store", "ajar-store", "store"),
         ("policy", "ajar-policy", "decide"),
+        ("cut", "ajar-gateway", "cut"),
         ("gateway", "ajar", "gateway"),
     ] {
         if part != "all" && part != name {

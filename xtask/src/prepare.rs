@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::{cache, good, output, postgres, say};
 
 /// What has to be there, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 11] = [
+const NEEDED: [(&str, &str); 12] = [
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
     ("/usr/share/postgresql/15/extension/pg_cron.control", "postgresql-15-cron"),
     ("psql", "postgresql-client"),
@@ -20,6 +20,7 @@ const NEEDED: [(&str, &str); 11] = [
     ("python3", "python3"),
     ("openssl", "openssl"),
     ("curl", "curl"),
+    ("/usr/sbin/pgbouncer", "pgbouncer"),
 ];
 
 /// Makes everything ready; gives the environment that tells the tests where it is.
