@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -367,12 +366,9 @@ pub(crate) struct Demo {
     /// PostgreSQL's programs for the sample target; looked for unless said
     #[arg(long, value_name = "DIR", env = "AJAR_POSTGRES_BIN")]
     pub(crate) postgres_bin: Option<PathBuf>,
-    /// The API's address
-    #[arg(long, default_value = "127.0.0.1:7070")]
-    pub(crate) api: SocketAddr,
-    /// The gateway's address
-    #[arg(long, default_value = "127.0.0.1:7432")]
-    pub(crate) postgres: SocketAddr,
+    /// The API listens on this port of loopback, the PostgreSQL gateway on the next; 0 takes free ones
+    #[arg(long, value_name = "N", default_value_t = 7431)]
+    pub(crate) port_base: u16,
     /// Write where everything is to this file, as JSON, once it is ready
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,

@@ -2,6 +2,8 @@
 
 use ajar_api::model::{Finding, Grant, Lease, Page, Resource, Session, Status};
 
+use serde::Serialize;
+
 use crate::cli;
 use crate::client::Client;
 use crate::exit::{Code, Failure};
@@ -77,7 +79,7 @@ pub(super) async fn grants(client: &Client, out: Output, args: &cli::List) -> Re
     };
     let grant: Grant = client.get(&["grants", id], &[]).await?;
     let leases: Page<Lease> = client.get(&["grants", id, "leases"], &[]).await?;
-    out.one(&serde_json::json!({ "grant": grant, "leases": leases.items }), || {
+    out.one(&Detailed { grant: &grant, leases: &leases.items }, || {
         let mut fields = fields(&grant);
         for lease in &leases.items {
             fields.push(("login", format!("{} {} ({})", lease.login, lease.state, lease.id)));
@@ -86,6 +88,14 @@ pub(super) async fn grants(client: &Client, out: Output, args: &cli::List) -> Re
         }
         fields
     })
+}
+
+/// A grant with its logins.
+#[derive(Serialize)]
+struct Detailed<'a> {
+    #[serde(flatten)]
+    grant: &'a Grant,
+    leases: &'a [Lease],
 }
 
 fn fields(grant: &Grant) -> Vec<(&'static str, String)> {

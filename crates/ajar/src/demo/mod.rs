@@ -4,7 +4,7 @@
 
 mod files;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ajar_core::event::Actor;
@@ -47,11 +47,8 @@ impl Drop for Place {
 }
 
 pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
-    if !args.api.ip().is_loopback() || !args.postgres.ip().is_loopback() {
-        return Err(anyhow::anyhow!("the demo listens on loopback only: its passwords are no secrets").into());
-    }
     logs::begin_quietly();
-    let args = cli::Demo { api: chosen(args.api)?, ..args };
+    let (api, postgres) = addresses(args.port_base)?;
     let entropy = SystemEntropy::new()?;
     let place = place(args.dir.as_deref(), &entropy)?;
     say(&format!("Everything goes into {} and is removed at the end.", place.folder.display()));
@@ -64,7 +61,7 @@ pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
     let target = sample(programs, &entropy).await?;
     let admin_password = random(&entropy);
     ajar_sample::seed(&target, admin_password.expose()).await.map_err(anyhow::Error::from)?;
-    let config = write_files(&place.folder, &target, &admin_password, &args)?;
+    let config = write_files(&place.folder, &target, &admin_password, api, postgres)?;
     say("Starting Ajar …");
     let running = Running::start(&config).await?;
     let accounts = accounts(&running, &entropy).await?;
@@ -82,12 +79,14 @@ pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The address itself, or one with a free port: links need it before it is listened on.
-fn chosen(address: std::net::SocketAddr) -> anyhow::Result<std::net::SocketAddr> {
-    if address.port() != 0 {
-        return Ok(address);
+/// Where the API and the gateway listen. A free port for the API is chosen now: links need it before it is listened on.
+fn addresses(port_base: u16) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+    let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if port_base == 0 {
+        return Ok((std::net::TcpListener::bind(on(0)).and_then(|listener| listener.local_addr())?, on(0)));
     }
-    Ok(std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr())?)
+    let next = port_base.checked_add(1).context("--port-base is too high: it takes two ports")?;
+    Ok((on(port_base), on(next)))
 }
 
 fn random(entropy: &dyn Entropy) -> Secret {
@@ -120,7 +119,7 @@ async fn sample(programs: Programs, entropy: &dyn Entropy) -> anyhow::Result<Pos
     Ok(Postgres::start(programs, options).await?)
 }
 
-fn write_files(folder: &Path, target: &Postgres, admin_password: &Secret, args: &cli::Demo) -> anyhow::Result<Config> {
+fn write_files(folder: &Path, target: &Postgres, admin_password: &Secret, api: SocketAddr, postgres: SocketAddr) -> anyhow::Result<Config> {
     let policy_dir = folder.join("policy");
     make_private_dir(&policy_dir)?;
     write_private(&policy_dir.join("orders-admin.password"), admin_password.expose().as_bytes())?;
@@ -131,12 +130,12 @@ fn write_files(folder: &Path, target: &Postgres, admin_password: &Secret, args: 
         write_private(&policy_dir.join(name), text.as_bytes())?;
     }
     Ok(Config {
-        public_url: format!("http://{}", args.api),
+        public_url: format!("http://{api}"),
         data_dir: folder.join("data"),
         policy_dir,
-        names: vec!["localhost".into(), args.postgres.ip().to_string()],
-        api: Api { listen: args.api, tls: false },
-        postgres: Listen { listen: args.postgres },
+        names: vec!["localhost".into(), postgres.ip().to_string()],
+        api: Api { listen: api, tls: false },
+        postgres: Listen { listen: postgres },
         certificate: None,
         client_ca_file: None,
     })
@@ -186,6 +185,7 @@ fn ready(folder: &Path, running: &Running, target: &Postgres, accounts: &[Accoun
         "postgres": { "host": running.door.host, "port": running.door.port, "ca_file": folder.join("gateway-ca.pem") },
         "target": target.superuser(ajar_sample::DATABASE),
         "folder": folder,
+        "data_dir": folder.join("data"),
         "users": users,
         "resources": ["orders-db"],
     })

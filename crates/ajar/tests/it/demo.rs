@@ -12,7 +12,7 @@ fn the_demo_opens_a_door_and_leaves_nothing_behind() {
     let bin = std::env::var("AJAR_POSTGRES_15").unwrap_or_else(|_| "/usr/lib/postgresql/15/bin".into());
     drop(programs(15));
     let mut command = Command::new(env!("CARGO_BIN_EXE_ajar"));
-    command.args(["demo", "--api", "127.0.0.1:0", "--postgres", "127.0.0.1:0", "--postgres-bin", &bin]);
+    command.args(["demo", "--port-base", "0", "--postgres-bin", &bin]);
     command.arg("--dir").arg(&folder).arg("--ready-file").arg(&ready).stdin(Stdio::null()).stderr(Stdio::piped());
     let mut demo = Kept(command.spawn().unwrap());
     let start = Instant::now();
@@ -21,6 +21,13 @@ fn the_demo_opens_a_door_and_leaves_nothing_behind() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let told: serde_json::Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
+    for user in ["dev", "peer", "manager", "auditor", "operator"] {
+        assert!(
+            told["users"][user]["token"].as_str().is_some_and(|t| t.starts_with("ajar_")) && told["users"][user]["password"].is_string()
+        );
+    }
+    assert!(std::path::Path::new(told["data_dir"].as_str().unwrap()).join("ajar.db").exists());
+    assert!(told["postgres"]["port"].is_u64() && told["resources"][0] == "orders-db", "{told}");
     let target = told["target"].as_str().unwrap().to_owned();
 
     // What it tells people to type works as it stands.

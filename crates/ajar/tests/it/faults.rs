@@ -86,7 +86,7 @@ async fn r02_r09_a_target_that_is_down_is_revoked_when_it_is_back_and_visible_un
         code == 1 && out.contains("is not confirmed to be gone")
     });
     assert_eq!(stage.grant(&grant)["leases"][0]["state"], "revoke_unconfirmed");
-    assert_eq!(stage.grant(&grant)["grant"]["state"], "closing");
+    assert_eq!(stage.grant(&grant)["state"], "closing");
     // Nobody gets in with it meanwhile.
     let (code, _, _) = stage.ajar("dev", &["status"]);
     assert!([0, 1].contains(&code));

@@ -299,7 +299,7 @@ impl Stage {
 
     /// Waits until a grant is closed with proof.
     pub(crate) fn proven_gone(&self, id: &str) -> Value {
-        self.wait_until("the grant is closed with proof", || self.grant(id)["grant"]["state"] == "closed");
+        self.wait_until("the grant is closed with proof", || self.grant(id)["state"] == "closed");
         self.grant(id)
     }
 

@@ -1,0 +1,214 @@
+//! Cases of approval and time, by number.
+
+use ajar_core::grant::{CloseReason, Grant};
+use ajar_core::plan::{Otherwise, Plan, Verdict};
+use ajar_core::request::InForce;
+use ajar_core::time::Span;
+
+use crate::office::{Office, ROBOT, SECOND, person, plan, stage};
+
+const HOUR: Span = Span::from_secs(3_600);
+
+fn deny() -> Otherwise {
+    Otherwise::Deny
+}
+
+#[test]
+fn a01_neither_the_requester_nor_a_second_account_nor_a_workload_counts() {
+    let mut office = Office::new();
+    office.people.groups.insert("a", [0, SECOND, ROBOT, 1].map(person).into());
+    let id = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    for by in [0, SECOND, ROBOT, 4] {
+        assert!(office.review(id, by, Verdict::Approve).is_err(), "{by}");
+    }
+    assert_eq!(office.state(id), "pending");
+    assert!(office.review(id, 1, Verdict::Approve).unwrap());
+    assert_eq!(office.state(id), "approved");
+}
+
+#[test]
+fn a01_linked_accounts_are_one_human_for_a_quorum() {
+    let mut office = Office::new();
+    office.people.groups.insert("a", [0, SECOND, 1].map(person).into());
+    let id = office.file(2, plan(vec![stage("a", 2, deny())]), HOUR);
+    assert!(office.review(id, 0, Verdict::Approve).unwrap());
+    assert!(!matches!(office.review(id, SECOND, Verdict::Approve), Ok(true)), "the second account adds nothing");
+    assert_eq!(office.state(id), "pending");
+    assert!(office.review(id, 1, Verdict::Approve).unwrap());
+    assert_eq!(office.state(id), "approved");
+}
+
+#[test]
+fn a02_somebody_in_two_groups_is_counted_once() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 1, deny()), stage("b", 1, deny())]), HOUR);
+    assert!(office.review(id, 3, Verdict::Approve).unwrap());
+    assert!(!matches!(office.review(id, 3, Verdict::Approve), Ok(true)));
+    assert_eq!(office.state(id), "pending");
+    assert!(office.review(id, 4, Verdict::Approve).unwrap());
+    assert_eq!(office.state(id), "approved");
+}
+
+#[test]
+fn a03_two_approves_and_a_deny_in_every_order_end_closed() {
+    // All orders, 1,700 times each with other ids: 10,000 in all.
+    for round in 0..10_200u32 {
+        let mut office = Office::new();
+        let id = office.file(0, plan(vec![stage("a", 2, deny())]), HOUR);
+        let orders = [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]];
+        for by in orders[(round % 6) as usize] {
+            // Person 3 denies; what comes too late may be refused, but never opens.
+            drop(office.review(id, by, if by == 3 { Verdict::Deny } else { Verdict::Approve }));
+        }
+        assert!(office.open(id).is_empty(), "round {round}");
+        assert!(office.world.grants().all(|g| matches!(g, Grant::Closing(_) | Grant::Closed(_))));
+    }
+}
+
+#[test]
+fn a04_rules_that_got_stricter_count_at_the_review() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    let stricter = |plan: Plan, max| InForce::Allowed { plan, max, rules_hash: "11".into() };
+    let two = plan(vec![stage("a", 2, deny())]);
+    assert!(office.review_under(id, 1, Verdict::Approve, stricter(two.clone(), HOUR)).unwrap());
+    assert_eq!(office.state(id), "pending");
+    // The group changes: who approved may no more, so their review is void.
+    office.people.groups.insert("a", [2, 3].map(person).into());
+    assert!(office.review_under(id, 2, Verdict::Approve, stricter(two.clone(), HOUR)).unwrap());
+    assert_eq!(office.state(id), "pending");
+    assert!(office.review_under(id, 3, Verdict::Approve, stricter(two, Span::from_secs(60))).unwrap());
+    let grant = office.open(id)[0];
+    let Some(Grant::Open(open)) = office.world.grant(grant) else { panic!("not open") };
+    assert_eq!(open.signed.claims.ends_at.since(open.signed.claims.starts_at), Span::from_secs(60), "the shorter maximum counts");
+    // What the rules no longer allow is not approved by anybody.
+    let id = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    drop(office.review_under(id, 2, Verdict::Approve, InForce::Refused));
+    assert_eq!(office.state(id), "denied");
+}
+
+#[test]
+fn a05_a_repeated_approve_is_one_review() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 2, deny())]), HOUR);
+    assert!(office.review(id, 1, Verdict::Approve).unwrap());
+    for _ in 0..5 {
+        assert!(!office.review(id, 1, Verdict::Approve).unwrap());
+    }
+    assert_eq!(office.replayed(id).reviews().len(), 1);
+}
+
+#[test]
+fn a08_a_disabled_requester_loses_what_is_pending_and_what_is_open() {
+    let mut office = Office::new();
+    let open = office.file(0, plan(vec![]), HOUR);
+    let pending = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    assert_eq!(office.open(open).len(), 1);
+    office.stop(0);
+    assert!(office.open(open).is_empty());
+    assert_ne!(office.state(pending), "pending");
+    assert!(office.review(pending, 1, Verdict::Approve).is_err());
+}
+
+#[test]
+fn a10_a_stage_that_nobody_can_fulfil_never_approves() {
+    for (group, requester) in [("none", 0), ("own", 0)] {
+        let mut office = Office::new();
+        let id = office.file(requester, plan(vec![stage(group, 1, deny())]), HOUR);
+        assert_eq!(office.state(id), "denied", "{group}");
+        // With somebody to escalate to, they are asked at once.
+        let to = Otherwise::Escalate(vec![ajar_core::plan::Candidates::Person(person(4))]);
+        let id = office.file(requester, plan(vec![stage(group, 1, to)]), HOUR);
+        assert_eq!(office.state(id), "pending", "{group}");
+        assert!(office.review(id, 4, Verdict::Approve).unwrap());
+        assert_eq!(office.state(id), "approved");
+        // The last stage is never skipped.
+        let id = office.file(requester, plan(vec![stage("a", 1, deny()), stage(group, 1, Otherwise::Next)]), HOUR);
+        drop(office.review(id, 1, Verdict::Approve));
+        assert_ne!(office.state(id), "approved", "{group}");
+    }
+    // More than there are.
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 4, deny())]), HOUR);
+    assert_eq!(office.state(id), "denied");
+}
+
+#[test]
+fn a14_the_second_of_two_overlapping_grants_does_not_flicker() {
+    let mut office = Office::new();
+    let short = office.file(0, plan(vec![]), Span::from_secs(60));
+    let long = office.file(0, plan(vec![]), Span::from_secs(600));
+    let resource = "orders-db".parse().unwrap();
+    assert_eq!(office.world.open_grants(person(0), &resource).len(), 2);
+    office.tick(60_000);
+    assert!(office.open(short).is_empty());
+    assert_eq!(office.open(long).len(), 1);
+    assert_eq!(office.world.open_grants(person(0), &resource).len(), 1);
+    let grant = office.open(long)[0];
+    let lease = office.intend(grant).unwrap();
+    office.lease(0, lease).unwrap();
+    assert!(office.live(grant, lease).is_ok());
+}
+
+#[test]
+fn a15_an_approval_after_the_deadline_is_refused() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    // The timer is late: the deadline counts when it is used.
+    office.now = office.now.after(Span::from_secs(3_600));
+    assert!(office.review(id, 1, Verdict::Approve).is_err());
+    assert!(office.open(id).is_empty());
+    office.tick(0);
+    assert_ne!(office.state(id), "pending");
+}
+
+#[test]
+fn t08_i07_nothing_that_begins_late_lasts_longer() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![]), Span::from_secs(600));
+    let grant = office.open(id)[0];
+    let Some(Grant::Open(open)) = office.world.grant(grant) else { panic!("not open") };
+    let end = open.signed.claims.ends_at;
+    office.now = office.now.after(Span::from_secs(540));
+    let lease = office.intend(grant).unwrap();
+    assert_eq!(office.world.lease(lease).unwrap().intended().valid_until, end);
+    office.now = end;
+    assert!(office.intend(grant).is_err(), "at the end it is over, whether or not the timer has come");
+}
+
+#[test]
+fn i05_a_deny_after_the_last_approve_closes_what_it_opened() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    assert!(office.review(id, 1, Verdict::Approve).unwrap());
+    assert_eq!(office.open(id).len(), 1);
+    assert!(office.review(id, 2, Verdict::Deny).unwrap());
+    assert!(office.open(id).is_empty());
+}
+
+#[test]
+fn i04_combining_plans_never_loosens() {
+    let one = plan(vec![stage("a", 1, Otherwise::Next), stage("b", 1, deny())]);
+    let other = plan(vec![stage("a", 2, deny())]);
+    for both in [one.clone().combine(&other), other.clone().combine(&one)] {
+        for each in [&one, &other] {
+            for needed in &each.stages {
+                let covered =
+                    both.stages.iter().any(|s| s.candidates == needed.candidates && s.needed >= needed.needed && s.within <= needed.within);
+                assert!(covered, "{both:?} lacks {needed:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_grant_that_is_returned_twice_is_returned() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![]), HOUR);
+    let grant = office.open(id)[0];
+    office.close(grant, CloseReason::Returned).unwrap();
+    let before = office.log.len();
+    drop(office.close(grant, CloseReason::Returned));
+    assert_eq!(office.log.len(), before);
+    assert!(office.withdraw(id, 0).is_err());
+}

@@ -1,0 +1,310 @@
+//! The state machine: random commands, and after each of them a naive reader of the log checks what must always hold.
+//!
+//! The reader knows nothing of the core's code: it counts humans, looks at clocks, and follows each lease, from events alone.
+//! `AJAR_LONG=1` runs long; a failure names the smallest commands that show it, and proptest keeps its seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ajar_core::event::{Event, Stream};
+use ajar_core::grant::{CloseReason, Grant, GrantEvent};
+use ajar_core::id::{GrantId, LeaseId, RequestId};
+use ajar_core::lease::{Lease, LeaseEvent};
+use ajar_core::plan::{Facts, Otherwise, Plan, Verdict};
+use ajar_core::request::RequestEvent;
+use ajar_core::time::Span;
+use ajar_core::world::World;
+use proptest::prelude::*;
+
+use crate::office::{Office, People, ROBOT, SECOND, person, plan, stage};
+
+#[derive(Debug, Clone)]
+enum Step {
+    File { by: u8, stages: Vec<(u8, u8, u8)>, seconds: u16 },
+    Review { request: u8, by: u8, deny: bool },
+    Withdraw { request: u8, by: u8 },
+    Tick { millis: u32 },
+    Skew { millis: u32 },
+    Close { grant: u8, revoked: bool },
+    Disable { who: u8 },
+    Regroup { group: u8, members: u8 },
+    Intend { grant: u8 },
+    Lease { lease: u8, step: u8 },
+    Live { grant: u8, lease: u8 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..8u8, prop::collection::vec((0..4u8, 1..3u8, 0..3u8), 0..3), 1..2_000u16).prop_map(|(by, stages, seconds)| Step::File { by, stages, seconds }),
+        8 => (0..6u8, 0..8u8, prop::bool::weighted(0.12)).prop_map(|(request, by, deny)| Step::Review { request, by, deny }),
+        1 => (0..6u8, 0..8u8).prop_map(|(request, by)| Step::Withdraw { request, by }),
+        2 => (0..900_000u32).prop_map(|millis| Step::Tick { millis }),
+        1 => (0..900_000u32).prop_map(|millis| Step::Skew { millis }),
+        2 => (0..6u8, any::<bool>()).prop_map(|(grant, revoked)| Step::Close { grant, revoked }),
+        1 => (0..8u8).prop_map(|who| Step::Disable { who }),
+        1 => (0..2u8, any::<u8>()).prop_map(|(group, members)| Step::Regroup { group, members }),
+        3 => (0..6u8).prop_map(|grant| Step::Intend { grant }),
+        5 => (0..6u8, 0..4u8).prop_map(|(lease, step)| Step::Lease { lease, step }),
+        2 => (0..6u8, 0..6u8).prop_map(|(grant, lease)| Step::Live { grant, lease }),
+    ]
+}
+
+fn plan_of(stages: &[(u8, u8, u8)]) -> Plan {
+    let one = |(group, needed, otherwise): &(u8, u8, u8)| {
+        let otherwise = match otherwise {
+            0 => Otherwise::Deny,
+            1 => Otherwise::Next,
+            _ => Otherwise::Escalate(vec![ajar_core::plan::Candidates::Person(person(5))]),
+        };
+        stage(["a", "b", "own", "none"][usize::from(*group)], *needed, otherwise)
+    };
+    plan(stages.iter().map(one).collect())
+}
+
+fn pick<T: Copy>(all: &[T], n: u8) -> Option<T> {
+    // The newest are the interesting ones.
+    all.iter().rev().nth(usize::from(n)).copied()
+}
+
+#[derive(Default)]
+struct Known {
+    requests: Vec<RequestId>,
+    leases: Vec<LeaseId>,
+}
+
+fn grants(office: &Office) -> Vec<GrantId> {
+    let opened = |e: &ajar_core::event::Envelope| match (&e.event, e.stream) {
+        (Event::Grant(GrantEvent::Opened(_)), Stream::Grant(id)) => Some(id),
+        _ => None,
+    };
+    office.log.iter().filter_map(opened).collect()
+}
+
+fn take(office: &mut Office, known: &mut Known, step: &Step) {
+    match *step {
+        Step::File { by, ref stages, seconds } => {
+            if by != ROBOT && !office.people.disabled.contains(&person(by)) {
+                known.requests.push(office.file(by, plan_of(stages), Span::from_secs(u64::from(seconds))));
+            }
+        }
+        Step::Review { request, by, deny } => {
+            if let Some(id) = pick(&known.requests, request) {
+                drop(office.review(id, by, if deny { Verdict::Deny } else { Verdict::Approve }));
+            }
+        }
+        Step::Withdraw { request, by } => {
+            if let Some(id) = pick(&known.requests, request) {
+                drop(office.withdraw(id, by));
+            }
+        }
+        Step::Tick { millis } => office.tick(u64::from(millis)),
+        // Time passes and the timer has not come yet.
+        Step::Skew { millis } => office.now = office.now.after(Span::from_millis(u64::from(millis))),
+        Step::Close { grant, revoked } => {
+            if let Some(id) = pick(&grants(office), grant) {
+                drop(office.close(id, if revoked { CloseReason::Revoked { by: person(1) } } else { CloseReason::Returned }));
+            }
+        }
+        Step::Disable { who } => office.stop(who),
+        Step::Regroup { group, members } => {
+            let members = (0..8).filter(|n| members & (1 << n) != 0).map(person).collect();
+            office.people.groups.insert(["a", "b"][usize::from(group)], members);
+        }
+        Step::Intend { grant } => {
+            if let Some(Ok(lease)) = pick(&grants(office), grant).map(|id| office.intend(id)) {
+                known.leases.push(lease);
+            }
+        }
+        Step::Lease { lease, step } => {
+            if let Some(id) = pick(&known.leases, lease) {
+                drop(office.lease(step, id));
+            }
+        }
+        Step::Live { grant, lease } => {
+            if let (Some(grant), Some(lease)) = (pick(&grants(office), grant), pick(&known.leases, lease)) {
+                drop(office.live(grant, lease));
+            }
+        }
+    }
+}
+
+/// Whether what a request's log holds up to its approval may be approved, counted the naive way.
+fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<(), String> {
+    let mut plan: Option<Plan> = None;
+    let (mut skipped, mut escalated) = (BTreeSet::new(), BTreeSet::new());
+    let (mut approves, mut filed) = (Vec::new(), None);
+    for envelope in office.log.iter().filter(|e| e.stream == Stream::Request(id)) {
+        let Event::Request(event) = &envelope.event else { continue };
+        match event {
+            RequestEvent::Filed(f) => {
+                plan = Some(f.plan.clone());
+                filed = Some(f.clone());
+            }
+            RequestEvent::PlanTightened(t) => plan = Some(t.plan.clone()),
+            RequestEvent::StageSkipped(s) => drop(skipped.insert(s.stage)),
+            RequestEvent::StageEscalated(s) => drop(escalated.insert(s.stage)),
+            RequestEvent::Reviewed(r) if r.verdict == Verdict::Approve => approves.push((r.reviewer, r.stage)),
+            RequestEvent::Reviewed(_) => return Err("a deny is on record".into()),
+            RequestEvent::Approved(_) => break,
+            RequestEvent::StageEntered(_) => {}
+            RequestEvent::Denied(_) | RequestEvent::Withdrawn(_) | RequestEvent::Expired(_) => return Err("it was settled before".into()),
+        }
+    }
+    let (plan, filed) = (plan.ok_or("never filed")?, filed.ok_or("never filed")?);
+    if office.now >= filed.expires_at {
+        return Err("its deadline is over".into());
+    }
+    if !plan.stages.is_empty() && skipped.contains(&(plan.stages.len() - 1)) {
+        return Err("the last stage was skipped".into());
+    }
+    let own = [filed.requester, filed.beneficiary].map(|p| people.human(p));
+    let mut counted = BTreeSet::new();
+    for (index, stage) in plan.stages.iter().enumerate().filter(|(i, _)| !skipped.contains(i)) {
+        let mut named = stage.candidates.clone();
+        if let (Otherwise::Escalate(more), true) = (&stage.otherwise, escalated.contains(&index)) {
+            named.extend(more.clone());
+        }
+        let may = people.candidates(&named, filed.requester, &filed.resources());
+        let mut humans = BTreeSet::new();
+        for (reviewer, on) in &approves {
+            let Some(human) = people.human(*reviewer) else { continue };
+            let themselves = own.contains(&Some(human)) || *reviewer == filed.requester || *reviewer == filed.beneficiary;
+            if *on == index && may.contains(reviewer) && !themselves && counted.insert(human) {
+                humans.insert(human);
+            }
+        }
+        if humans.len() < usize::from(stage.needed.get()) {
+            return Err(format!("stage {index} has {} of {}", humans.len(), stage.needed));
+        }
+    }
+    Ok(())
+}
+
+/// What must hold after every step.
+fn check(office: &Office, before: usize, people_before: &People) -> Result<(), String> {
+    for envelope in office.log.iter().skip(before) {
+        if let (Event::Request(RequestEvent::Approved(_)), Stream::Request(id)) = (&envelope.event, envelope.stream) {
+            // A step that disables somebody decides with them disabled.
+            may_be_approved(office, &office.people, id)
+                .or_else(|_| may_be_approved(office, people_before, id))
+                .map_err(|why| format!("{id} was approved although {why}"))?;
+        }
+    }
+    let mut leases: BTreeMap<GrantId, BTreeMap<LeaseId, &'static str>> = BTreeMap::new();
+    let mut windows = BTreeMap::new();
+    for envelope in &office.log {
+        match (&envelope.event, envelope.stream) {
+            (Event::Grant(GrantEvent::Opened(o)), _) => {
+                let claims = &o.signed.claims;
+                let permit = office.signer.verifier().permit(&o.signed, claims.starts_at).map_err(|e| format!("I02: {e}"))?;
+                if permit.claims() != claims {
+                    return Err("I02: a permit allows something else".into());
+                }
+                if windows.insert(claims.grant, (claims.starts_at, claims.ends_at)).is_some() {
+                    return Err(format!("I07: {} was opened twice", claims.grant));
+                }
+            }
+            (Event::Lease(LeaseEvent::Intended(i)), _) => {
+                if i.valid_until > windows[&i.grant].1 {
+                    return Err(format!("I07: {} outlives its grant", i.id));
+                }
+                leases.entry(i.grant).or_default().insert(i.id, "intended");
+            }
+            (Event::Lease(e), Stream::Lease(id)) => {
+                for all in leases.values_mut() {
+                    if let Some(state) = all.get_mut(&id) {
+                        let gone = *state == "revoked";
+                        *state = if matches!(e, LeaseEvent::Revoked(_)) { "revoked" } else { "there" };
+                        if gone {
+                            return Err(format!("I11: {id} came back"));
+                        }
+                    }
+                }
+            }
+            (Event::Grant(GrantEvent::Closed(_)), Stream::Grant(id)) => {
+                let left: Vec<_> = leases.get(&id).into_iter().flatten().filter(|(_, s)| **s != "revoked").collect();
+                if !left.is_empty() {
+                    return Err(format!("I11: {id} is closed with {left:?}"));
+                }
+            }
+            (Event::Session(ajar_core::session::SessionEvent::Live(live)), _) => {
+                let (start, end) = windows[&live.grant];
+                if !(start <= live.at && live.at < end) {
+                    return Err(format!("I07: {} went live outside the window", live.arrived.id));
+                }
+            }
+            _ => {}
+        }
+    }
+    for grant in office.world.grants() {
+        if let Grant::Open(open) = grant
+            && office.people.disabled.contains(&open.signed.claims.principal)
+        {
+            return Err(format!("A08: {} is open for somebody disabled", grant.id()));
+        }
+        if let Grant::Closing(_) = grant
+            && office.world.leases_of(grant.id()).iter().any(|l| matches!(l, Lease::Intended(_) | Lease::Minted(_)))
+        {
+            return Err(format!("I09: {} is closing and a lease is not being revoked", grant.id()));
+        }
+    }
+    Ok(())
+}
+
+/// A deny that was recorded never leaves anything open.
+fn denied_are_closed(office: &Office, known: &Known) -> Result<(), String> {
+    for id in &known.requests {
+        let denied = office.replayed(*id).reviews().iter().any(|r| r.verdict == Verdict::Deny);
+        if denied && !office.open(*id).is_empty() {
+            return Err(format!("I05: {id} was denied and is open"));
+        }
+    }
+    Ok(())
+}
+
+/// The log alone gives the same world.
+fn rebuilt(office: &Office) -> Result<(), String> {
+    let mut world = World::default();
+    for envelope in &office.log {
+        world.apply(envelope).map_err(|e| e.to_string())?;
+    }
+    let streams: BTreeSet<Stream> = office.log.iter().map(|e| e.stream).collect();
+    for stream in streams {
+        let (now, again) = (office.world.row(stream), world.row(stream));
+        if now.is_some() && now != again {
+            return Err(format!("{stream} is {now:?}, rebuilt {again:?}"));
+        }
+    }
+    if world.next_due() != office.world.next_due() || world.next_seq() != office.world.next_seq() {
+        return Err("timers or the sequence differ after rebuilding".into());
+    }
+    Ok(())
+}
+
+fn cases() -> u32 {
+    if std::env::var_os("AJAR_LONG").is_some() { 20_000 } else { 300 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn i01_to_i11_hold_after_every_command(steps in prop::collection::vec(step(), 1..60)) {
+        let (mut office, mut known) = (Office::new(), Known::default());
+        prop_assert!(office.people.human(person(SECOND)) == office.people.human(person(0)));
+        for step in &steps {
+            let (before, people) = (office.log.len(), office.people.clone());
+            take(&mut office, &mut known, step);
+            if let Err(why) = check(&office, before, &people).and_then(|()| denied_are_closed(&office, &known)) {
+                return Err(TestCaseError::fail(format!("after {step:?}: {why}")));
+            }
+            if matches!(step, Step::Tick { .. }) {
+                let over = office.world.grants().any(|g| matches!(g, Grant::Open(o) if o.signed.claims.ends_at <= office.now));
+                prop_assert!(!over, "I09: a tick left a grant open that is over");
+                prop_assert!(office.world.next_due().is_none_or(|due| due > office.now), "a tick left something due");
+            }
+        }
+        if let Err(why) = rebuilt(&office) {
+            return Err(TestCaseError::fail(why));
+        }
+    }
+}

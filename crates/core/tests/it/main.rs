@@ -1,0 +1,8 @@
+//! The core against a naive reader of its own log.
+
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod office;

@@ -1,0 +1,245 @@
+//! A small office: who is who, a world, and commands on it in one line each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU8;
+
+use ajar_core::event::{Actor, Envelope, Event, Stream};
+use ajar_core::grant::{CloseReason, Grant};
+use ajar_core::id::{CommandId, GrantId, LeaseId, PrincipalId, RequestId, ReviewId, SessionId};
+use ajar_core::lease::{Intended, RevocationProof};
+use ajar_core::name::ResourceName;
+use ajar_core::permit::GrantSigner;
+use ajar_core::plan::{Candidates, Facts, Otherwise, Plan, Stage, Verdict};
+use ajar_core::request::{Ask, Filed, FreshIds, InForce, Request, ReviewCommand};
+use ajar_core::sealed::Disclosure;
+use ajar_core::time::{Span, Timestamp};
+use ajar_core::world::{Decision, FileCommand, ReviewOutcome, World, WorldError};
+use uuid::Uuid;
+
+pub(crate) fn person(n: u8) -> PrincipalId {
+    PrincipalId::new(Uuid::from_u128(u128::from(n) + 1))
+}
+
+/// Person 7 is a second account of person 0; person 6 is a workload.
+pub(crate) const SECOND: u8 = 7;
+pub(crate) const ROBOT: u8 = 6;
+
+/// Who is who. Groups by name, changed by tests as they go on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct People {
+    pub(crate) disabled: BTreeSet<PrincipalId>,
+    pub(crate) groups: BTreeMap<&'static str, BTreeSet<PrincipalId>>,
+}
+
+impl Facts for People {
+    fn human(&self, principal: PrincipalId) -> Option<PrincipalId> {
+        if self.disabled.contains(&principal) || principal == person(ROBOT) {
+            return None;
+        }
+        Some(if principal == person(SECOND) { person(0) } else { principal })
+    }
+
+    fn candidates(&self, candidates: &[Candidates], _: PrincipalId, _: &[ResourceName]) -> BTreeSet<PrincipalId> {
+        let of = |c: &Candidates| match c {
+            Candidates::Group(name) => self.groups.get(name.as_str()).cloned().unwrap_or_default(),
+            Candidates::Person(id) => BTreeSet::from([*id]),
+            Candidates::Owners | Candidates::Manager => BTreeSet::new(),
+        };
+        candidates.iter().flat_map(of).collect()
+    }
+}
+
+pub(crate) fn stage(group: &str, needed: u8, otherwise: Otherwise) -> Stage {
+    Stage {
+        candidates: vec![Candidates::Group(group.parse().unwrap())],
+        needed: NonZeroU8::new(needed).unwrap(),
+        within: Span::from_secs(600),
+        otherwise,
+    }
+}
+
+pub(crate) fn plan(stages: Vec<Stage>) -> Plan {
+    Plan { rules: vec!["a-rule".parse().unwrap()], stages }
+}
+
+/// The world, its clock, and everything that ever happened.
+pub(crate) struct Office {
+    pub(crate) world: World,
+    pub(crate) people: People,
+    pub(crate) now: Timestamp,
+    pub(crate) log: Vec<Envelope>,
+    pub(crate) signer: GrantSigner,
+    next: u128,
+}
+
+impl Office {
+    pub(crate) fn new() -> Self {
+        let group = |members: &[u8]| members.iter().map(|n| person(*n)).collect();
+        let groups =
+            BTreeMap::from([("a", group(&[1, 2, 3])), ("b", group(&[3, 4, 5])), ("own", group(&[0, ROBOT, SECOND])), ("none", group(&[]))]);
+        Self {
+            world: World::default(),
+            people: People { disabled: BTreeSet::new(), groups },
+            now: Timestamp::from_millis(1_800_000_000_000),
+            log: Vec::new(),
+            signer: GrantSigner::new(&[5; 32]),
+            next: 1_000,
+        }
+    }
+
+    pub(crate) fn id(&mut self) -> Uuid {
+        self.next += 1;
+        Uuid::from_u128(self.next)
+    }
+
+    /// Commits a decision: every event is encoded and read again on its way into the world.
+    pub(crate) fn commit(&mut self, decision: Decision) {
+        let cause = CommandId::new(self.id());
+        for envelope in self.world.envelopes(decision, self.now, Actor::System, cause) {
+            let leaf = envelope.to_leaf().unwrap();
+            let read = Envelope::from_leaf(&leaf).unwrap();
+            assert_eq!(read.to_leaf().unwrap(), leaf, "a leaf has one text");
+            self.world.apply(&read).unwrap_or_else(|e| panic!("{e}: {leaf}"));
+            self.log.push(read);
+        }
+    }
+
+    pub(crate) fn file(&mut self, requester: u8, plan: Plan, duration: Span) -> RequestId {
+        let id = RequestId::new(self.id());
+        let grants = vec![GrantId::new(self.id())];
+        let filed = Filed {
+            id,
+            requester: person(requester),
+            beneficiary: person(requester),
+            asks: vec![Ask { resource: "orders-db".parse().unwrap(), role: "read".parse().unwrap() }],
+            duration,
+            reason: Disclosure::seal([1; 32], "because".into()).commitment,
+            ticket: None,
+            plan,
+            rules_hash: "00".into(),
+            at: self.now,
+            expires_at: self.now.after(Span::from_secs(3_600)),
+        };
+        let decision = self.world.request_file(FileCommand { filed, grants }, &self.people, &self.signer);
+        self.commit(decision);
+        id
+    }
+
+    /// What the rules in force say, unless a test says otherwise: what they said.
+    pub(crate) fn review(&mut self, id: RequestId, by: u8, verdict: Verdict) -> Result<bool, WorldError> {
+        let plan = self.world.request(id).map(|r| r.filed().plan.clone()).unwrap_or_else(|| plan(vec![]));
+        self.review_under(id, by, verdict, InForce::Allowed { plan, max: Span::from_secs(100_000), rules_hash: "00".into() })
+    }
+
+    pub(crate) fn review_under(&mut self, id: RequestId, by: u8, verdict: Verdict, in_force: InForce) -> Result<bool, WorldError> {
+        let ids = FreshIds { review: ReviewId::new(self.id()), grants: vec![GrantId::new(self.id())] };
+        let command = ReviewCommand { reviewer: person(by), verdict, note: None, ids };
+        // As the engine does: what is settled is recalled for the command, and forgotten after it.
+        let recalled = self.world.request(id).is_none();
+        if recalled {
+            let events: Vec<_> = self.log.iter().filter(|e| e.stream == Stream::Request(id)).cloned().collect();
+            self.world.recall(&events).unwrap();
+        }
+        let reviewed = self.reviewed(id, command, &in_force);
+        if recalled {
+            self.world.forget(Stream::Request(id));
+        }
+        reviewed
+    }
+
+    fn reviewed(&mut self, id: RequestId, command: ReviewCommand, in_force: &InForce) -> Result<bool, WorldError> {
+        match self.world.request_review(id, command, in_force, &self.people, (&self.signer, self.now))? {
+            ReviewOutcome::Decided(decision) => {
+                let any = !decision.is_empty();
+                self.commit(decision);
+                Ok(any)
+            }
+            ReviewOutcome::Already(_) => Ok(false),
+        }
+    }
+
+    pub(crate) fn withdraw(&mut self, id: RequestId, by: u8) -> Result<(), WorldError> {
+        let decision = self.world.request_withdraw(id, person(by), self.now)?;
+        self.commit(decision);
+        Ok(())
+    }
+
+    pub(crate) fn tick(&mut self, millis: u64) {
+        self.now = self.now.after(Span::from_millis(millis));
+        let decision = self.world.tick(self.now, &self.people, &self.signer);
+        self.commit(decision);
+    }
+
+    pub(crate) fn close(&mut self, grant: GrantId, reason: CloseReason) -> Result<(), WorldError> {
+        let decision = self.world.grant_close(grant, reason, self.now)?;
+        self.commit(decision);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&mut self, who: u8) {
+        self.people.disabled.insert(person(who));
+        let decision = self.world.principal_stop(person(who), self.now);
+        self.commit(decision);
+        let still = |filed: &Filed| InForce::Allowed { plan: filed.plan.clone(), max: Span::from_secs(100_000), rules_hash: "00".into() };
+        let decision = self.world.requests_reassess(&still, &self.people, self.now);
+        self.commit(decision);
+    }
+
+    pub(crate) fn intend(&mut self, grant: GrantId) -> Result<LeaseId, WorldError> {
+        let id = LeaseId::new(self.id());
+        let (resource, role) = ("orders-db".parse().unwrap(), "read".parse().unwrap());
+        let valid_until = self.now.after(Span::from_secs(1_000_000));
+        let intended = Intended { id, grant, resource, role, login: format!("ajar_{id}"), valid_until, at: self.now };
+        let decision = self.world.lease_intend(intended)?;
+        self.commit(decision);
+        Ok(id)
+    }
+
+    pub(crate) fn lease(&mut self, step: u8, id: LeaseId) -> Result<(), WorldError> {
+        let proof = RevocationProof { terminated: 0, owned: 0, findings: vec![], asked: "?".into(), answer: "0".into() };
+        let decision = match step % 4 {
+            0 => self.world.lease_minted(id, self.now)?,
+            1 => self.world.lease_revoke(id, self.now)?,
+            2 => self.world.lease_unconfirmed(id, "down".into(), self.now)?,
+            _ => self.world.lease_revoked(id, proof, self.now)?,
+        };
+        self.commit(decision);
+        Ok(())
+    }
+
+    pub(crate) fn live(&mut self, grant: GrantId, lease: LeaseId) -> Result<SessionId, WorldError> {
+        use ajar_core::session::{Arrived, Live};
+        let principal = self.world.grant(grant).map_or(person(0), |g| g.parties().0);
+        let id = SessionId::new(self.id());
+        let client = Disclosure::seal([2; 32], "127.0.0.1".into()).commitment;
+        let arrived = Arrived { id, principal, resource: "orders-db".parse().unwrap(), protocol: "postgres".into(), client, at: self.now };
+        let live = Live { arrived, grant, lease: Some(lease), role: "read".parse().unwrap(), at: self.now };
+        let decision = self.world.session_go_live(live)?;
+        self.commit(decision);
+        Ok(id)
+    }
+
+    pub(crate) fn state(&self, id: RequestId) -> &'static str {
+        // Settled requests leave memory; the log has them.
+        match self.world.request(id) {
+            Some(request) => request.state(),
+            None => self.replayed(id).state(),
+        }
+    }
+
+    /// A request as its own events tell it.
+    pub(crate) fn replayed(&self, id: RequestId) -> Request {
+        let mut state: Option<Request> = None;
+        for envelope in self.log.iter().filter(|e| e.stream == Stream::Request(id)) {
+            let Event::Request(event) = &envelope.event else { panic!("{envelope:?}") };
+            state = Some(state.take().map_or_else(|| Request::born(event), |r| r.evolve(event)).unwrap());
+        }
+        state.unwrap()
+    }
+
+    /// Grants of a request that are open now.
+    pub(crate) fn open(&self, id: RequestId) -> Vec<GrantId> {
+        let of = |g: &&Grant| matches!(g, Grant::Open(o) if o.signed.claims.request == id);
+        self.world.grants().filter(of).map(Grant::id).collect()
+    }
+}
