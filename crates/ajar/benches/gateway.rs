@@ -27,6 +27,7 @@ const ROUNDS: usize = 3;
 type Environment = BTreeMap<&'static str, String>;
 
 fn main() {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
     // A bench target's main gets cargo's own arguments; there is nothing to choose.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -14,6 +14,7 @@ use ajar_core::world::{DamagedLog, World};
 use ajar_ledger::note::Signer;
 use ajar_ledger::tree::Frontier;
 use ajar_policy::Bound;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
@@ -127,6 +128,8 @@ pub struct Engine {
     frontier: Arc<Mutex<Frontier>>,
     hashing: Semaphore,
     tasks: Mutex<JoinSet<()>>,
+    /// Where tasks run, whoever calls: a gateway's threads come and go.
+    runtime: Handle,
     stopping: watch::Sender<bool>,
 }
 
@@ -206,6 +209,7 @@ impl Engine {
             frontier,
             hashing: Semaphore::new(2),
             tasks: Mutex::new(tasks),
+            runtime: Handle::current(),
             stopping: watch::channel(false).0,
         });
         engine.clear_up().await.map_err(|_| StartError::Stopped)?;
@@ -256,7 +260,7 @@ impl Engine {
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+        tasks.spawn_on(task, &self.runtime);
     }
 
     /// Runs something that keeps a core busy, two at a time at most. `None` when it panicked.

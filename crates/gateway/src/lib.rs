@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `config` | what a gateway is told, its limits |
 //! | `listener` | the accept loop, limits before authentication, stopping |
+//! | `workers` | the threads that carry sessions |
 //! | `tls` | server and client TLS configurations, client certificates' names, channel binding |
 //! | `stream` | one connection, plain or TLS, without buffers of its own while idle |
 //! | `handshake` | a client's first packets, up to who it is |
@@ -36,6 +37,7 @@ mod session;
 mod stream;
 mod tls;
 mod words;
+mod workers;
 
 pub use config::{GatewayConfig, Limits};
 pub use listener::{Gateway, GatewayError};

@@ -20,16 +20,14 @@ use crate::config::{GatewayConfig, Limits};
 use crate::cut::Signal;
 use crate::keys::Keys;
 use crate::record::Archive;
-use crate::session;
 use crate::stream::settle;
 use crate::tls::{self, Targets, TlsError};
+use crate::workers::Workers;
 
 /// How often the two clocks are compared.
 const WATCH: Duration = Duration::from_millis(250);
 /// How far they may part between two looks before every session looks at its deadline again, in milliseconds.
 const STEP: u64 = 500;
-/// How long sessions may take to say goodbye when the gateway stops.
-const GOODBYE: Duration = Duration::from_secs(5);
 /// Reports that are on their way to the door at once.
 const REPORTS: usize = 256;
 
@@ -47,6 +45,9 @@ pub enum GatewayError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// The system gives no threads.
+    #[error("cannot start the gateway's threads: {0}")]
+    Threads(std::io::Error),
 }
 
 /// What all sessions share.
@@ -77,6 +78,7 @@ impl std::fmt::Debug for Shared {
 pub struct Gateway {
     shared: Arc<Shared>,
     listener: TcpListener,
+    workers: Workers,
     address: SocketAddr,
     reports: UnboundedReceiver<SessionReport>,
 }
@@ -113,7 +115,9 @@ impl Gateway {
             reports: to,
             limits: config.limits,
         };
-        Ok(Self { shared: Arc::new(shared), listener, address, reports })
+        let shared = Arc::new(shared);
+        let workers = Workers::start(&shared).map_err(GatewayError::Threads)?;
+        Ok(Self { shared, listener, workers, address, reports })
     }
 
     /// Where it listens.
@@ -124,16 +128,12 @@ impl Gateway {
 
     /// Serves until `shutdown`; then cuts every session in words, and returns when the door knows the end of each.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
-        let Self { shared, listener, reports, .. } = self;
+        let Self { shared, listener, workers, reports, .. } = self;
         let reporting = report(Arc::clone(&shared.door), reports);
         let all = async move {
-            let mut sessions = accept(&shared, listener, shutdown).await;
+            accept(&shared, listener, &workers, shutdown).await;
             shared.signal.send_modify(|signal| signal.stopping = true);
-            let goodbye = tokio::time::timeout(GOODBYE, async { while sessions.join_next().await.is_some() {} });
-            if goodbye.await.is_err() {
-                // Their reports are sent when they are dropped.
-                sessions.shutdown().await;
-            }
+            workers.end().await;
             // With the last sender gone, reporting ends once everything is told.
             drop(shared);
         };
@@ -141,8 +141,7 @@ impl Gateway {
     }
 }
 
-async fn accept(shared: &Arc<Shared>, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> JoinSet<()> {
-    let mut sessions = JoinSet::new();
+async fn accept(shared: &Arc<Shared>, listener: TcpListener, workers: &Workers, shutdown: impl Future<Output = ()> + Send) {
     let doorstep = Arc::new(Doorstep::default());
     let mut watch = ClockWatch::new(shared);
     let mut look = tokio::time::interval(WATCH);
@@ -151,15 +150,10 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, shutdown: impl Futu
     loop {
         tokio::select! {
             biased;
-            () = &mut shutdown => return sessions,
+            () = &mut shutdown => return,
             _ = look.tick() => watch.look(shared),
-            Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a session's task failed; its end is reported all the same");
-                }
-            }
             accepted = listener.accept() => match accepted {
-                Ok((tcp, peer)) => begin(shared, &doorstep, &mut sessions, tcp, peer.ip()),
+                Ok((tcp, peer)) => begin(shared, &doorstep, workers, tcp, peer.ip()),
                 Err(error) => {
                     // Out of descriptors, usually: the sessions at hand go on, and will give some back.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -170,15 +164,15 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, shutdown: impl Futu
     }
 }
 
-fn begin(shared: &Arc<Shared>, doorstep: &Arc<Doorstep>, sessions: &mut JoinSet<()>, tcp: TcpStream, address: IpAddr) {
+fn begin(shared: &Shared, doorstep: &Arc<Doorstep>, workers: &Workers, tcp: TcpStream, address: IpAddr) {
     let address = address.to_canonical();
-    let room = if sessions.len() >= shared.limits.connections { None } else { doorstep.enter(address, &shared.limits) };
+    let room = if workers.carried() >= shared.limits.connections { None } else { doorstep.enter(address, &shared.limits) };
     let Some(starting) = room else {
         metrics::counter!("ajar_gateway_rejections_total", "why" => "too_many").increment(1);
         return;
     };
-    if settle(&tcp).is_ok() {
-        sessions.spawn(session::serve(Arc::clone(shared), tcp, address, starting));
+    if let Err(error) = settle(&tcp).and_then(|()| workers.carry(tcp, address, starting)) {
+        tracing::debug!(%error, "a connection was gone before it began");
     }
 }
 

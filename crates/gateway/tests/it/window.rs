@@ -88,11 +88,13 @@ async fn t04_i07_with_both_sides_flooding_no_byte_passes_after_the_deadline() {
     assert_eq!((report.reason, report.late_ms), (EndReason::Cut, Some(0)));
     let after = |instant: SystemTime| instant.duration_since(begun).unwrap();
     assert!(total > 1_000_000, "{total}");
-    // The grant began a little after `begun`; the network and this reader take their time too.
-    assert!(after(last) < Duration::from_millis(2_600), "to the client: {:?}", after(last));
+    // `late_ms` is the measure. Seen from outside it is coarser: the grant began a little after `begun`, and what left in time waits in
+    // the kernel's buffers for readers that share two cores with other floods.
+    let outside = Duration::from_millis(3_000);
+    assert!(after(last) < outside, "to the client: {:?}", after(last));
     let seen = house.seen.lock().unwrap();
     assert!(seen.bytes > 1_000_000, "{seen:?}");
-    assert!(after(seen.last.unwrap()) < Duration::from_millis(2_600), "to the target: {:?}", after(seen.last.unwrap()));
+    assert!(after(seen.last.unwrap()) < outside, "to the target: {:?}", after(seen.last.unwrap()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
