@@ -3,7 +3,7 @@
 //! A plan is data, snapshotted in the request. Who may decide a stage is asked anew, through
 //! [`Facts`], every time a plan is assessed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU8;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub struct Stage {
     pub within: Span,
     /// What happens when it takes longer, or when nobody can fulfil it.
     pub otherwise: Otherwise,
+    /// Whether only those approve who were asked when the stage began: who joins a group or becomes an owner later does not (A7).
+    #[serde(default)]
+    pub asked_only: bool,
 }
 
 /// A set of people who may decide a stage, named rather than listed: it is resolved at each review.
@@ -115,6 +118,9 @@ pub struct Course {
     pub skipped: BTreeSet<usize>,
     /// Stages whose escalation has begun.
     pub escalated: BTreeSet<usize>,
+    /// Who was asked when a stage began, the first time.
+    #[serde(default)]
+    pub asked: BTreeMap<usize, BTreeSet<PrincipalId>>,
 }
 
 /// Where a plan stands.
@@ -173,6 +179,7 @@ impl Plan {
                 Some((i, mine)) => {
                     mine.needed = mine.needed.max(stage.needed);
                     mine.within = mine.within.min(stage.within);
+                    mine.asked_only |= stage.asked_only;
                     covering.insert(i);
                 }
                 None => more.push(Stage { otherwise, ..stage.clone() }),
@@ -209,6 +216,22 @@ impl Plan {
         named
     }
 
+    /// Who may decide `stage` now. Those whom an escalation names are asked when it begins, so that they need not have been before.
+    #[must_use]
+    pub fn able(&self, stage: usize, subject: Subject<'_>, course: &Course, facts: &dyn Facts) -> BTreeSet<PrincipalId> {
+        let mut able = facts.candidates(&self.named(stage, course), subject.requester, subject.resources);
+        if let (Some(found), Some(asked)) = (self.stages.get(stage).filter(|s| s.asked_only), course.asked.get(&stage)) {
+            let more = match &found.otherwise {
+                Otherwise::Escalate(more) if course.escalated.contains(&stage) => {
+                    facts.candidates(more, subject.requester, subject.resources)
+                }
+                Otherwise::Escalate(_) | Otherwise::Next | Otherwise::Deny => BTreeSet::new(),
+            };
+            able.retain(|p| asked.contains(p) || more.contains(p));
+        }
+        able
+    }
+
     /// Where the plan stands, given the reviews so far and who is who *now*.
     ///
     /// INVARIANT I03: a human counts once in the whole plan, never if they are the requester or
@@ -224,7 +247,7 @@ impl Plan {
             if course.skipped.contains(&index) {
                 continue;
             }
-            let able = facts.candidates(&self.named(index, course), subject.requester, subject.resources);
+            let able = self.able(index, subject, course, facts);
             let mut have: u8 = 0;
             for review in reviews.iter().filter(|r| r.stage == index && r.verdict == Verdict::Approve) {
                 if !able.contains(&review.reviewer) {

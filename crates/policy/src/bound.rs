@@ -279,6 +279,7 @@ impl Bound {
                 OtherwiseByName::Next => Otherwise::Next,
                 OtherwiseByName::Escalate(more) => Otherwise::Escalate(self.named(more)),
             },
+            asked_only: stage.asked_only,
         }
     }
 

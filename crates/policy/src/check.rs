@@ -409,7 +409,7 @@ impl Check {
                 return None;
             }
         };
-        Some(StageByName { from, needed, within, otherwise })
+        Some(StageByName { from, needed, within, otherwise, asked_only: raw.asked_only })
     }
 
     fn candidates(&mut self, at: Place<'_>, texts: &[Text], known: &Known) -> Vec<Candidate> {

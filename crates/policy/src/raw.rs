@@ -131,6 +131,8 @@ pub(crate) struct Stage {
     pub(crate) within: Option<Text>,
     #[serde(default)]
     pub(crate) otherwise: Option<Spanned<Otherwise>>,
+    #[serde(default)]
+    pub(crate) asked_only: bool,
 }
 
 fn one() -> u8 {

@@ -66,6 +66,7 @@ pub(crate) struct StageByName {
     pub(crate) needed: std::num::NonZeroU8,
     pub(crate) within: Span,
     pub(crate) otherwise: OtherwiseByName,
+    pub(crate) asked_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

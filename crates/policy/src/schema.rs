@@ -12,7 +12,7 @@ pub fn schema() -> Value {
     let stage = json!({
         "type": "object", "additionalProperties": false, "required": ["from"],
         "properties": {
-            "from": texts, "needed": { "type": "integer", "minimum": 1, "maximum": 255 }, "within": span,
+            "from": texts, "needed": { "type": "integer", "minimum": 1, "maximum": 255 }, "within": span, "asked_only": { "type": "boolean" },
             "otherwise": { "oneOf": [
                 { "enum": ["deny", "next"] },
                 { "type": "object", "additionalProperties": false, "required": ["escalate"], "properties": { "escalate": texts } },

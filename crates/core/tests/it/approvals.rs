@@ -1,7 +1,7 @@
 //! Cases of approval and time, by number.
 
 use ajar_core::grant::{CloseReason, Grant};
-use ajar_core::plan::{Otherwise, Plan, Verdict};
+use ajar_core::plan::{Candidates, Otherwise, Plan, Stage, Verdict};
 use ajar_core::request::InForce;
 use ajar_core::time::Span;
 
@@ -108,6 +108,39 @@ fn a08_a_disabled_requester_loses_what_is_pending_and_what_is_open() {
     assert!(office.open(open).is_empty());
     assert_ne!(office.state(pending), "pending");
     assert!(office.review(pending, 1, Verdict::Approve).is_err());
+}
+
+#[test]
+fn a07_who_joins_the_group_later_decides_only_where_the_rule_lets_them() {
+    for asked_only in [false, true] {
+        let mut office = Office::new();
+        let two = Stage { asked_only, ..stage("a", 1, Otherwise::Escalate(vec![Candidates::Person(person(5))])) };
+        let id = office.file(0, plan(vec![two]), HOUR);
+        let mine = Stage { asked_only, ..stage("b", 1, deny()) };
+        let stricter = || InForce::Allowed { plan: plan(vec![mine.clone()]), max: HOUR, rules_hash: "11".into() };
+        office.people.groups.insert("a", [1, 4].map(person).into());
+        assert_eq!(office.review(id, 4, Verdict::Approve).is_ok_and(|counted| counted), !asked_only, "{asked_only}");
+        if asked_only {
+            assert!(office.review(id, 2, Verdict::Approve).is_err(), "who left decides no more");
+            // A stage that the rules add begins when it is reached: who is there then is asked.
+            assert!(office.review_under(id, 1, Verdict::Approve, stricter()).unwrap());
+            assert_eq!(office.state(id), "pending");
+            office.people.groups.insert("b", [2, 3].map(person).into());
+            assert!(office.review(id, 2, Verdict::Approve).is_err());
+            assert!(office.review(id, 3, Verdict::Approve).unwrap());
+        }
+        assert_eq!(office.state(id), "approved");
+        // Escalated, whom the escalation names is asked then.
+        let late = office.file(
+            0,
+            plan(vec![Stage { asked_only, ..stage("a", 2, Otherwise::Escalate(vec![Candidates::Person(person(5))])) }]),
+            HOUR,
+        );
+        office.tick(601_000);
+        assert!(office.review(late, 5, Verdict::Approve).unwrap());
+        assert!(office.review(late, 1, Verdict::Approve).unwrap());
+        assert_eq!(office.state(late), "approved");
+    }
 }
 
 #[test]

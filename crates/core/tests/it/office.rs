@@ -55,6 +55,7 @@ pub(crate) fn stage(group: &str, needed: u8, otherwise: Otherwise) -> Stage {
         needed: NonZeroU8::new(needed).unwrap(),
         within: Span::from_secs(600),
         otherwise,
+        asked_only: false,
     }
 }
 
