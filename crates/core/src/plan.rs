@@ -3,7 +3,7 @@
 //! A plan is data, snapshotted in the request. Who may decide a stage is asked anew, through
 //! [`Facts`], every time a plan is assessed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroU8;
 
 use serde::{Deserialize, Serialize};
@@ -118,9 +118,27 @@ pub struct Course {
     pub skipped: BTreeSet<usize>,
     /// Stages whose escalation has begun.
     pub escalated: BTreeSet<usize>,
-    /// Who was asked when a stage began, the first time.
+    /// Who was asked when each stage began, the first time.
     #[serde(default)]
-    pub asked: BTreeMap<usize, BTreeSet<PrincipalId>>,
+    pub asked: Vec<Asked>,
+}
+
+/// See [`Course::asked`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Index of the stage.
+    pub stage: usize,
+    /// Who was asked.
+    pub people: BTreeSet<PrincipalId>,
+}
+
+impl Course {
+    /// A stage begins, perhaps once more.
+    pub(crate) fn begin(&mut self, stage: usize, people: &[PrincipalId]) {
+        if self.asked.iter().all(|a| a.stage != stage) {
+            self.asked.push(Asked { stage, people: people.iter().copied().collect() });
+        }
+    }
 }
 
 /// Where a plan stands.
@@ -220,7 +238,8 @@ impl Plan {
     #[must_use]
     pub fn able(&self, stage: usize, subject: Subject<'_>, course: &Course, facts: &dyn Facts) -> BTreeSet<PrincipalId> {
         let mut able = facts.candidates(&self.named(stage, course), subject.requester, subject.resources);
-        if let (Some(found), Some(asked)) = (self.stages.get(stage).filter(|s| s.asked_only), course.asked.get(&stage)) {
+        let asked = course.asked.iter().find(|a| a.stage == stage).map(|a| &a.people);
+        if let (Some(found), Some(asked)) = (self.stages.get(stage).filter(|s| s.asked_only), asked) {
             let more = match &found.otherwise {
                 Otherwise::Escalate(more) if course.escalated.contains(&stage) => {
                     facts.candidates(more, subject.requester, subject.resources)

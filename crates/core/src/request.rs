@@ -465,7 +465,7 @@ impl Request {
         let impossible = |event| Err(Impossible { subject: id.to_string(), state, event });
         match (self, event) {
             (Self::Pending(mut p), RequestEvent::StageEntered(e)) => {
-                p.course.asked.entry(e.stage).or_insert_with(|| e.asked.iter().copied().collect());
+                p.course.begin(e.stage, &e.asked);
                 p.stage = Some(e.clone());
                 Ok(Self::Pending(p))
             }

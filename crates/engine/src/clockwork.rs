@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ajar_core::event::Stream;
-use ajar_core::grant::Grant;
+use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::port::Refusal;
 use ajar_core::resource::Resource;
 use ajar_core::session::{EndReason, Ended};
-use ajar_core::time::Timestamp;
+use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::Decision;
 use ajar_ledger::checkpoint::Checkpoint;
 use futures::StreamExt;
@@ -27,12 +27,14 @@ const REVOKING: usize = 8;
 const RECONCILE: Duration = Duration::from_secs(30);
 /// A checkpoint is signed this often when there is something new.
 const CHECKPOINT: Duration = Duration::from_secs(10);
+/// A clock that is so much behind the last event was set back.
+const STEP_BACK: Span = Span::from_secs(2);
 /// How long start-up waits for targets to confirm what was due while the server was down (T7).
 const CLEAR_UP: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// At start, before anything listens: ends what the last process left, and revokes what is due (T7).
-    pub(crate) async fn clear_up(&self) -> Result<(), Unavailable> {
+    pub(crate) async fn clear_up(&self, last: Option<Timestamp>) -> Result<(), Unavailable> {
         let ended = self.sequencer.run(SYSTEM, Vec::new(), |desk| {
             let ended = Ended { reason: EndReason::ServerStopped, recording: None, bytes_in: 0, bytes_out: 0, late_ms: None, at: desk.now };
             let decision: Decision =
@@ -44,14 +46,31 @@ impl Engine {
             tracing::error!(error = %why, "the end of the last process's sessions could not be recorded");
         }
         self.tick().await;
+        self.close_after_a_step_back(last).await;
         if self.leases_of_the_last_process().await.is_err() {
-            tracing::error!("the last process's leases could not be marked for revocation; the reconciler removes them from their targets");
+            tracing::error!("the last process's leases could not be marked for revocation; they are revoked when their grants end");
         }
         self.close_what_is_gone().await;
         if tokio::time::timeout(CLEAR_UP, self.outbox_once()).await.is_err() {
             tracing::warn!("some targets have not confirmed yet what was due before the start; it goes on in the background");
         }
         Ok(())
+    }
+
+    /// INVARIANT I14: when the log's last event lies ahead of the clock, the clock was set back while nobody looked. How long ago a grant
+    /// opened can't be known then, so that those which are open end.
+    async fn close_after_a_step_back(&self, last: Option<Timestamp>) {
+        let now = self.clock.now();
+        let Some(back) = last.map(|last| last.since(now)).filter(|back| *back > STEP_BACK) else { return };
+        tracing::warn!(step = %back, "the clock was set back since the last event: every open grant is closed");
+        let open = self.sequencer.look(|desk| {
+            let open = |g: &&Grant| matches!(g, Grant::Open(_));
+            desk.world.grants().filter(open).map(Grant::id).collect::<Vec<_>>()
+        });
+        for id in open.await.unwrap_or_default() {
+            // What is not open any more needs no closing.
+            drop(self.grant_close(SYSTEM, id, CloseReason::Expired).await);
+        }
     }
 
     pub(crate) fn spawn_workers(self: &Arc<Self>) {
@@ -76,6 +95,10 @@ impl Engine {
     async fn keep_time(self: Arc<Self>) {
         let mut next = self.next_due.clone();
         loop {
+            for id in self.spans.over(self.clock.mono()) {
+                // INVARIANT I14: by the monotonic clock it is over, whatever the wall clock says. What is closing already is refused.
+                drop(self.grant_close(SYSTEM, id, CloseReason::Expired).await);
+            }
             let due = *next.borrow_and_update();
             let now = self.clock.now();
             match due {
@@ -88,6 +111,7 @@ impl Engine {
                 }
                 Some(_) | None => {
                     let wait = due.map_or(HEARTBEAT, |at| Duration::from(at.since(now)).min(HEARTBEAT));
+                    let wait = self.spans.next(self.clock.mono()).map_or(wait, |left| left.min(wait));
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
                         changed = next.changed() => if changed.is_err() { return },

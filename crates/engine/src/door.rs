@@ -121,6 +121,7 @@ impl Engine {
         };
         let signer = self.signer.clone();
         let barred = self.barred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let (spans, clock) = (Arc::clone(&self.spans), Arc::clone(&self.clock));
         let guest = who.clone();
         let done = self.sequencer.run(who.actor, Vec::new(), move |desk| {
             let client = seal(desk.entropy, client.to_string());
@@ -132,7 +133,9 @@ impl Engine {
                 client: client.commitment,
                 at: desk.now,
             };
-            if let Some((grant, resource)) = open_grant(desk, guest.principal, &new, &|id| barred.contains(&id)) {
+            if let Some((grant, resource)) =
+                open_grant(desk, guest.principal, &new, &|id| barred.contains(&id) || spans.is_over(id, clock.mono()))
+            {
                 let guest = Guest { arrived: arrived(resource), who: guest, client };
                 return Ok((Draft::default(), (guest, Placed::Open(grant))));
             }
@@ -196,8 +199,9 @@ impl Engine {
         let orders = Arc::clone(&self.orders);
         let barred = self.barred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(&grant);
         let session = guest.arrived.id;
+        let (spans, clock) = (Arc::clone(&self.spans), Arc::clone(&self.clock));
         let done = self.sequencer.run(guest.who.actor, Vec::new(), move |desk| {
-            if barred || !desk.rules.enabled(guest.who.principal) {
+            if barred || spans.is_over(grant, clock.mono()) || !desk.rules.enabled(guest.who.principal) {
                 return Err(no_such("grant"));
             }
             let signed = desk.world.grant(grant).and_then(Grant::signed).cloned().ok_or_else(|| no_such("grant"))?;

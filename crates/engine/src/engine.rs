@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use ajar_core::event::{Actor, Envelope, Event, Stream};
+use ajar_core::grant::{Grant, GrantEvent};
 use ajar_core::id::GrantId;
+use ajar_core::lease::LeaseEvent;
 use ajar_core::permit::{GrantSigner, GrantVerifier};
 use ajar_core::port::{Clock, Connector, CutReason, Entropy, Store, StoreError};
 use ajar_core::sealed::Disclosure;
 use ajar_core::secret::Secret;
+use ajar_core::time::Timestamp;
 use ajar_core::world::{DamagedLog, World};
 use ajar_ledger::note::Signer;
 use ajar_ledger::tree::Frontier;
@@ -22,8 +25,9 @@ use crate::leases::Leases;
 use crate::orders::Orders;
 use crate::people::{People, hash_password};
 use crate::policies;
-use crate::sequencer::{Committed, OnCommit, Seat, Sequencer};
+use crate::sequencer::{Committed, Seat, Sequencer};
 use crate::sign_in_limit::SignInLimit;
+use crate::spans::Spans;
 
 /// Events that are read from the store at a time.
 const PAGE: u32 = 5_000;
@@ -116,9 +120,10 @@ pub struct Engine {
     pub(crate) ledger_key: Signer,
     pub(crate) people: Arc<People>,
     pub(crate) orders: Arc<Orders>,
+    pub(crate) spans: Arc<Spans>,
     pub(crate) leases: Leases,
     pub(crate) feed: broadcast::Sender<Committed>,
-    pub(crate) next_due: watch::Receiver<Option<ajar_core::time::Timestamp>>,
+    pub(crate) next_due: watch::Receiver<Option<Timestamp>>,
     pub(crate) effects: Arc<Notify>,
     pub(crate) sign_in_limit: SignInLimit,
     pub(crate) decoy_hash: Secret,
@@ -145,6 +150,8 @@ struct Loaded {
     frontier: Frontier,
     people: People,
     bound: Arc<Bound>,
+    /// When the last event was decided.
+    last: Option<Timestamp>,
 }
 
 impl Engine {
@@ -158,11 +165,26 @@ impl Engine {
         let loaded = load(&*store, &keys.ledger).await?;
         let people = Arc::new(loaded.people);
         let orders = Arc::new(Orders::default());
+        let spans = Arc::new(Spans::default());
+        for open in loaded.world.grants().filter_map(|g| if let Grant::Open(open) = g { Some(open) } else { None }) {
+            let claims = &open.signed.claims;
+            spans.begin(claims.grant, clock.mono(), claims.ends_at.since(clock.now()));
+        }
         let rules = Arc::new(RwLock::new(Arc::clone(&loaded.bound)));
         let frontier = Arc::new(Mutex::new(loaded.frontier.clone()));
         let effects = Arc::new(Notify::new());
         let (feed, _) = broadcast::channel(4096);
         let (due, next_due) = watch::channel(loaded.world.next_due());
+        let listeners = Listeners {
+            orders: Arc::clone(&orders),
+            spans: Arc::clone(&spans),
+            clock: Arc::clone(&clock),
+            people: Arc::clone(&people),
+            rules: Arc::clone(&rules),
+            frontier: Arc::clone(&frontier),
+            effects: Arc::clone(&effects),
+            due,
+        };
         let seat = Seat {
             world: loaded.world,
             rules: loaded.bound,
@@ -170,14 +192,7 @@ impl Engine {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            on_commit: on_commit(
-                Arc::clone(&orders),
-                Arc::clone(&people),
-                Arc::clone(&rules),
-                Arc::clone(&frontier),
-                Arc::clone(&effects),
-                due,
-            ),
+            on_commit: Box::new(move |committed, disclosures, rules, frontier| listeners.hear(committed, disclosures, rules, frontier)),
             feed: feed.clone(),
         };
         let (sequencer, body) = Sequencer::new(seat);
@@ -198,6 +213,7 @@ impl Engine {
             ledger_key: keys.ledger,
             people,
             orders,
+            spans,
             leases: Leases::default(),
             feed,
             next_due,
@@ -212,7 +228,7 @@ impl Engine {
             runtime: Handle::current(),
             stopping: watch::channel(false).0,
         });
-        engine.clear_up().await.map_err(|_| StartError::Stopped)?;
+        engine.clear_up(loaded.last).await.map_err(|_| StartError::Stopped)?;
         engine.spawn_workers();
         Ok(engine)
     }
@@ -276,7 +292,7 @@ async fn load(store: &dyn Store, key: &Signer) -> Result<Loaded, StartError> {
         Some(note) => Some(ajar_ledger::checkpoint::open(&note, &key.verifier()).map_err(|e| StartError::NotAsSigned(e.to_string()))?),
         None => None,
     };
-    let (mut world, mut frontier, people) = (World::default(), Frontier::default(), People::default());
+    let (mut world, mut frontier, people, mut last) = (World::default(), Frontier::default(), People::default(), None);
     loop {
         let page = store.leaves(world.next_seq(), PAGE).await?;
         if page.is_empty() {
@@ -292,6 +308,7 @@ async fn load(store: &dyn Store, key: &Signer) -> Result<Loaded, StartError> {
             {
                 return Err(StartError::NotAsSigned(format!("the first {} events have another root", checkpoint.size)));
             }
+            last = last.max(Some(envelope.at));
             events.push(envelope);
         }
         learn_page(store, &people, &events).await?;
@@ -300,7 +317,7 @@ async fn load(store: &dyn Store, key: &Signer) -> Result<Loaded, StartError> {
         return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, frontier.size())));
     }
     let bound = policies::in_force(store, &world, &people).await?;
-    Ok(Loaded { world, frontier, people, bound })
+    Ok(Loaded { world, frontier, people, bound, last })
 }
 
 async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> Result<(), StoreError> {
@@ -316,38 +333,44 @@ async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> 
     Ok(())
 }
 
-/// What happens the moment something is durable, before anybody is answered.
-fn on_commit(
+/// Whoever has to know the moment something is durable, before anybody is answered.
+struct Listeners {
     orders: Arc<Orders>,
+    spans: Arc<Spans>,
+    clock: Arc<dyn Clock>,
     people: Arc<People>,
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     effects: Arc<Notify>,
-    due: watch::Sender<Option<ajar_core::time::Timestamp>>,
-) -> OnCommit {
-    use ajar_core::grant::GrantEvent;
-    use ajar_core::lease::LeaseEvent;
-    Box::new(move |committed, disclosures, new_rules, now| {
-        if let Some(new) = new_rules {
-            *rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(new);
+    due: watch::Sender<Option<Timestamp>>,
+}
+
+impl Listeners {
+    fn hear(&self, committed: &Committed, disclosures: &[Disclosure], rules: Option<&Arc<Bound>>, frontier: &Frontier) {
+        if let Some(rules) = rules {
+            *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(rules);
         }
-        *frontier.lock().unwrap_or_else(PoisonError::into_inner) = now.clone();
-        let mut revoking = false;
+        *self.frontier.lock().unwrap_or_else(PoisonError::into_inner) = frontier.clone();
         for envelope in committed.events.iter() {
-            // INVARIANT I09: sessions are told at once; they cut at their own deadline in any case.
-            if let (Stream::Grant(id), Event::Grant(GrantEvent::Closing(closing))) = (envelope.stream, &envelope.event) {
-                orders.cut(id, CutReason::from(&closing.reason));
+            match (envelope.stream, &envelope.event) {
+                // INVARIANT I09: sessions are told at once; they cut at their own deadline in any case.
+                (Stream::Grant(id), Event::Grant(GrantEvent::Closing(closing))) => {
+                    self.orders.cut(id, CutReason::from(&closing.reason));
+                    self.spans.end(id);
+                }
+                (Stream::Grant(id), Event::Grant(GrantEvent::Opened(opened))) => {
+                    let claims = &opened.signed.claims;
+                    self.spans.begin(id, self.clock.mono(), claims.ends_at.since(claims.starts_at));
+                }
+                (_, Event::Lease(LeaseEvent::Revoking(_))) => self.effects.notify_one(),
+                _ => {}
             }
-            revoking |= matches!(envelope.event, Event::Lease(LeaseEvent::Revoking(_)));
-            people.learn(envelope.stream, &envelope.event, &|commitment| {
+            self.people.learn(envelope.stream, &envelope.event, &|commitment| {
                 disclosures.iter().find(|d| d.commitment == commitment).map(|d| d.value.clone())
             });
         }
-        if revoking {
-            effects.notify_one();
-        }
-        due.send_if_modified(|now| std::mem::replace(now, committed.next_due) != committed.next_due);
-    })
+        self.due.send_if_modified(|due| std::mem::replace(due, committed.next_due) != committed.next_due);
+    }
 }
 
 /// Who acts when nobody does.

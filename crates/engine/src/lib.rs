@@ -8,6 +8,7 @@
 //! | [`desk`] | requests, reviews, grants: what people do |
 //! | [`door`] | what gateways ask: identify, knock, hold, go live |
 //! | [`leases`] | minting, and revoking until the target confirms |
+//! | [`spans`] | how much time each open grant has left by the monotonic clock |
 //! | [`clockwork`] | the timer, the outbox worker, the reconciler, the checkpointer |
 //! | [`policies`] | applying a directory of files |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
@@ -24,6 +25,7 @@ mod records;
 mod refusal;
 mod sequencer;
 mod sign_in_limit;
+mod spans;
 
 pub use desk::{NewRequest, Submitted};
 pub use engine::{Config, Engine, Keys, Parts, StartError};

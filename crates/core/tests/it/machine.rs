@@ -273,6 +273,16 @@ fn rebuilt(office: &Office) -> Result<(), String> {
         if now.is_some() && now != again {
             return Err(format!("{stream} is {now:?}, rebuilt {again:?}"));
         }
+        if let (Stream::Request(id), Some(row)) = (stream, &again)
+            && serde_json::from_str(&row.doc).ok().as_ref() != world.request(id)
+        {
+            return Err(format!("{stream} can't be read back from its row: {}", row.doc));
+        }
+        if let (Stream::Grant(id), Some(row)) = (stream, &again)
+            && serde_json::from_str(&row.doc).ok().as_ref() != world.grant(id)
+        {
+            return Err(format!("{stream} can't be read back from its row: {}", row.doc));
+        }
     }
     if world.next_due() != office.world.next_due() || world.next_seq() != office.world.next_seq() {
         return Err("timers or the sequence differ after rebuilding".into());
