@@ -1,5 +1,7 @@
 //! Who is asking: a bearer token in every request. There are no cookies here, so nothing that a browser sends by itself counts (W8).
+//! What a token is good for stands in each handler's signature.
 
+use ajar_core::directory::Scope;
 use ajar_core::secret::Secret;
 use ajar_engine::Caller;
 use axum::extract::FromRequestParts;
@@ -9,11 +11,19 @@ use axum::http::{StatusCode, header};
 use crate::Api;
 use crate::problem::Refused;
 
-/// Somebody who has proven who they are. A handler that takes one can't be reached without a token.
+/// Somebody who has proven who they are, whatever their token is good for: for what it takes to connect.
 #[derive(Debug, Clone)]
-pub(crate) struct SignedIn(pub(crate) Caller);
+pub(crate) struct Anyone(pub(crate) Caller);
 
-impl FromRequestParts<Api> for SignedIn {
+/// Somebody whose token is good for reading.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader(pub(crate) Caller);
+
+/// Somebody whose token is good for everything that they may do.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer(pub(crate) Caller);
+
+impl FromRequestParts<Api> for Anyone {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
@@ -24,5 +34,31 @@ impl FromRequestParts<Api> for SignedIn {
             .and_then(|value| value.strip_prefix("Bearer "))
             .ok_or_else(|| Refused::new(StatusCode::UNAUTHORIZED, "bad_credential", "sign in first: 'ajar login'"))?;
         Ok(Self(api.engine.authenticate(&Secret::new(token.trim().to_owned()))?))
+    }
+}
+
+impl FromRequestParts<Api> for Reader {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let Anyone(caller) = Anyone::from_request_parts(parts, api).await?;
+        match caller.scope {
+            Scope::Full | Scope::Read => Ok(Self(caller)),
+            Scope::Connect => Err(Refused::new(StatusCode::FORBIDDEN, "denied", "this token is only for connecting: 'ajar login'")),
+        }
+    }
+}
+
+impl FromRequestParts<Api> for Writer {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let Anyone(caller) = Anyone::from_request_parts(parts, api).await?;
+        match caller.scope {
+            Scope::Full => Ok(Self(caller)),
+            Scope::Connect | Scope::Read => {
+                Err(Refused::new(StatusCode::FORBIDDEN, "denied", "this token can't change anything: 'ajar login'"))
+            }
+        }
     }
 }

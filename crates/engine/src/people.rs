@@ -237,16 +237,10 @@ impl Engine {
     /// Issues a token for the caller.
     ///
     /// # Errors
-    /// When its life is too long, the caller's own proof is narrower, or nothing can be recorded.
+    /// When its life is too long, the caller's own proof is a narrower one, or nothing can be recorded.
     pub async fn token_issue(&self, caller: &Caller, label: &str, scope: Scope, life: Option<Span>) -> Result<IssuedToken, Refusal> {
-        if caller.scope != Scope::Full && caller.scope != scope {
-            return Err(refusal(
-                RefusalKind::Denied,
-                "a narrower token can't issue a wider one",
-                None,
-                Some("sign in with 'ajar login'".into()),
-            ));
-        }
+        // A token for connecting that leaked must not make itself another one when its time is over.
+        caller.writes()?;
         let life = life.unwrap_or(TOKEN_LIFE);
         if life > TOKEN_LIFE_MAX {
             return Err(bad_input(format!("a token lives for {TOKEN_LIFE_MAX} at most"), "give a shorter life"));
@@ -265,6 +259,7 @@ impl Engine {
     /// # Errors
     /// When it isn't theirs, or nothing can be recorded.
     pub async fn token_revoke(&self, caller: &Caller, id: TokenId) -> Result<(), Refusal> {
+        caller.writes()?;
         let principal = caller.principal;
         let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
             let token = desk.world.token(id).filter(|t| t.issued.principal == principal).ok_or_else(|| no_such("token"))?;
@@ -286,14 +281,7 @@ impl Engine {
         new: Secret,
         client: IpAddr,
     ) -> Result<(), Refusal> {
-        if caller.scope != Scope::Full {
-            return Err(refusal(
-                RefusalKind::Denied,
-                "this token may not change a password",
-                None,
-                Some("sign in with 'ajar login'".into()),
-            ));
-        }
+        caller.writes()?;
         let name = match name {
             Some(name) if name != caller.name.as_str() => {
                 if !self.rules().may_operate(caller.principal) {

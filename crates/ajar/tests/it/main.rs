@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "what real clients see is measured by the real clock")]
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod clients;
@@ -10,6 +12,8 @@ mod clients;
 mod deadline;
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

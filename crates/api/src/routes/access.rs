@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Listing;
-use crate::caller::SignedIn;
+use crate::caller::{Reader, Writer};
 use crate::model::{Grant, Lease, Page, Problem, Session};
 use crate::problem::Refused;
 use crate::{Api, convert};
@@ -19,10 +19,10 @@ fn page<T>(items: Vec<T>, id: impl Fn(&T) -> String) -> Json<Page<T>> {
 }
 
 /// Grants, newest first: one's own; all of them for auditors and operators.
-#[utoipa::path(get, path = "/api/v1/grants", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Grant>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/grants", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Grant>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn grant_list(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Reader(caller): Reader,
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Grant>>, Refused> {
     let grants = api.engine.grants(&caller, listing.query()?).await?;
@@ -30,17 +30,17 @@ pub(super) async fn grant_list(
 }
 
 /// One grant.
-#[utoipa::path(get, path = "/api/v1/grants/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Grant), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn grant_show(State(api): State<Api>, SignedIn(caller): SignedIn, Path(id): Path<String>) -> Result<Json<Grant>, Refused> {
+#[utoipa::path(get, path = "/api/v1/grants/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Grant), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn grant_show(State(api): State<Api>, Reader(caller): Reader, Path(id): Path<String>) -> Result<Json<Grant>, Refused> {
     let id = api.grant_id(&id).await?;
     Ok(Json(api.grant(&api.engine.grant(&caller, id).await?)))
 }
 
 /// The logins that were minted for a grant, with the proof that they are gone.
-#[utoipa::path(get, path = "/api/v1/grants/{id}/leases", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Page<Lease>), (status = 401, body = Problem), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/grants/{id}/leases", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Page<Lease>), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn grant_leases(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Reader(caller): Reader,
     Path(id): Path<String>,
 ) -> Result<Json<Page<Lease>>, Refused> {
     let id = api.grant_id(&id).await?;
@@ -49,34 +49,26 @@ pub(super) async fn grant_leases(
 }
 
 /// Gives a grant of one's own back: its sessions are cut at once.
-#[utoipa::path(post, path = "/api/v1/grants/{id}/return", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Grant), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn grant_return(
-    State(api): State<Api>,
-    SignedIn(caller): SignedIn,
-    Path(id): Path<String>,
-) -> Result<Json<Grant>, Refused> {
+#[utoipa::path(post, path = "/api/v1/grants/{id}/return", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Grant), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn grant_return(State(api): State<Api>, Writer(caller): Writer, Path(id): Path<String>) -> Result<Json<Grant>, Refused> {
     let id = api.grant_id(&id).await?;
     api.engine.grant_return(&caller, id).await?;
     Ok(Json(api.grant(&api.engine.grant(&caller, id).await?)))
 }
 
 /// Takes a grant away: for operators, and owners of the resource. Its sessions are cut at once.
-#[utoipa::path(post, path = "/api/v1/grants/{id}/revoke", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Grant), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn grant_revoke(
-    State(api): State<Api>,
-    SignedIn(caller): SignedIn,
-    Path(id): Path<String>,
-) -> Result<Json<Grant>, Refused> {
+#[utoipa::path(post, path = "/api/v1/grants/{id}/revoke", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Grant), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn grant_revoke(State(api): State<Api>, Writer(caller): Writer, Path(id): Path<String>) -> Result<Json<Grant>, Refused> {
     let id = api.grant_id(&id).await?;
     api.engine.grant_revoke(&caller, id).await?;
     Ok(Json(api.grant(&api.engine.grant(&caller, id).await?)))
 }
 
 /// Sessions, newest first: one's own; all of them for auditors and operators.
-#[utoipa::path(get, path = "/api/v1/sessions", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Session>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/sessions", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Session>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn session_list(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Reader(caller): Reader,
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Session>>, Refused> {
     let sessions = api.engine.sessions(&caller, listing.query()?).await?;
@@ -84,23 +76,15 @@ pub(super) async fn session_list(
 }
 
 /// One session.
-#[utoipa::path(get, path = "/api/v1/sessions/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Session), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn session_show(
-    State(api): State<Api>,
-    SignedIn(caller): SignedIn,
-    Path(id): Path<String>,
-) -> Result<Json<Session>, Refused> {
+#[utoipa::path(get, path = "/api/v1/sessions/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Session), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn session_show(State(api): State<Api>, Reader(caller): Reader, Path(id): Path<String>) -> Result<Json<Session>, Refused> {
     let id = api.session_id(&id).await?;
     Ok(Json(api.session(api.engine.session(&caller, id).await?)))
 }
 
 /// The recording of a session, as it is on disk: one JSON object a line.
-#[utoipa::path(get, path = "/api/v1/sessions/{id}/recording", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, content_type = "application/x-ndjson"), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn session_recording(
-    State(api): State<Api>,
-    SignedIn(caller): SignedIn,
-    Path(id): Path<String>,
-) -> Result<Response, Refused> {
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/recording", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, content_type = "application/x-ndjson"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn session_recording(State(api): State<Api>, Reader(caller): Reader, Path(id): Path<String>) -> Result<Response, Refused> {
     let id = api.session_id(&id).await?;
     let path = api.engine.recording(&caller, id).await?;
     let file = tokio::fs::File::open(&path).await.map_err(|_| {

@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use crate::caller::SignedIn;
+use crate::caller::{Reader, Writer};
 use crate::model::{Finding, Page, PolicyApplied, PolicyFiles, Problem, Status};
 use crate::problem::Refused;
 use crate::{Api, convert};
@@ -38,7 +38,7 @@ pub(super) struct Search {
 #[utoipa::path(get, path = "/api/v1/ledger", security(("token" = [])), params(Search), responses((status = 200, content_type = "application/x-ndjson"), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn ledger_search(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Reader(caller): Reader,
     Query(search): Query<Search>,
 ) -> Result<Response, Refused> {
     let Search { kind, text, before, limit } = search;
@@ -49,7 +49,7 @@ pub(super) async fn ledger_search(
 
 /// The whole ledger with a fresh checkpoint, for `ajar ledger verify`.
 #[utoipa::path(get, path = "/api/v1/ledger/export", security(("token" = [])), responses((status = 200, content_type = "application/x-ndjson"), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn ledger_export(State(api): State<Api>, SignedIn(caller): SignedIn) -> Result<Response, Refused> {
+pub(super) async fn ledger_export(State(api): State<Api>, Reader(caller): Reader) -> Result<Response, Refused> {
     // The first answer decides the status: an auditor gets a stream, anybody else a refusal.
     api.engine.ledger_search(&caller, None, None, None, 1).await?;
     let (chunks, reader) = tokio::sync::mpsc::channel::<Result<bytes::Bytes, std::io::Error>>(4);
@@ -72,13 +72,13 @@ pub(super) async fn ledger_export(State(api): State<Api>, SignedIn(caller): Sign
 
 /// Signs the ledger as it is now. Keep checkpoints apart from the server: each proves what was there.
 #[utoipa::path(post, path = "/api/v1/ledger/checkpoint", security(("token" = [])), responses((status = 200, content_type = "text/plain"), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn ledger_checkpoint(State(api): State<Api>, SignedIn(caller): SignedIn) -> Result<String, Refused> {
+pub(super) async fn ledger_checkpoint(State(api): State<Api>, Writer(caller): Writer) -> Result<String, Refused> {
     Ok(api.engine.ledger_checkpoint(&caller).await?)
 }
 
 /// The key that checks the ledger's signatures.
-#[utoipa::path(get, path = "/api/v1/ledger/key", security(("token" = [])), responses((status = 200, content_type = "text/plain"), (status = 401, body = Problem)))]
-pub(super) async fn ledger_key(State(api): State<Api>, _caller: SignedIn) -> String {
+#[utoipa::path(get, path = "/api/v1/ledger/key", security(("token" = [])), responses((status = 200, content_type = "text/plain"), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn ledger_key(State(api): State<Api>, _caller: Reader) -> String {
     format!("{}\n", api.engine.ledger_verifier())
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn ledger_key(State(api): State<Api>, _caller: SignedIn) -> Str
 #[utoipa::path(post, path = "/api/v1/policy", security(("token" = [])), request_body = PolicyFiles, responses((status = 200, body = PolicyApplied), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn policy_apply(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Writer(caller): Writer,
     Json(body): Json<PolicyFiles>,
 ) -> Result<Json<PolicyApplied>, Refused> {
     if !api.engine.rules().may_operate(caller.principal) {
@@ -104,8 +104,8 @@ pub(super) async fn policy_apply(
 }
 
 /// The JSON Schema of the files.
-#[utoipa::path(get, path = "/api/v1/policy/schema", security(("token" = [])), responses((status = 200, content_type = "application/schema+json"), (status = 401, body = Problem)))]
-pub(super) async fn policy_schema(_caller: SignedIn) -> Json<serde_json::Value> {
+#[utoipa::path(get, path = "/api/v1/policy/schema", security(("token" = [])), responses((status = 200, content_type = "application/schema+json"), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn policy_schema(_caller: Reader) -> Json<serde_json::Value> {
     Json(ajar_policy::schema())
 }
 
@@ -128,15 +128,15 @@ async fn findings(api: &Api, caller: &ajar_engine::Caller, only: Option<&str>) -
 #[utoipa::path(post, path = "/api/v1/doctor", security(("token" = [])), params(Which), responses((status = 200, body = Page<Finding>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn doctor(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Writer(caller): Writer,
     Query(which): Query<Which>,
 ) -> Result<Json<Page<Finding>>, Refused> {
     Ok(Json(Page { items: findings(&api, &caller, which.resource.as_deref()).await?, next: None }))
 }
 
 /// How things stand, in numbers and words.
-#[utoipa::path(get, path = "/api/v1/status", security(("token" = [])), responses((status = 200, body = Status), (status = 401, body = Problem)))]
-pub(super) async fn status(State(api): State<Api>, SignedIn(caller): SignedIn) -> Result<Json<Status>, Refused> {
+#[utoipa::path(get, path = "/api/v1/status", security(("token" = [])), responses((status = 200, body = Status), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn status(State(api): State<Api>, Reader(caller): Reader) -> Result<Json<Status>, Refused> {
     let status = api.engine.status(&caller).await?;
     let unconfirmed = status.unconfirmed.iter().map(|(id, resource, why)| {
         format!("{id} on {resource} is not confirmed to be gone ({why}): Ajar keeps trying; 'ajar doctor {resource}' says what is wrong with the target")

@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 
 use super::Listing;
 use crate::Api;
-use crate::caller::SignedIn;
+use crate::caller::{Reader, Writer};
 use crate::model::{NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
 use crate::problem::Refused;
 
@@ -35,8 +35,8 @@ impl Api {
 }
 
 /// Resources that the caller may ask for.
-#[utoipa::path(get, path = "/api/v1/resources", security(("token" = [])), responses((status = 200, body = Page<Resource>), (status = 401, body = Problem)))]
-pub(super) async fn resources(State(api): State<Api>, SignedIn(caller): SignedIn) -> Result<Json<Page<Resource>>, Refused> {
+#[utoipa::path(get, path = "/api/v1/resources", security(("token" = [])), responses((status = 200, body = Page<Resource>), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn resources(State(api): State<Api>, Reader(caller): Reader) -> Result<Json<Page<Resource>>, Refused> {
     let query = ListQuery { states: vec!["open".into()], mine: true, limit: Some(500), ..ListQuery::default() };
     let open: Vec<CoreGrant> = api.engine.grants(&caller, query).await?;
     let items = api.engine.rules().visible(caller.principal).into_iter().map(|offered| Resource {
@@ -52,10 +52,10 @@ pub(super) async fn resources(State(api): State<Api>, SignedIn(caller): SignedIn
 }
 
 /// Requests, newest first: one's own; all of them for auditors and operators.
-#[utoipa::path(get, path = "/api/v1/requests", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Request>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/requests", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Request>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn request_list(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Reader(caller): Reader,
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Request>>, Refused> {
     let views = api.engine.requests(&caller, listing.query()?).await?;
@@ -63,10 +63,10 @@ pub(super) async fn request_list(
 }
 
 /// Files a request; the same one again finds the one that is pending.
-#[utoipa::path(post, path = "/api/v1/requests", security(("token" = [])), request_body = NewRequest, responses((status = 200, body = Request), (status = 401, body = Problem), (status = 404, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/requests", security(("token" = [])), request_body = NewRequest, responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn request_file(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Writer(caller): Writer,
     Json(body): Json<NewRequest>,
 ) -> Result<Json<Request>, Refused> {
     let NewRequest { resource, role, duration, reason, ticket } = body;
@@ -75,20 +75,16 @@ pub(super) async fn request_file(
 }
 
 /// Requests that wait for the caller's decision.
-#[utoipa::path(get, path = "/api/v1/inbox", security(("token" = [])), responses((status = 200, body = Page<Request>), (status = 401, body = Problem)))]
-pub(super) async fn inbox(State(api): State<Api>, SignedIn(caller): SignedIn) -> Result<Json<Page<Request>>, Refused> {
+#[utoipa::path(get, path = "/api/v1/inbox", security(("token" = [])), responses((status = 200, body = Page<Request>), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn inbox(State(api): State<Api>, Reader(caller): Reader) -> Result<Json<Page<Request>>, Refused> {
     let views = api.engine.inbox(&caller).await?;
     let page = api.request_page(&caller, views).await?;
     Ok(Json(Page { next: None, ..page }))
 }
 
 /// One request.
-#[utoipa::path(get, path = "/api/v1/requests/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Request), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn request_show(
-    State(api): State<Api>,
-    SignedIn(caller): SignedIn,
-    Path(id): Path<String>,
-) -> Result<Json<Request>, Refused> {
+#[utoipa::path(get, path = "/api/v1/requests/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn request_show(State(api): State<Api>, Reader(caller): Reader, Path(id): Path<String>) -> Result<Json<Request>, Refused> {
     let id = api.request_id(&id).await?;
     api.one_request(&caller, id).await
 }
@@ -97,7 +93,7 @@ pub(super) async fn request_show(
 #[utoipa::path(post, path = "/api/v1/requests/{id}/reviews", security(("token" = [])), params(("id" = String, Path)), request_body = NewReview, responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn request_review(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Writer(caller): Writer,
     Path(id): Path<String>,
     Json(body): Json<NewReview>,
 ) -> Result<Json<Request>, Refused> {
@@ -114,7 +110,7 @@ pub(super) async fn request_review(
 #[utoipa::path(post, path = "/api/v1/requests/{id}/withdraw", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn request_withdraw(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Writer(caller): Writer,
     Path(id): Path<String>,
 ) -> Result<Json<Request>, Refused> {
     let id = api.request_id(&id).await?;

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
 
-use crate::caller::SignedIn;
+use crate::caller::{Anyone, Writer};
 use crate::model::{Doors, Me, NewToken, Password, Problem, SignIn, Token};
 use crate::problem::Refused;
 use crate::{Api, convert};
@@ -31,7 +31,7 @@ pub(super) async fn sign_in(
 
 /// Who the caller is.
 #[utoipa::path(get, path = "/api/v1/me", security(("token" = [])), responses((status = 200, body = Me), (status = 401, body = Problem)))]
-pub(super) async fn me(State(api): State<Api>, SignedIn(caller): SignedIn) -> Json<Me> {
+pub(super) async fn me(State(api): State<Api>, Anyone(caller): Anyone) -> Json<Me> {
     let rules = api.engine.rules();
     Json(Me {
         id: caller.principal.to_string(),
@@ -43,10 +43,10 @@ pub(super) async fn me(State(api): State<Api>, SignedIn(caller): SignedIn) -> Js
 }
 
 /// Issues another token for the caller.
-#[utoipa::path(post, path = "/api/v1/tokens", security(("token" = [])), request_body = NewToken, responses((status = 200, body = Token), (status = 401, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/tokens", security(("token" = [])), request_body = NewToken, responses((status = 200, body = Token), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn token_issue(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Writer(caller): Writer,
     Json(body): Json<NewToken>,
 ) -> Result<Json<Token>, Refused> {
     let life: Option<Span> = match body.life.as_deref().map(str::parse).transpose() {
@@ -58,12 +58,8 @@ pub(super) async fn token_issue(
 }
 
 /// Takes a token of the caller's back.
-#[utoipa::path(delete, path = "/api/v1/tokens/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn token_revoke(
-    State(api): State<Api>,
-    SignedIn(caller): SignedIn,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Refused> {
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn token_revoke(State(api): State<Api>, Writer(caller): Writer, Path(id): Path<String>) -> Result<StatusCode, Refused> {
     let id: TokenId = id.parse().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", "that is not a token's id"))?;
     api.engine.token_revoke(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -71,7 +67,7 @@ pub(super) async fn token_revoke(
 
 /// Where native clients go.
 #[utoipa::path(get, path = "/api/v1/doors", security(("token" = [])), responses((status = 200, body = Doors), (status = 401, body = Problem)))]
-pub(super) async fn doors(State(api): State<Api>, _caller: SignedIn) -> Json<Doors> {
+pub(super) async fn doors(State(api): State<Api>, _caller: Anyone) -> Json<Doors> {
     Json(Doors::clone(&api.doors))
 }
 
@@ -79,7 +75,7 @@ pub(super) async fn doors(State(api): State<Api>, _caller: SignedIn) -> Json<Doo
 #[utoipa::path(post, path = "/api/v1/password", security(("token" = [])), request_body = Password, responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn password(
     State(api): State<Api>,
-    SignedIn(caller): SignedIn,
+    Writer(caller): Writer,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     Json(body): Json<Password>,
 ) -> Result<StatusCode, Refused> {

@@ -11,13 +11,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 
 use crate::Api;
-use crate::caller::SignedIn;
+use crate::caller::Reader;
 use crate::model::{Change, Problem};
 
 /// Changes of requests, grants and sessions that the caller may see, as server-sent events. A change says what to read again,
 /// not what it is: whoever may not read it gets nothing out of it.
-#[utoipa::path(get, path = "/api/v1/events", security(("token" = [])), responses((status = 200, content_type = "text/event-stream"), (status = 401, body = Problem)))]
-pub(super) async fn events(State(api): State<Api>, SignedIn(caller): SignedIn) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+#[utoipa::path(get, path = "/api/v1/events", security(("token" = [])), responses((status = 200, content_type = "text/event-stream"), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn events(State(api): State<Api>, Reader(caller): Reader) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let feed = api.engine.feed();
     let changes = futures::stream::unfold((feed, api, caller), |(mut feed, api, caller)| async {
         let events = feed.next().await?;

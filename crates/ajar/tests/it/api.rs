@@ -1,0 +1,236 @@
+//! Every route of the API: with no token, with narrower tokens, for somebody it is nothing to, with bad input, and as it should be.
+//! A route that is not listed here fails the test.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::stage::{Stage, password, text};
+use crate::wire::Wire;
+
+/// A route and who gets what.
+struct Route {
+    /// Method and path, as in the OpenAPI document.
+    name: &'static str,
+    body: &'static str,
+    /// What somebody gets who is signed in and whom it doesn't concern.
+    stranger: u16,
+    /// Somebody whom it concerns.
+    who: &'static str,
+    /// What they get.
+    happy: u16,
+    /// A body that can't be meant, and what it gets.
+    bad: Option<(&'static str, u16)>,
+}
+
+const fn get(name: &'static str, stranger: u16, who: &'static str) -> Route {
+    Route { name, body: "", stranger, who, happy: 200, bad: None }
+}
+
+const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'static str, bad: Option<(&'static str, u16)>) -> Route {
+    Route { name, body, stranger, who, happy: 200, bad }
+}
+
+/// In an order in which each happy path is possible: what ends things comes last.
+const ROUTES: [Route; 30] = [
+    get("GET /api/v1/me", 200, "dev"),
+    get("GET /api/v1/doors", 200, "dev"),
+    get("GET /api/v1/resources", 200, "dev"),
+    get("GET /api/v1/status", 200, "dev"),
+    get("GET /api/v1/policy/schema", 200, "dev"),
+    get("GET /api/v1/ledger/key", 200, "dev"),
+    get("GET /api/v1/requests", 200, "dev"),
+    get("GET /api/v1/inbox", 200, "peer"),
+    get("GET /api/v1/requests/{id}", 404, "peer"),
+    get("GET /api/v1/grants", 200, "dev"),
+    get("GET /api/v1/grants/{id}", 404, "dev"),
+    get("GET /api/v1/grants/{id}/leases", 404, "dev"),
+    get("GET /api/v1/sessions", 200, "dev"),
+    get("GET /api/v1/sessions/{id}", 404, "dev"),
+    get("GET /api/v1/sessions/{id}/recording", 404, "dev"),
+    get("GET /api/v1/ledger", 403, "auditor"),
+    get("GET /api/v1/ledger/export", 403, "auditor"),
+    get("GET /api/v1/events", 200, "dev"),
+    post("POST /api/v1/ledger/checkpoint", "", 403, "auditor", None),
+    post("POST /api/v1/doctor", "", 403, "operator", None),
+    post("POST /api/v1/policy", "FILES", 403, "operator", Some((r#"{"files":{"a.toml":"[[rule]]\nname = 7"}}"#, 422))),
+    post(
+        "POST /api/v1/requests",
+        r#"{"resource":"orders-db","role":"write","reason":"why not"}"#,
+        404,
+        "dev",
+        Some((r#"{"resource":7}"#, 422)),
+    ),
+    post("POST /api/v1/requests/{id}/reviews", r#"{"verdict":"approve"}"#, 404, "peer", Some((r#"{"verdict":"maybe"}"#, 422))),
+    post("POST /api/v1/grants/{id}/revoke", "", 404, "operator", None),
+    post("POST /api/v1/grants/{id}/return", "", 404, "dev", None),
+    post("POST /api/v1/requests/{id}/withdraw", "", 404, "dev", None),
+    post("POST /api/v1/tokens", r#"{"label":"x","scope":"read"}"#, 200, "dev", Some((r#"{"label":"x","scope":"all"}"#, 422))),
+    Route { happy: 204, ..post("DELETE /api/v1/tokens/{id}", "", 404, "dev", None) },
+    Route { happy: 204, ..post("POST /api/v1/password", "PASSWORD", 401, "dev", Some((r#"{"new":"short"}"#, 401))) },
+    post("POST /api/v1/sign-in", "SIGN-IN", 401, "dev", Some((r#"{"name":"dev"}"#, 422))),
+];
+
+/// The real ids behind `{id}`.
+struct Ids {
+    request: String,
+    grant: String,
+    session: String,
+    token: String,
+}
+
+struct Caller<'a> {
+    base: &'a str,
+    token: Option<&'a str>,
+}
+
+impl Caller<'_> {
+    fn send(&self, route: &str, body: &str) -> (u16, String) {
+        let (method, path) = route.split_once(' ').unwrap();
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--max-time", "5", "-w", "\n%{http_code}", "-X", method]);
+        if let Some(token) = self.token {
+            curl.args(["-H", &format!("Authorization: Bearer {token}")]);
+        }
+        if !body.is_empty() {
+            curl.args(["-H", "content-type: application/json", "-d", body]);
+        }
+        // A stream of events goes on for ever: its first answer is enough.
+        if path.ends_with("/events") {
+            curl.args(["--max-time", "1"]);
+        }
+        let out = curl.arg(format!("{}{path}", self.base)).output().unwrap();
+        let text = text(&out.stdout);
+        let (body, status) = text.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), body.to_owned())
+    }
+}
+
+fn full_token(base: &str, who: &str) -> (String, String) {
+    let body = format!(r#"{{"name":"{who}","password":"{}","label":"test"}}"#, password(who).trim_end());
+    let (status, body) = Caller { base, token: None }.send("POST /api/v1/sign-in", &body);
+    assert_eq!(status, 200, "{who}: {body}");
+    let value: Value = serde_json::from_str(&body).unwrap();
+    (value["token"].as_str().unwrap().to_owned(), value["id"].as_str().unwrap().to_owned())
+}
+
+fn narrow_token(base: &str, full: &str, scope: &str) -> String {
+    let body = format!(r#"{{"label":"narrow","scope":"{scope}"}}"#);
+    let (status, body) = Caller { base, token: Some(full) }.send("POST /api/v1/tokens", &body);
+    assert_eq!(status, 200, "{body}");
+    let value: Value = serde_json::from_str(&body).unwrap();
+    value["token"].as_str().unwrap().to_owned()
+}
+
+fn documented() -> BTreeSet<String> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let of = |(path, methods): (&String, &Value)| {
+        methods.as_object().unwrap().keys().map(|m| format!("{} {path}", m.to_uppercase())).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of).collect()
+}
+
+#[test]
+fn every_route_of_the_api_has_its_case() {
+    let cases: BTreeSet<String> = ROUTES.iter().map(|r| r.name.to_owned()).collect();
+    assert_eq!(cases.len(), ROUTES.len());
+    assert_eq!(cases, documented());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
+    let stage = Stage::new().await;
+    let base = format!("http://127.0.0.1:{}", stage.api());
+    let grant = stage.approved("dev", "read", "10m");
+    let _session = Wire::open(&stage, "dev", "orders-db");
+    let sessions = stage.json("dev", &["sessions"]);
+    // Its recording can be read when it is over.
+    let over = Wire::open(&stage, "dev", "orders-db");
+    drop(over);
+    stage.wait_until("a session is over", || {
+        stage.json("dev", &["sessions"]).as_array().is_some_and(|all| all.iter().any(|s| s["state"] == "ended"))
+    });
+    let ended = stage.json("dev", &["sessions"]);
+    let ended = ended.as_array().unwrap().iter().find(|s| s["state"] == "ended").unwrap();
+    assert!(sessions.as_array().is_some_and(|s| !s.is_empty()));
+    let pending = stage.json("dev", &["request", "orders-db", "--role", "write", "--reason", "a test"]);
+    let full = |who: &str| full_token(&base, who);
+    let tokens: Vec<(&str, String)> = ["dev", "peer", "operator", "auditor", "stranger"].map(|who| (who, full(who).0)).to_vec();
+    let token_of = |who: &str| tokens.iter().find(|(name, _)| *name == who).map(|(_, token)| token.as_str()).unwrap();
+    let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
+    let ids = Ids { request: id(&pending), grant, session: id(ended), token: full("dev").1 };
+    let policy = |stage: &Stage| {
+        let files = ["people.toml", "rules.toml", "resources.toml"];
+        let read = |f: &str| (f.to_owned(), Value::String(std::fs::read_to_string(stage.policy().join(f)).unwrap()));
+        serde_json::json!({ "files": files.into_iter().map(read).collect::<serde_json::Map<_, _>>() }).to_string()
+    };
+    let body = |route: &Route| match route.body {
+        "FILES" => policy(&stage),
+        "PASSWORD" => format!(r#"{{"current":"{}","new":"another long password"}}"#, password("dev").trim_end()),
+        "SIGN-IN" => r#"{"name":"dev","password":"another long password","label":"x"}"#.to_owned(),
+        other => other.to_owned(),
+    };
+    let path = |route: &Route| {
+        let id = match () {
+            () if route.name.contains("/requests/") => &ids.request,
+            () if route.name.contains("/grants/") => &ids.grant,
+            () if route.name.contains("/sessions/") => &ids.session,
+            () => &ids.token,
+        };
+        route.name.replace("{id}", id)
+    };
+    let signing_in = |route: &Route| route.name.ends_with("/sign-in");
+    let to_connect = |route: &Route| ["GET /api/v1/me", "GET /api/v1/doors"].contains(&route.name);
+    // First what must change nothing.
+    for route in ROUTES.iter().filter(|r| !signing_in(r)) {
+        let path = path(route);
+        for token in [None, Some("ajar_nonsense"), Some("")] {
+            let (status, answer) = Caller { base: &base, token }.send(&path, &body(route));
+            assert_eq!(status, 401, "{path} with {token:?}: {answer}");
+        }
+        let connect = narrow_token(&base, token_of(route.who), "connect");
+        let (status, answer) = Caller { base: &base, token: Some(&connect) }.send(&path, &body(route));
+        assert_eq!(status, if to_connect(route) { 200 } else { 403 }, "{path} with a token for connecting: {answer}");
+        let read = narrow_token(&base, token_of(route.who), "read");
+        let (status, answer) = Caller { base: &base, token: Some(&read) }.send(&path, &body(route));
+        let reads = route.name.starts_with("GET");
+        assert_eq!(status, if reads { 200 } else { 403 }, "{path} with a token for reading: {answer}");
+        let (status, answer) = Caller { base: &base, token: Some(token_of("stranger")) }.send(&path, &body(route));
+        assert_eq!(status, route.stranger, "{path} for a stranger: {answer}");
+        for unknown in ["orders-db", "%00", "..%2f..", "req_00000000000000000000000000", &"9".repeat(5_000)] {
+            if route.name.contains("{id}") {
+                let (status, answer) =
+                    Caller { base: &base, token: Some(token_of(route.who)) }.send(&route.name.replace("{id}", unknown), &body(route));
+                assert!([400, 404].contains(&status), "{} with {unknown:.20}: {status} {answer}", route.name);
+            }
+        }
+        if let Some((bad, expected)) = route.bad {
+            let caller = Caller { base: &base, token: Some(token_of(route.who)) };
+            let (status, answer) = caller.send(&path, bad);
+            assert_eq!(status, expected, "{path} with {bad}: {answer}");
+            // O2: nested for ever, cut off, or larger than anything that can be meant.
+            for (hostile, expected) in
+                [("[".repeat(60_000), [400, 422]), ("{\"a\":".into(), [400, 422]), ("7".repeat(25 << 20), [413, 413])]
+            {
+                let file = stage.folder().join("body");
+                std::fs::write(&file, &hostile).unwrap();
+                let (status, answer) = caller.send(&path, &format!("@{}", file.display()));
+                assert!(expected.contains(&status), "{path} with {hostile:.10}: {status} {answer:.100}");
+            }
+        }
+    }
+    assert_eq!(stage.json("dev", &["requests", &ids.request])["state"], "pending");
+    assert_eq!(stage.grant(&ids.grant)["state"], "open");
+    // Then what must work.
+    for route in &ROUTES {
+        let token = (!signing_in(route)).then(|| token_of(route.who));
+        let (status, answer) = Caller { base: &base, token }.send(&path(route), &body(route));
+        assert_eq!(status, route.happy, "{}: {answer}", route.name);
+    }
+    assert_eq!(stage.grant(&ids.grant)["state"].as_str().map(|s| s.starts_with("clos")), Some(true));
+    let (status, answer) = Caller { base: &base, token: None }.send("GET /nothing/here", "");
+    assert_eq!((status, answer.contains("there is nothing here")), (404, true), "{answer}");
+}
