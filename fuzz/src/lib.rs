@@ -2,3 +2,4 @@
 
 pub mod ledger;
 pub mod pg;
+pub mod policy;
