@@ -30,8 +30,9 @@ const BUDGET: Duration = Duration::from_micros(100);
 
 /// A company: a hundred teams with their databases; rules by team and by environment, so that many match one resource.
 fn files() -> Files {
-    let (mut resources, mut people, mut rules) = (String::new(), String::new(), String::new());
+    let (mut files, mut people, mut rules) = (Files::new(), String::new(), String::new());
     for n in 0..RESOURCES {
+        let resources = files.entry(format!("resources-{}.toml", n / 1_000)).or_default();
         let (team, env) = (n % TEAMS, ["prod", "stage", "test", "dev"][n / TEAMS % 4]);
         write!(
             resources,
@@ -61,7 +62,8 @@ fn files() -> Files {
         )
         .unwrap();
     }
-    BTreeMap::from([("resources.toml".into(), resources), ("people.toml".into(), people), ("rules.toml".into(), rules)])
+    files.extend([("people.toml".into(), people), ("rules.toml".into(), rules)]);
+    files
 }
 
 fn at(sorted: &[Duration], share: f64) -> Duration {
