@@ -227,6 +227,11 @@ impl Engine {
         rows.iter().filter_map(|row| serde_json::from_str::<Grant>(&row.doc).ok()).map(|g| g.id()).collect()
     }
 
+    /// Seconds since a reading of the monotonic clock.
+    pub(crate) fn since(&self, started: ajar_core::port::Mono) -> f64 {
+        Duration::from_nanos(self.clock.mono().0.saturating_sub(started.0)).as_secs_f64()
+    }
+
     /// The instant, by the injected clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {

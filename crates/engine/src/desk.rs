@@ -10,6 +10,8 @@ use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{FileCommand, ReviewOutcome, WorldError};
 use ajar_policy::{Decision as RuleDecision, Question};
 
+use tracing::instrument;
+
 use crate::engine::{Engine, SYSTEM};
 use crate::people::{Caller, seal};
 use crate::refusal::{bad_input, no_such, of, refusal, world_refusal};
@@ -169,6 +171,7 @@ impl Engine {
     ///
     /// # Errors
     /// When no rule allows it, what was said is unusable, or nothing can be recorded.
+    #[instrument(name = "file a request", skip_all, fields(principal.id = %caller.principal))]
     pub async fn request_file(&self, caller: &Caller, new: NewRequest) -> Result<Submitted, Refusal> {
         caller.writes()?;
         let principal = caller.principal;
@@ -184,6 +187,7 @@ impl Engine {
     ///
     /// # Errors
     /// When they may not see or decide it, it is settled or too late, or nothing can be recorded.
+    #[instrument(name = "review", skip_all, fields(request.id = %id, principal.id = %caller.principal))]
     pub async fn request_review(
         &self,
         caller: &Caller,
@@ -223,6 +227,7 @@ impl Engine {
     ///
     /// # Errors
     /// When it isn't theirs or is settled, or nothing can be recorded.
+    #[instrument(name = "withdraw", skip_all, fields(request.id = %id))]
     pub async fn request_withdraw(&self, caller: &Caller, id: RequestId) -> Result<(), Refusal> {
         caller.writes()?;
         self.may_see_request(caller, id).await?;
@@ -261,6 +266,7 @@ impl Engine {
     }
 
     /// Ends a grant. INVARIANT I13: when it can't be recorded, it is cut and revoked all the same, and recorded later.
+    #[instrument(name = "close a grant", skip_all, fields(grant.id = %id))]
     pub(crate) async fn grant_close(&self, actor: ajar_core::event::Actor, id: GrantId, reason: CloseReason) -> Result<(), Refusal> {
         let again = reason.clone();
         let done = self.sequencer.run(actor, vec![Stream::Grant(id)], move |desk| {

@@ -17,6 +17,7 @@ use ajar_core::world::{Decision, WorldError};
 use async_trait::async_trait;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
+use tracing::{Instrument, instrument};
 
 use crate::desk::{NewRequest, Wanted, submit};
 use crate::engine::Engine;
@@ -48,6 +49,7 @@ impl Door for Engine {
         identified
     }
 
+    #[instrument(name = "knock", skip_all, fields(principal.id = %who.principal, protocol = knock.protocol))]
     async fn knock(&self, who: &Identified, knock: Knock) -> Result<Admission, Refusal> {
         let engine = self.me.upgrade().ok_or_else(|| crate::refusal::unavailable(&crate::Unavailable::Stopped))?;
         let news = self.feed.subscribe();
@@ -66,6 +68,7 @@ impl Door for Engine {
         }
     }
 
+    #[instrument(name = "end a session", skip_all, fields(session.id = %report.session))]
     async fn ended(&self, report: SessionReport) {
         let session = report.session;
         loop {
@@ -187,12 +190,14 @@ impl Engine {
     fn go_in_detached(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> oneshot::Receiver<Result<Opening, Refusal>> {
         let (done, opening) = oneshot::channel();
         let (engine, guest) = (Arc::clone(self), guest.clone());
-        self.spawn(async move { drop(done.send(engine.go_in(&guest, grant).await)) });
+        self.spawn(async move { drop(done.send(engine.go_in(&guest, grant).await)) }.in_current_span());
         opening
     }
 
     /// From an open grant to a live session: lease, then `session.live`, durable before a byte flows.
+    #[instrument(name = "open", skip_all, fields(session.id = %guest.arrived.id, grant.id = %grant, resource.name = %guest.arrived.resource))]
     async fn go_in(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> Result<Opening, Refusal> {
+        let started = self.clock.mono();
         let resource = self.rules().resource(&guest.arrived.resource).cloned().ok_or_else(|| no_such("such resource"))?;
         let minted = self.lease_for(guest.who.actor, grant, &resource).await?;
         let (guest, lease) = (guest.clone(), minted.lease);
@@ -214,6 +219,7 @@ impl Engine {
         match done.await.map_err(of::<Refusal>) {
             Ok((signed, feed)) => {
                 metrics::counter!("ajar_sessions_opened_total").increment(1);
+                metrics::histogram!("ajar_time_to_open_seconds").record(self.since(started));
                 Ok(Opening { session, grant: signed, lease, login: minted.login, secret: minted.secret, resource, orders: Box::new(feed) })
             }
             Err(refusal) => {

@@ -16,6 +16,8 @@ use ajar_core::secret::Secret;
 use ajar_core::time::Span;
 use ajar_core::world::{Decision, WorldError};
 
+use tracing::instrument;
+
 use crate::desk::seconds;
 use crate::engine::{Engine, SYSTEM};
 use crate::refusal::{of, refusal};
@@ -55,6 +57,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the target can't make it, the grant is not open, or nothing can be recorded.
+    #[instrument(name = "lease", skip_all, fields(grant.id = %grant))]
     pub(crate) async fn lease_for(&self, actor: Actor, grant: GrantId, resource: &Arc<Resource>) -> Result<Minted, Refusal> {
         let slot = self.leases.slot(grant);
         let mut slot = slot.lock().await;
@@ -87,8 +90,7 @@ impl Engine {
             self.lease_give_up(id).await;
             return Err(of(failed));
         }
-        metrics::histogram!("ajar_time_to_mint_seconds")
-            .record(std::time::Duration::from_nanos(self.clock.mono().0.saturating_sub(started.0)).as_secs_f64());
+        metrics::histogram!("ajar_time_to_mint_seconds").record(self.since(started));
         let minted = Minted { lease: id, login: intended.login, secret };
         *slot = Some(minted.clone());
         Ok(minted)
@@ -133,6 +135,7 @@ impl Engine {
     }
 
     /// One try at revoking a lease, as the outbox asks for it.
+    #[instrument(name = "revoke", skip_all, fields(lease.id = %pending.effect.payload, attempts = pending.attempts))]
     pub(crate) async fn revoke_effect(&self, pending: PendingEffect) {
         let key = pending.effect.key.clone();
         let Ok(id) = pending.effect.payload.parse::<LeaseId>() else {

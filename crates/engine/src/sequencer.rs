@@ -117,6 +117,7 @@ impl Sequencer {
     }
 
     /// Decides and commits one command.
+    #[tracing::instrument(name = "decide and commit", skip_all)]
     pub(crate) async fn run<T, E, F>(&self, actor: Actor, needs: Vec<Stream>, f: F) -> Result<T, Failed<E>>
     where
         F: FnOnce(&Desk<'_>) -> Result<(Draft, T), E> + Send + 'static,

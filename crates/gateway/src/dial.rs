@@ -120,6 +120,7 @@ pub(crate) struct Login {
 }
 
 /// Connects and signs in. Consumes the permit: one permit, one connection.
+#[tracing::instrument(name = "dial", skip_all, fields(grant.id = %permit.claims().grant, resource.name = %login.resource.name))]
 pub(crate) async fn dial(shared: &Shared, permit: Permit, login: &Login, startup: &Startup) -> Result<Target, DialError> {
     if permit.claims().resource != login.resource.name {
         return Err(DialError::OtherResource);

@@ -18,7 +18,7 @@ use crate::client::{make_private_dir, write_private};
 use crate::clock::SystemEntropy;
 use crate::commands::{block, pass_line};
 use crate::exit::Failure;
-use crate::logs;
+use crate::logs::Logs;
 use crate::output::say;
 use crate::server::config::{Api, Config, Postgres as Listen};
 use crate::server::serve::Running;
@@ -47,7 +47,7 @@ impl Drop for Place {
 }
 
 pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
-    logs::begin_quietly();
+    let logs = Logs::begin_quietly();
     let (api, postgres) = addresses(args.port_base)?;
     let entropy = SystemEntropy::new()?;
     let place = place(args.dir.as_deref(), &entropy)?;
@@ -76,6 +76,7 @@ pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
     say("Stopping: sessions are cut, logins are removed …");
     running.stop().await;
     drop(target);
+    logs.end().await;
     Ok(())
 }
 

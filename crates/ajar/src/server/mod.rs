@@ -24,17 +24,20 @@ use anyhow::Context;
 use self::config::Config;
 use self::serve::Running;
 use crate::cli::Server;
+use crate::client;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::exit::{Code, Failure};
+use crate::logs::Logs;
 use crate::output::say;
-use crate::{client, logs};
 
 pub(crate) async fn run(args: Server) -> Result<(), Failure> {
     match args {
         Server::Init { config, names, admin } => init(&config, names, admin.as_deref()).await,
         Server::Run { config } => {
-            logs::begin();
-            serve(Config::load(&config)?).await
+            let logs = Logs::begin();
+            let served = serve(Config::load(&config)?).await;
+            logs.end().await;
+            served
         }
         Server::Passwd { config, name, stdin } => passwd(&Config::load(&config)?, &name, stdin).await,
         Server::Backup { config, to } => {

@@ -17,6 +17,8 @@ mod docs;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod observe;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod story;

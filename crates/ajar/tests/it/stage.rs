@@ -77,6 +77,8 @@ pub(crate) struct Stage {
     dir: TempDir,
     api: u16,
     gateway: u16,
+    /// Where the server sends its traces, from its next start on.
+    pub(crate) traces: Option<u16>,
     server: Option<Child>,
 }
 
@@ -103,7 +105,7 @@ impl Stage {
         let options = Options { folder: sample, password: "superuser's password".into(), settings: String::new() };
         let target = Postgres::start(programs(major), options).await.unwrap();
         ajar_sample::seed(&target, "admin's password").await.unwrap();
-        let mut stage = Self { target, dir, api: free_port(), gateway: free_port(), server: None };
+        let mut stage = Self { target, dir, api: free_port(), gateway: free_port(), traces: None, server: None };
         stage.write_files();
         for name in ["dev", "dev-admin", "peer", "second", "boss", "operator", "auditor", "stranger", "robot"] {
             let out =
@@ -180,6 +182,9 @@ impl Stage {
         let log = std::fs::File::options().append(true).create(true).open(self.dir.path().join("server.log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ajar"));
         command.args(["server", "run", "--config"]).arg(self.config()).env("AJAR_LOG", "debug").stdout(Stdio::null()).stderr(log);
+        if let Some(port) = self.traces {
+            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}"));
+        }
         self.server = Some(command.spawn().unwrap());
         self.wait_until("the server is ready", || {
             let out = Command::new("curl").args(["-sf", &format!("http://127.0.0.1:{}/readyz", self.api)]).output().unwrap();

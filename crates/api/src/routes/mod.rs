@@ -7,12 +7,15 @@ mod sign_in;
 mod watch;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
+use tracing::Instrument;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -94,12 +97,22 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/openapi.json", get(|| async { ([("content-type", "application/json")], openapi()) }))
         .route("/requests/{id}", get(request_page))
         .fallback(|| async { Refused::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here") })
+        .route_layer(axum::middleware::from_fn(traced))
         .with_state(api)
         .layer(header("cache-control", "no-store"))
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
         .layer(header("referrer-policy", "no-referrer"))
         .layer(CatchPanicLayer::new())
+}
+
+/// A span for each call that somebody makes, by route: paths hold ids that anybody may have made up.
+async fn traced(route: MatchedPath, request: Request, next: Next) -> Response {
+    let span =
+        tracing::info_span!("call", http.method = %request.method(), http.route = route.as_str(), http.status = tracing::field::Empty);
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.status", response.status().as_u16());
+    response
 }
 
 /// What is behind a request's link until somebody has signed in: nothing but what to do. The link carries no authority.

@@ -26,6 +26,7 @@ use ajar_core::secret::Secret;
 use async_trait::async_trait;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
+use tracing::instrument;
 
 use login::Login;
 use revoke::Carried;
@@ -148,14 +149,17 @@ impl<'a> Target<'a> {
 
 #[async_trait]
 impl Connector for PostgresConnector {
+    #[instrument(name = "mint", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
     async fn mint(&self, resource: &Resource, intent: &Intended, secret: &LeaseSecret) -> Result<(), ConnectorError> {
         mint::mint(self, Target::of(resource), intent, secret).await
     }
 
+    #[instrument(name = "revoke on the target", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
     async fn revoke(&self, resource: &Resource, intent: &Intended) -> Result<RevocationProof, ConnectorError> {
         self.remove_unknown(resource, &intent.login).await
     }
 
+    #[instrument(name = "inspect the target", skip_all, fields(resource.name = %resource.name))]
     async fn inspect(&self, resource: &Resource) -> Result<Vec<Found>, ConnectorError> {
         let target = Target::of(resource);
         let session = self.admin(&target, &target.pg.database).await?;
@@ -171,11 +175,13 @@ impl Connector for PostgresConnector {
             .map_err(target.at("list logins"))
     }
 
+    #[instrument(name = "remove an unknown login", skip_all, fields(resource.name = %resource.name))]
     async fn remove_unknown(&self, resource: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
         let target = Target::of(resource);
         revoke::revoke(self, target, &Login::parse(target.resource, login)?).await
     }
 
+    #[instrument(name = "probe the target", skip_all, fields(resource.name = %resource.name))]
     async fn probe(&self, resource: &Resource) -> Result<Vec<Finding>, ConnectorError> {
         Ok(probe::probe(self, resource).await)
     }
