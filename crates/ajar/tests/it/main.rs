@@ -7,6 +7,8 @@ mod api;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod deadline;
