@@ -161,7 +161,12 @@ fn bench(args: &[String]) -> Result<()> {
         }
         known = true;
         say(&format!("== {name}"));
-        good(cargo().args(["bench", "--package", package, "--bench", bench]).envs(environment.iter().map(|(k, v)| (k, v))))?;
+        good(
+            cargo()
+                .args(["bench", "--package", package, "--bench", bench])
+                .env("AJAR_LOG", "info")
+                .envs(environment.iter().map(|(k, v)| (k, v))),
+        )?;
     }
     if known { Ok(()) } else { bail!("there is no benchmark '{part}'") }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Format {
     Table,
     /// For programs
     Json,
+    /// For programs that would rather read YAML
+    Yaml,
 }
 
 #[derive(Debug, Subcommand)]

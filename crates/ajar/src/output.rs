@@ -5,6 +5,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::Format;
 use crate::exit::Failure;
@@ -54,7 +55,7 @@ impl Output {
     /// A list.
     pub(crate) fn list<T: Serialize>(self, items: &T, table: impl FnOnce() -> Table) -> Result<(), Failure> {
         match self.format {
-            Format::Json => self.json(items),
+            Format::Json | Format::Yaml => self.data(items),
             Format::Table => {
                 let table = table();
                 if table.rows.is_empty() { Ok(()) } else { data(&table.render()) }
@@ -65,7 +66,7 @@ impl Output {
     /// One thing: names and values.
     pub(crate) fn one<T: Serialize>(self, item: &T, fields: impl FnOnce() -> Vec<(&'static str, String)>) -> Result<(), Failure> {
         match self.format {
-            Format::Json => self.json(item),
+            Format::Json | Format::Yaml => self.data(item),
             Format::Table => {
                 let fields = fields();
                 let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -75,11 +76,84 @@ impl Output {
         }
     }
 
-    /// As JSON.
-    pub(crate) fn json<T: Serialize>(self, value: &T) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|e| Failure::from(anyhow::Error::from(e)))?;
-        data(&(text + "\n"))
+    /// For programs: as YAML if that is wanted, else as JSON.
+    pub(crate) fn data<T: Serialize>(self, value: &T) -> Result<(), Failure> {
+        let failed = |e| Failure::from(anyhow::Error::from(e));
+        let mut text = String::new();
+        match self.format {
+            Format::Yaml => yaml(&serde_json::to_value(value).map_err(failed)?, 0, &mut text),
+            Format::Json | Format::Table => {
+                text = escaped(&serde_json::to_string_pretty(value).map_err(failed)?, json_escape);
+                text.push('\n');
+            }
+        }
+        data(&text)
     }
+
+    /// One line of a log, for programs: the exact bytes as JSON, a document of its own as YAML.
+    pub(crate) fn line(self, line: &str) -> Result<(), Failure> {
+        match (self.format, serde_json::from_str::<Value>(line)) {
+            (Format::Yaml, Ok(value)) => {
+                let mut text = String::from("---\n");
+                yaml(&value, 0, &mut text);
+                data(&text)
+            }
+            (_, _) => data(&format!("{line}\n")),
+        }
+    }
+}
+
+/// Block style; every string is quoted, so that none is taken for something else.
+fn yaml(value: &Value, depth: usize, out: &mut String) {
+    let mut entry = |head: String, value: &Value| {
+        out.push_str(&"  ".repeat(depth));
+        out.push_str(&head);
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                out.push('\n');
+                yaml(value, depth + 1, out);
+            }
+            Value::Array(items) if !items.is_empty() => {
+                out.push('\n');
+                yaml(value, depth + 1, out);
+            }
+            scalar => out.push_str(&escaped(&format!(" {scalar}\n"), yaml_escape)),
+        }
+    };
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                entry(escaped(&format!("{}:", Value::from(key.as_str())), yaml_escape), value);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for value in items {
+                entry("-".to_owned(), value);
+            }
+        }
+        scalar => out.push_str(&escaped(&format!("{scalar}\n"), yaml_escape)),
+    }
+}
+
+/// What a reader of a terminal must not get as it is, inside strings that are quoted already. Both formats read it back as it was.
+fn escaped(text: &str, escape: fn(char) -> String) -> String {
+    let change = |c: char| c != '\n' && dangerous(c);
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if change(c) {
+            out.push_str(&escape(c))
+        } else {
+            out.push(c)
+        }
+        out
+    })
+}
+
+fn json_escape(c: char) -> String {
+    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
+fn yaml_escape(c: char) -> String {
+    format!("\\U{:08x}", u32::from(c))
 }
 
 /// Writes to standard output. Whoever reads it may leave early.
@@ -119,12 +193,14 @@ pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal() && std::env::var_os("CI").is_none()
 }
 
+/// What moves the cursor, or makes text look like other text.
+fn dangerous(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Untrusted text, so that it is only text.
 pub(crate) fn inert(text: &str) -> String {
-    let dangerous = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-    };
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match c {
             '\t' => out.push(' '),
@@ -146,6 +222,23 @@ mod tests {
             assert!(shown.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{shown}");
         }
         assert_eq!(inert("größer\tals 5 €"), "größer als 5 €");
+    }
+
+    #[test]
+    fn i19_data_for_programs_is_as_inert_and_reads_back_as_it_was() {
+        let value = serde_json::json!({"why": "a\u{202e}b\u{9b}31m\u{1b}\u{e0041}\nc: \"d\"", "no": [1, null, {}, [], true, {"n": "1"}]});
+        let json = escaped(&format!("{value:#}\n"), json_escape);
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
+        let mut text = String::new();
+        yaml(&value, 0, &mut text);
+        let expected = concat!(
+            "\"no\":\n  - 1\n  - null\n  - {}\n  - []\n  - true\n  -\n    \"n\": \"1\"\n",
+            "\"why\": \"a\\U0000202eb\\U0000009b31m\\u001b\\U000e0041\\nc: \\\"d\\\"\"\n"
+        );
+        assert_eq!(text, expected);
+        for shown in [json, text] {
+            assert!(shown.chars().all(|c| c == '\n' || !dangerous(c)), "{shown}");
+        }
     }
 
     #[test]

@@ -44,8 +44,8 @@ fn show(out: Output, leaves: &str, oldest_first: bool) -> Result<(), Failure> {
     if oldest_first {
         lines.reverse();
     }
-    if out.format == Format::Json {
-        return data(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>());
+    if out.format != Format::Table {
+        return lines.iter().try_for_each(|line| out.line(line));
     }
     let mut table = Table::new(&["seq", "at", "kind", "of", "event"]);
     for line in lines {

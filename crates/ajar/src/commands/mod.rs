@@ -55,7 +55,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "ajar", &mut script);
             output::raw(&script)
         }
-        Command::Internal(Internal::Schema) => out.json(&ajar_policy::schema()),
+        Command::Internal(Internal::Schema) => out.data(&ajar_policy::schema()),
         Command::Internal(Internal::Openapi) => output::data(&(ajar_api::openapi() + "\n")),
     }
 }

@@ -79,8 +79,8 @@ pub(super) async fn token(client: &Client, out: Output, args: &cli::Token) -> Re
         Scope::Read => TokenScope::Read,
     };
     let token: Token = client.post(&["tokens"], &NewToken { label: args.label.clone(), scope, life: args.life.clone() }).await?;
-    if out.format == cli::Format::Json {
-        return out.json(&token);
+    if out.format != cli::Format::Table {
+        return out.data(&token);
     }
     say(&format!("{}, good until {}:", token.id, token.expires_at));
     data(&(token.token + "\n"))

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::cli::{self, Format};
 use crate::client::Client;
 use crate::exit::Failure;
-use crate::output::{Output, data, inert, raw, say};
+use crate::output::{Output, data, inert, say};
 
 /// A recording's first line.
 #[derive(Debug, Deserialize)]
@@ -69,8 +69,8 @@ fn show(out: Output, line: &[u8], first: bool, grep: Option<&str>) -> Result<(),
     if !first && grep.is_some_and(|wanted| !text.contains(wanted)) {
         return Ok(());
     }
-    if out.format == Format::Json {
-        return raw(line);
+    if out.format != Format::Table {
+        return out.line(text.trim_end());
     }
     if first && let Ok(head) = serde_json::from_str::<Head>(&text) {
         say(&inert(&format!("{} on {} as {} under {}, from {}", head.session, head.resource, head.role, head.grant, head.started)));

@@ -181,7 +181,12 @@ impl Stage {
     pub(crate) fn run(&mut self) {
         let log = std::fs::File::options().append(true).create(true).open(self.dir.path().join("server.log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ajar"));
-        command.args(["server", "run", "--config"]).arg(self.config()).env("AJAR_LOG", "debug").stdout(Stdio::null()).stderr(log);
+        command
+            .args(["server", "run", "--config"])
+            .arg(self.config())
+            .env("AJAR_LOG", std::env::var("AJAR_LOG").as_deref().unwrap_or("debug"))
+            .stdout(Stdio::null())
+            .stderr(log);
         if let Some(port) = self.traces {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}"));
         }

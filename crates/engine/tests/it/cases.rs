@@ -154,6 +154,26 @@ fn t01_i14_a_wall_clock_set_forward_ends_at_once() {
 }
 
 #[test]
+fn t06_ten_thousand_grants_that_end_in_the_same_second_are_closed_in_it() {
+    let town = Arc::new(Town::new(10));
+    town.live(async |engine| {
+        town.furnished(&engine).await;
+        let dev = town.caller("dev");
+        let all = futures::future::join_all((0..10_000).map(|_| engine.request_file(&dev, ask("status", Some("1m"))))).await;
+        assert!(all.iter().all(|filed| filed.as_ref().is_ok_and(|filed| filed.grants.len() == 1)));
+        let open = |state: &str| {
+            let disk = town.memory.disk();
+            disk.rows.iter().filter(|((word, _), (_, row))| *word == "grant" && row.state == state).count()
+        };
+        sleep(Duration::from_millis(59_900)).await;
+        assert_eq!((open("open"), open("closed")), (10_000, 0));
+        sleep(Duration::from_millis(1_100)).await;
+        assert_eq!((open("open"), open("closed")), (0, 10_000));
+    });
+    town.in_order();
+}
+
+#[test]
 fn r01_r08_a_login_that_no_lease_accounts_for_is_gone_within_a_minute() {
     let town = Arc::new(Town::new(7));
     town.live(async |engine| {

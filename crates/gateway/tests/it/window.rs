@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use ajar_core::port::{CutReason, Order};
+use ajar_core::port::{Clock, CutReason, Order};
 use ajar_core::session::EndReason;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -111,6 +111,27 @@ async fn i09_a_client_that_reads_nothing_is_cut_all_the_same() {
     let mut buffer = vec![0; 1 << 16];
     while client.read(&mut buffer).await.is_ok_and(|n| n > 0) {}
     assert_eq!(house.seen.lock().unwrap().closed, 1, "the target's side is closed too");
+}
+
+/// In small, and unoptimised; `cargo bench -p ajar-gateway` is the measure.
+#[tokio::test(flavor = "multi_thread")]
+async fn t06_hundreds_of_sessions_that_end_together_are_cut_together() {
+    let mut house = House::with(Script::Answers).await;
+    house.grants_last(Duration::from_secs(15));
+    let mut clients = Vec::new();
+    for _ in 0..300 {
+        clients.push(house.enter().await);
+    }
+    let end = house.clock.now().after(ajar_core::time::Span::from_millis(500));
+    house.order(Order::Until(end));
+    let mut late: Vec<u64> = Vec::new();
+    for _ in 0..clients.len() {
+        let report = house.report().await;
+        assert_eq!(report.reason, EndReason::Cut);
+        late.push(report.late_ms.unwrap());
+    }
+    late.sort_unstable();
+    assert!(late[296] <= 10 && late[299] < 50, "{late:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
