@@ -105,33 +105,20 @@ impl Output {
 
 /// Block style; every string is quoted, so that none is taken for something else.
 fn yaml(value: &Value, depth: usize, out: &mut String) {
-    let mut entry = |head: String, value: &Value| {
-        out.push_str(&"  ".repeat(depth));
-        out.push_str(&head);
-        match value {
-            Value::Object(map) if !map.is_empty() => {
-                out.push('\n');
-                yaml(value, depth + 1, out);
-            }
-            Value::Array(items) if !items.is_empty() => {
-                out.push('\n');
-                yaml(value, depth + 1, out);
-            }
-            scalar => out.push_str(&escaped(&format!(" {scalar}\n"), yaml_escape)),
-        }
+    let entries: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (format!("{}:", Value::from(key.as_str())), value)).collect(),
+        Value::Array(items) => items.iter().map(|item| ("-".to_owned(), item)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     };
-    match value {
-        Value::Object(map) if !map.is_empty() => {
-            for (key, value) in map {
-                entry(escaped(&format!("{}:", Value::from(key.as_str())), yaml_escape), value);
-            }
-        }
-        Value::Array(items) if !items.is_empty() => {
-            for value in items {
-                entry("-".to_owned(), value);
-            }
-        }
-        scalar => out.push_str(&escaped(&format!("{scalar}\n"), yaml_escape)),
+    if entries.is_empty() {
+        return out.push_str(&escaped(&format!("{value}\n"), yaml_escape));
+    }
+    for (head, value) in entries {
+        out.push_str(&"  ".repeat(depth));
+        out.push_str(&escaped(&head, yaml_escape));
+        let nested = value.as_object().is_some_and(|map| !map.is_empty()) || value.as_array().is_some_and(|items| !items.is_empty());
+        out.push(if nested { '\n' } else { ' ' });
+        yaml(value, depth + 1, out);
     }
 }
 
