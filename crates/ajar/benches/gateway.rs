@@ -303,7 +303,7 @@ async fn requests(stage: &Stage) {
         one[296],
         met(one[296] <= 10.0)
     );
-    let (start, count) = (Instant::now(), 4_000);
+    let (start, count) = (Instant::now(), 23_000);
     let mut running = tokio::task::JoinSet::new();
     for i in 0..count {
         if running.len() >= 64 {

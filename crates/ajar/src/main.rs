@@ -14,7 +14,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Gives memory back that signing in (argon2id takes 19 MiB a time) and bursts of sessions have needed; the system's keeps it.
+/// Gives memory back that signing in (argon2id takes 19 MiB a time) and bursts of sessions have needed; the system's keeps it. Without huge
+/// pages (`no_thp`): with them, an idle server is half as large again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
