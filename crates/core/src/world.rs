@@ -93,15 +93,33 @@ impl World {
     /// # Errors
     /// When the event doesn't follow: the log is damaged. The world is as it was then.
     pub fn apply(&mut self, envelope: &Envelope) -> Result<Row, DamagedLog> {
-        if envelope.seq != self.next_seq {
-            return Err(DamagedLog::Sequence { expected: self.next_seq, found: envelope.seq });
-        }
-        let row = self.fold(envelope)?;
-        self.next_seq += 1;
+        self.fold_next(envelope)?;
+        let row = self.row(envelope.stream).ok_or_else(|| misplaced(envelope))?;
         if row.settled {
             self.forget(envelope.stream);
         }
         Ok(row)
+    }
+
+    /// [`World::apply`] for an event whose row is stored already.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn replay(&mut self, envelope: &Envelope) -> Result<(), DamagedLog> {
+        self.fold_next(envelope)?;
+        if self.is_settled(envelope.stream) {
+            self.forget(envelope.stream);
+        }
+        Ok(())
+    }
+
+    fn fold_next(&mut self, envelope: &Envelope) -> Result<(), DamagedLog> {
+        if envelope.seq != self.next_seq {
+            return Err(DamagedLog::Sequence { expected: self.next_seq, found: envelope.seq });
+        }
+        self.fold(envelope)?;
+        self.next_seq += 1;
+        Ok(())
     }
 
     /// Brings a settled stream back by its own events, so that a command on it can be answered. [`World::forget`] it afterwards.
@@ -110,7 +128,7 @@ impl World {
     /// When the events don't follow each other: nothing is brought back then.
     pub fn recall(&mut self, events: &[Envelope]) -> Result<(), DamagedLog> {
         let known: BTreeSet<Stream> = events.iter().map(|e| e.stream).filter(|s| self.knows(*s)).collect();
-        let folded = events.iter().try_for_each(|envelope| self.fold(envelope).map(drop));
+        let folded = events.iter().try_for_each(|envelope| self.fold(envelope));
         if folded.is_err() {
             for envelope in events.iter().filter(|e| !known.contains(&e.stream)) {
                 self.forget(envelope.stream);
@@ -128,7 +146,14 @@ impl World {
     /// Whether the stream is in memory and can't change any more.
     #[must_use]
     pub fn is_settled(&self, stream: Stream) -> bool {
-        self.row(stream).is_some_and(|r| r.settled)
+        match stream {
+            Stream::Request(id) => self.requests.get(&id).is_some_and(|r| !matches!(r, Request::Pending(_))),
+            Stream::Grant(id) => self.grants.get(&id).is_some_and(|g| matches!(g, Grant::Closed(_) | Grant::Failed(_))),
+            Stream::Lease(id) => self.leases.get(&id).is_some_and(|l| !l.may_exist()),
+            Stream::Session(id) => self.sessions.get(&id).is_some_and(|s| matches!(s, Session::Ended(_))),
+            Stream::Token(id) => self.tokens.get(&id).is_some_and(|t| t.revoked),
+            Stream::Principal(_) | Stream::Policy => false,
+        }
     }
 
     /// Drops a stream from memory.
@@ -145,7 +170,7 @@ impl World {
         }
     }
 
-    fn fold(&mut self, envelope: &Envelope) -> Result<Row, DamagedLog> {
+    fn fold(&mut self, envelope: &Envelope) -> Result<(), DamagedLog> {
         let stream = envelope.stream;
         let expected = self.versions.get(&stream).copied().unwrap_or(0) + 1;
         if envelope.version != expected {
@@ -157,8 +182,7 @@ impl World {
             self.versions.insert(stream, expected);
         }
         self.index(stream);
-        folded?;
-        self.row(stream).ok_or_else(|| misplaced(envelope).into())
+        Ok(folded?)
     }
 
     /// Puts the stream's next state in place, or leaves the old one.

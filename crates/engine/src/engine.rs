@@ -162,7 +162,7 @@ impl Engine {
     /// When the store can't be read or the log is not the one that was signed.
     pub async fn start(config: Config, parts: Parts) -> Result<Arc<Self>, StartError> {
         let Parts { store, postgres, clock, entropy, keys } = parts;
-        let loaded = load(&*store, &keys.ledger).await?;
+        let loaded = load(&store, &keys.ledger).await?;
         let people = Arc::new(loaded.people);
         let orders = Arc::new(Orders::default());
         let spans = Arc::new(Spans::default());
@@ -287,21 +287,27 @@ impl Engine {
 }
 
 /// Reads the whole log: hashes every leaf, folds every event, checks the last checkpoint.
-async fn load(store: &dyn Store, key: &Signer) -> Result<Loaded, StartError> {
+async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError> {
     let signed = match store.checkpoint_latest().await? {
         Some(note) => Some(ajar_ledger::checkpoint::open(&note, &key.verifier()).map_err(|e| StartError::NotAsSigned(e.to_string()))?),
         None => None,
     };
     let (mut world, mut frontier, people, mut last) = (World::default(), Frontier::default(), People::default(), None);
-    loop {
-        let page = store.leaves(world.next_seq(), PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
+    // The next page is read while this one is folded.
+    let mut reading = JoinSet::new();
+    let read_from = |from: u64| {
+        let store = Arc::clone(store);
+        async move { store.leaves(from, PAGE).await }
+    };
+    reading.spawn(read_from(0));
+    while let Some(page) = reading.join_next().await {
+        let page = page.map_err(|error| StoreError::Failed(error.to_string()))??;
+        let Some(newest) = page.last() else { break };
+        reading.spawn(read_from(newest.seq + 1));
         let mut events = Vec::with_capacity(page.len());
         for leaf in &page {
             let envelope = Envelope::from_leaf(&leaf.bytes).map_err(|source| StartError::Event { seq: leaf.seq, source })?;
-            world.apply(&envelope)?;
+            world.replay(&envelope)?;
             frontier.push(ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes()));
             if let Some(checkpoint) = signed.as_ref().filter(|c| c.size == frontier.size())
                 && frontier.root() != checkpoint.root
@@ -311,12 +317,12 @@ async fn load(store: &dyn Store, key: &Signer) -> Result<Loaded, StartError> {
             last = last.max(Some(envelope.at));
             events.push(envelope);
         }
-        learn_page(store, &people, &events).await?;
+        learn_page(&**store, &people, &events).await?;
     }
     if let Some(checkpoint) = signed.filter(|c| c.size > frontier.size()) {
         return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, frontier.size())));
     }
-    let bound = policies::in_force(store, &world, &people).await?;
+    let bound = policies::in_force(&**store, &world, &people).await?;
     Ok(Loaded { world, frontier, people, bound, last })
 }
 

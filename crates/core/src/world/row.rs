@@ -4,11 +4,8 @@ use serde::Serialize;
 
 use super::World;
 use crate::event::Stream;
-use crate::grant::Grant;
 use crate::id::PrincipalId;
 use crate::name::ResourceName;
-use crate::request::Request;
-use crate::session::Session;
 use crate::time::Timestamp;
 
 /// What listings and lookups read. It can be dropped and made again from the events at any time.
@@ -42,25 +39,24 @@ impl World {
     #[must_use]
     pub fn row(&self, stream: Stream) -> Option<Row> {
         let due = self.due_of(stream);
-        let row = |state, settled, doc| Row { stream, state, settled, principal: None, resource: None, parent: None, due, doc };
+        let settled = self.is_settled(stream);
+        let row = |state, doc| Row { stream, state, settled, principal: None, resource: None, parent: None, due, doc };
         match stream {
             Stream::Request(id) => self.requests.get(&id).map(|request| {
                 let filed = request.filed();
-                let settled = !matches!(request, Request::Pending(_));
                 Row {
                     principal: Some(filed.beneficiary),
                     resource: filed.asks.first().map(|a| a.resource.clone()),
-                    ..row(request.state(), settled, json(request))
+                    ..row(request.state(), json(request))
                 }
             }),
             Stream::Grant(id) => self.grants.get(&id).map(|grant| {
                 let (principal, resource, _) = grant.parties();
-                let settled = matches!(grant, Grant::Closed(_) | Grant::Failed(_));
                 Row {
                     principal: Some(principal),
                     resource: Some(resource.clone()),
                     parent: Some(Stream::Request(grant.request())),
-                    ..row(grant.state(), settled, json(grant))
+                    ..row(grant.state(), json(grant))
                 }
             }),
             Stream::Lease(id) => self.leases.get(&id).map(|lease| {
@@ -68,7 +64,7 @@ impl World {
                 Row {
                     resource: Some(intended.resource.clone()),
                     parent: Some(Stream::Grant(intended.grant)),
-                    ..row(lease.state(), !lease.may_exist(), json(lease))
+                    ..row(lease.state(), json(lease))
                 }
             }),
             Stream::Session(id) => self.sessions.get(&id).map(|session| {
@@ -77,18 +73,18 @@ impl World {
                     principal: Some(arrived.principal),
                     resource: Some(arrived.resource.clone()),
                     parent: session.grant().map(Stream::Grant),
-                    ..row(session.state(), matches!(session, Session::Ended(_)), json(session))
+                    ..row(session.state(), json(session))
                 }
             }),
             Stream::Principal(id) => self
                 .principals
                 .get(&id)
-                .map(|p| Row { principal: Some(id), ..row(if p.enabled { "enabled" } else { "disabled" }, false, json(p)) }),
-            Stream::Token(id) => self.tokens.get(&id).map(|t| Row {
-                principal: Some(t.issued.principal),
-                ..row(if t.revoked { "revoked" } else { "issued" }, t.revoked, json(t))
-            }),
-            Stream::Policy => self.policy.as_ref().map(|p| row("applied", false, json(p))),
+                .map(|p| Row { principal: Some(id), ..row(if p.enabled { "enabled" } else { "disabled" }, json(p)) }),
+            Stream::Token(id) => self
+                .tokens
+                .get(&id)
+                .map(|t| Row { principal: Some(t.issued.principal), ..row(if t.revoked { "revoked" } else { "issued" }, json(t)) }),
+            Stream::Policy => self.policy.as_ref().map(|p| row("applied", json(p))),
         }
     }
 }
