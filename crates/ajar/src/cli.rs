@@ -350,6 +350,12 @@ pub(crate) enum Server {
         #[arg(long)]
         stdin: bool,
     },
+    /// Make the projections (what lists show) anew from the events, while the server doesn't run
+    Rebuild {
+        /// The configuration file
+        #[arg(long, default_value = "ajar.toml", env = "AJAR_CONFIG")]
+        config: PathBuf,
+    },
     /// Copy the store to a file, also while the server runs
     Backup {
         /// The configuration file

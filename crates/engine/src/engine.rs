@@ -30,7 +30,7 @@ use crate::sign_in_limit::SignInLimit;
 use crate::spans::Spans;
 
 /// Events that are read from the store at a time.
-const PAGE: u32 = 5_000;
+pub(crate) const PAGE: u32 = 5_000;
 
 /// What the engine needs to know.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@
 //! | [`spans`] | how much time each open grant has left by the monotonic clock |
 //! | [`clockwork`] | the timer, the outbox worker, the reconciler, the checkpointer |
 //! | [`policies`] | applying a directory of files |
+//! | [`mod@rebuild`] | the projections, made anew from the log |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
 mod clockwork;
@@ -21,6 +22,7 @@ mod leases;
 mod orders;
 mod people;
 mod policies;
+mod rebuild;
 mod records;
 mod refusal;
 mod sequencer;
@@ -31,5 +33,6 @@ pub use desk::{NewRequest, Submitted};
 pub use engine::{Config, Engine, Keys, Parts, StartError};
 pub use people::{Caller, IssuedToken};
 pub use policies::{Applied, ApplyError};
+pub use rebuild::rebuild;
 pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};
 pub use sequencer::Unavailable;

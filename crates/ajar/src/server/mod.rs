@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use ajar_core::event::Actor;
 use ajar_core::port::Clock;
+use ajar_store::SqliteStore;
 use anyhow::Context;
 
 use self::config::Config;
@@ -40,10 +41,16 @@ pub(crate) async fn run(args: Server) -> Result<(), Failure> {
             served
         }
         Server::Passwd { config, name, stdin } => passwd(&Config::load(&config)?, &name, stdin).await,
+        Server::Rebuild { config } => {
+            let store = serve::open_store(&Config::load(&config)?).await?;
+            let rows = ajar_engine::rebuild(&store).await.context("the projections stay as they were")?;
+            store.close().await.context("cannot close the store")?;
+            say(&format!("{rows} rows were made from the events"));
+            Ok(())
+        }
         Server::Backup { config, to } => {
             let config = Config::load(&config)?;
-            let store = serve::open_store(&config).await?;
-            store.backup_to(&to).await.context("cannot copy the store")?;
+            SqliteStore::backup(serve::store_file(&config), &to).await.context("cannot copy the store")?;
             say(&format!("copied the store to {}; the keys in {} are worth a safe place too", to.display(), config.data_dir.display()));
             Ok(())
         }

@@ -1,6 +1,7 @@
 //! Everything wired together: store, engine, gateway, API. Opens from the inside out, closes from the outside in.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,9 +50,13 @@ pub(crate) struct Running {
     tasks: JoinSet<()>,
 }
 
+pub(crate) fn store_file(config: &Config) -> PathBuf {
+    config.data_dir.join("ajar.db")
+}
+
 pub(crate) async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
     make_private_dir(&config.data_dir)?;
-    Ok(SqliteStore::open(config.data_dir.join("ajar.db"), OpenOptions::default()).await?)
+    Ok(SqliteStore::open(store_file(config), OpenOptions::default()).await?)
 }
 
 pub(crate) async fn start_engine(

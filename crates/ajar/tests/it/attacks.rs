@@ -159,18 +159,10 @@ async fn a11_l01_a_hand_in_the_database_opens_nothing_and_is_seen() {
     let id = pending(&stage, "read");
     stage.ajar("auditor", &["ledger", "checkpoint"]);
     stage.end("-TERM");
-    let database = stage.data().join("ajar.db");
-    let sql = |statement: &str| {
-        let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nprint(c.execute(sys.argv[2]).fetchall())\nc.commit()";
-        let python = std::env::var("AJAR_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-        let out = Command::new(python).args(["-c", script]).arg(&database).arg(statement).output().unwrap();
-        assert!(out.status.success(), "{statement}: {}", String::from_utf8_lossy(&out.stderr));
-        String::from_utf8_lossy(&out.stdout).into_owned()
-    };
     // A projection: the log is the state, so nothing comes of it.
-    let tables = sql("select name, sql from sqlite_master where type = 'table'");
+    let tables = stage.sql("select name, sql from sqlite_master where type = 'table'");
     assert!(tables.contains("rows"), "{tables}");
-    sql("update rows set state = 'approved' where state = 'pending'");
+    stage.sql("update rows set state = 'approved' where state = 'pending'");
     stage.run();
     assert_eq!(stage.json("auditor", &["requests", &id])["state"], "pending");
     let mut held = Kept(stage.psql("dev", "orders-db", &["select 1"]).spawn().unwrap());
@@ -181,9 +173,9 @@ async fn a11_l01_a_hand_in_the_database_opens_nothing_and_is_seen() {
     stage.end("-TERM");
     // An event, with the triggers out of the way: the last signature doesn't fit any more, and the server doesn't start.
     for trigger in ["events_keep", "events_stay", "events_follow"] {
-        sql(&format!("drop trigger {trigger}"));
+        stage.sql(&format!("drop trigger {trigger}"));
     }
-    sql("update events set leaf = replace(leaf, '\"schema\":1', '\"schema\": 1') where seq = 3");
+    stage.sql("update events set leaf = replace(leaf, '\"schema\":1', '\"schema\": 1') where seq = 3");
     let out = stage.command("nobody", &["server", "run", "--config", stage.config().to_str().unwrap()]).output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert_eq!(out.status.code(), Some(1), "{said}");

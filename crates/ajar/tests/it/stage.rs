@@ -302,6 +302,15 @@ impl Stage {
         panic!("nobody could approve {id}");
     }
 
+    /// A statement past the server, as somebody with a database shell would.
+    pub(crate) fn sql(&self, statement: &str) -> String {
+        let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nprint(c.execute(sys.argv[2]).fetchall())\nc.commit()";
+        let python = std::env::var("AJAR_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+        let out = Command::new(python).args(["-c", script]).arg(self.data().join("ajar.db")).arg(statement).output().unwrap();
+        assert!(out.status.success(), "{statement}: {}", text(&out.stderr));
+        text(&out.stdout)
+    }
+
     /// A grant in detail.
     pub(crate) fn grant(&self, id: &str) -> Value {
         self.json("auditor", &["grants", id])

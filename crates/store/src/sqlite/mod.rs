@@ -111,23 +111,27 @@ impl SqliteStore {
         }
     }
 
-    /// Writes a consistent copy of the whole store to `path`, where nothing may be yet. Writing goes on meanwhile.
+    /// Writes a consistent copy of the whole store at `from` to `to`, where nothing may be yet. Whoever has it open goes on writing.
     ///
     /// # Errors
-    /// When something is there already, or it can't be written; what was begun is removed.
-    pub async fn backup_to(&self, path: impl AsRef<Path>) -> Result<(), StoreError> {
-        let path = std::path::absolute(path).map_err(|e| fault::io_error("find the copy's file", &e))?;
-        let Some(text) = path.to_str() else {
+    /// When there is no store, it is one of a newer version, something is there already, or it can't be written; what was begun is removed.
+    pub async fn backup(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), StoreError> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|e| fault::io_error("find a file of the copy", &e));
+        let (from, to) = (absolute(from.as_ref())?, absolute(to.as_ref())?);
+        let Some(text) = to.to_str() else {
             return Err(StoreError::Failed("the copy's path is not valid UTF-8".into()));
         };
-        files::make_private(&path)?;
-        let copied = sqlx::query("VACUUM INTO $1").bind(text).execute(&self.readers).await;
+        let mut source = reading(&from).connect().await.map_err(store_error)?;
+        schema::check_sqlite(&mut source).await?;
+        schema::check(&mut source).await?;
+        files::make_private(&to)?;
+        let copied = sqlx::query("VACUUM INTO $1").bind(text).execute(&mut source).await;
         if let Err(error) = copied {
             // The error that counts is the first.
-            let _ = std::fs::remove_file(&path);
+            let _ = std::fs::remove_file(&to);
             return Err(store_error(error));
         }
-        files::sync(&path)
+        files::sync(&to)
     }
 
     /// Lets the file grow to so many pages and no more (not below what it has now): what a quota or a full disk does.

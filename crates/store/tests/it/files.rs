@@ -123,11 +123,11 @@ async fn r08_a_copy_made_while_writing_is_a_whole_store() {
     store.append(filed(0, 500)).await.unwrap();
     let copy = Folder::new();
     fs::create_dir(copy.database().parent().unwrap()).unwrap();
-    let (copied, appended) = tokio::join!(store.backup_to(copy.database()), store.append(filed(500, 500)));
+    let (copied, appended) = tokio::join!(SqliteStore::backup(folder.database(), copy.database()), store.append(filed(500, 500)));
     copied.unwrap();
     appended.unwrap();
     assert_eq!(mode(&copy.database()), 0o600);
-    let again = store.backup_to(copy.database()).await;
+    let again = SqliteStore::backup(folder.database(), copy.database()).await;
     assert!(again.is_err(), "a copy never overwrites");
     let restored = copy.store().await;
     let size = restored.size().await.unwrap();
