@@ -96,6 +96,7 @@ fn through_ajar(stage: &Stage) -> Environment {
 
 /// A PgBouncer in session mode: TLS from the client, plaintext to the target, as the gateway here.
 struct PgBouncer {
+    dir: std::path::PathBuf,
     child: Child,
     environment: Environment,
 }
@@ -104,6 +105,7 @@ impl Drop for PgBouncer {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+        drop(std::fs::remove_dir_all(&self.dir));
     }
 }
 
@@ -154,7 +156,7 @@ fn pgbouncer(stage: &Stage) -> Option<PgBouncer> {
     };
     let mut environment = direct(stage);
     environment.insert("PGPORT", port.to_string());
-    let bouncer = PgBouncer { child, environment };
+    let bouncer = PgBouncer { child, environment, dir: dir.clone() };
     for _ in 0..50 {
         std::thread::sleep(Duration::from_millis(100));
         let out = Command::new("psql").args(["-X", "-c", "select 1"]).envs(&bouncer.environment).output().unwrap();

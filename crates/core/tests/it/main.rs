@@ -5,4 +5,6 @@ mod approvals;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod office;
