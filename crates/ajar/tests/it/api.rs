@@ -89,7 +89,7 @@ impl Caller<'_> {
     fn send(&self, route: &str, body: &str) -> (u16, String) {
         let (method, path) = route.split_once(' ').unwrap();
         let mut curl = Command::new("curl");
-        curl.args(["-s", "--max-time", "5", "-w", "\n%{http_code}", "-X", method]);
+        curl.args(["-s", "--max-time", "30", "-w", "\n%{http_code}", "-X", method]);
         if let Some(token) = self.token {
             curl.args(["-H", &format!("Authorization: Bearer {token}")]);
         }
@@ -98,7 +98,7 @@ impl Caller<'_> {
         }
         // A stream of events goes on for ever: its first answer is enough.
         if path.ends_with("/events") {
-            curl.args(["--max-time", "1"]);
+            curl.args(["--max-time", "3"]);
         }
         let out = curl.arg(format!("{}{path}", self.base)).output().unwrap();
         let text = text(&out.stdout);
