@@ -95,28 +95,30 @@ impl Engine {
     async fn keep_time(self: Arc<Self>) {
         let mut next = self.next_due.clone();
         loop {
-            for id in self.spans.over(self.clock.mono()) {
-                // INVARIANT I14: by the monotonic clock it is over, whatever the wall clock says. What is closing already is refused.
-                drop(self.grant_close(SYSTEM, id, CloseReason::Expired).await);
-            }
             let due = *next.borrow_and_update();
             let now = self.clock.now();
-            match due {
-                Some(at) if at <= now => {
-                    self.tick().await;
-                    // Should the tick not have moved it on, it is tried again in a while, not in a spin.
-                    if *next.borrow() == due {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
+            let overdue = due.is_some_and(|at| at <= now);
+            if overdue {
+                self.tick().await;
+                if *next.borrow() != due {
+                    continue;
                 }
-                Some(_) | None => {
-                    let wait = due.map_or(HEARTBEAT, |at| Duration::from(at.since(now)).min(HEARTBEAT));
-                    let wait = self.spans.next(self.clock.mono()).map_or(wait, |left| left.min(wait));
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        changed = next.changed() => if changed.is_err() { return },
-                    }
-                }
+            }
+            // INVARIANT I14: by the monotonic clock these are over, whatever the wall clock says. Only after the ticks, which close what both
+            // clocks agree on in one go. What is closing already is refused.
+            for id in self.spans.over(self.clock.mono()) {
+                drop(self.grant_close(SYSTEM, id, CloseReason::Expired).await);
+            }
+            let wait = if overdue {
+                // The tick has not moved it on: it is tried again in a while, not in a spin.
+                Duration::from_millis(100)
+            } else {
+                let left = self.spans.next(self.clock.mono());
+                [due.map(|at| at.since(now).into()), left].into_iter().flatten().fold(HEARTBEAT, Duration::min)
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                changed = next.changed() => if changed.is_err() { return },
             }
         }
     }
