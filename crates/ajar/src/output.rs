@@ -111,7 +111,8 @@ fn yaml(value: &Value, depth: usize, out: &mut String) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     };
     if entries.is_empty() {
-        return out.push_str(&escaped(&format!("{value}\n"), yaml_escape));
+        out.push_str(&escaped(&value.to_string(), yaml_escape));
+        return out.push('\n');
     }
     for (head, value) in entries {
         out.push_str(&"  ".repeat(depth));
@@ -122,20 +123,23 @@ fn yaml(value: &Value, depth: usize, out: &mut String) {
     }
 }
 
-/// What a reader of a terminal must not get as it is, inside strings that are quoted already. Both formats read it back as it was.
+/// Text with `escape` instead of each character that a reader of a terminal must not get as it is.
 fn escaped(text: &str, escape: fn(char) -> String) -> String {
-    let change = |c: char| c != '\n' && dangerous(c);
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if change(c) {
-            out.push_str(&escape(c))
+        if dangerous(c) {
+            out.push_str(&escape(c));
         } else {
-            out.push(c)
+            out.push(c);
         }
         out
     })
 }
 
+/// Inside a string; between strings a line's end is layout. It reads back as it was.
 fn json_escape(c: char) -> String {
+    if c == '\n' {
+        return c.into();
+    }
     c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
@@ -188,14 +192,7 @@ fn dangerous(c: char) -> bool {
 
 /// Untrusted text, so that it is only text.
 pub(crate) fn inert(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        match c {
-            '\t' => out.push(' '),
-            c if dangerous(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-        out
-    })
+    escaped(text, |c| if c == '\t' { ' '.into() } else { c.escape_unicode().to_string() })
 }
 
 #[cfg(test)]

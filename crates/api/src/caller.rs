@@ -1,7 +1,6 @@
 //! Who is asking: a bearer token in every request. There are no cookies here, so nothing that a browser sends by itself counts (W8).
 //! What a token is good for stands in each handler's signature.
 
-use ajar_core::directory::Scope;
 use ajar_core::secret::Secret;
 use ajar_engine::Caller;
 use axum::extract::FromRequestParts;
@@ -42,10 +41,8 @@ impl FromRequestParts<Api> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
         let Anyone(caller) = Anyone::from_request_parts(parts, api).await?;
-        match caller.scope {
-            Scope::Full | Scope::Read => Ok(Self(caller)),
-            Scope::Connect => Err(Refused::new(StatusCode::FORBIDDEN, "denied", "this token is only for connecting: 'ajar login'")),
-        }
+        caller.reads()?;
+        Ok(Self(caller))
     }
 }
 
@@ -54,11 +51,7 @@ impl FromRequestParts<Api> for Writer {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
         let Anyone(caller) = Anyone::from_request_parts(parts, api).await?;
-        match caller.scope {
-            Scope::Full => Ok(Self(caller)),
-            Scope::Connect | Scope::Read => {
-                Err(Refused::new(StatusCode::FORBIDDEN, "denied", "this token can't change anything: 'ajar login'"))
-            }
-        }
+        caller.writes()?;
+        Ok(Self(caller))
     }
 }

@@ -237,16 +237,14 @@ impl Plan {
     /// Who may decide `stage` now. Those whom an escalation names are asked when it begins, so that they need not have been before.
     #[must_use]
     pub fn able(&self, stage: usize, subject: Subject<'_>, course: &Course, facts: &dyn Facts) -> BTreeSet<PrincipalId> {
-        let mut able = facts.candidates(&self.named(stage, course), subject.requester, subject.resources);
-        let asked = course.asked.iter().find(|a| a.stage == stage).map(|a| &a.people);
-        if let (Some(found), Some(asked)) = (self.stages.get(stage).filter(|s| s.asked_only), asked) {
-            let more = match &found.otherwise {
-                Otherwise::Escalate(more) if course.escalated.contains(&stage) => {
-                    facts.candidates(more, subject.requester, subject.resources)
-                }
-                Otherwise::Escalate(_) | Otherwise::Next | Otherwise::Deny => BTreeSet::new(),
-            };
-            able.retain(|p| asked.contains(p) || more.contains(p));
+        let Some(found) = self.stages.get(stage) else { return BTreeSet::new() };
+        let named = |candidates: &[Candidates]| facts.candidates(candidates, subject.requester, subject.resources);
+        let mut able = named(&found.candidates);
+        if let (true, Some(asked)) = (found.asked_only, course.asked.iter().find(|a| a.stage == stage)) {
+            able.retain(|p| asked.people.contains(p));
+        }
+        if let (Otherwise::Escalate(more), true) = (&found.otherwise, course.escalated.contains(&stage)) {
+            able.extend(named(more));
         }
         able
     }

@@ -322,8 +322,22 @@ pub(crate) fn seconds(span: Span) -> f64 {
 }
 
 impl Caller {
+    /// Whether their proof is good for reading.
+    ///
+    /// # Errors
+    /// When it is only good for connecting.
+    pub fn reads(&self) -> Result<(), Refusal> {
+        if self.scope != ajar_core::directory::Scope::Connect {
+            return Ok(());
+        }
+        Err(refusal(RefusalKind::Denied, "this token is only for connecting", None, Some("sign in with 'ajar login'".into())))
+    }
+
     /// Whether their proof is good for changing anything.
-    pub(crate) fn writes(&self) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// When it is a narrower one.
+    pub fn writes(&self) -> Result<(), Refusal> {
         if self.scope == ajar_core::directory::Scope::Full {
             return Ok(());
         }

@@ -123,8 +123,7 @@ impl Engine {
             ticket: wishes.ticket,
         };
         let signer = self.signer.clone();
-        let barred = self.barred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let (spans, clock) = (Arc::clone(&self.spans), Arc::clone(&self.clock));
+        let shut = self.shut();
         let guest = who.clone();
         let done = self.sequencer.run(who.actor, Vec::new(), move |desk| {
             let client = seal(desk.entropy, client.to_string());
@@ -136,9 +135,7 @@ impl Engine {
                 client: client.commitment,
                 at: desk.now,
             };
-            if let Some((grant, resource)) =
-                open_grant(desk, guest.principal, &new, &|id| barred.contains(&id) || spans.is_over(id, clock.mono()))
-            {
+            if let Some((grant, resource)) = open_grant(desk, guest.principal, &new, &shut) {
                 let guest = Guest { arrived: arrived(resource), who: guest, client };
                 return Ok((Draft::default(), (guest, Placed::Open(grant))));
             }
@@ -163,6 +160,14 @@ impl Engine {
             Placed::Held { request, existing } => Place::Held { request, lines: self.first_lines(request, existing, &guest.arrived).await },
         };
         Ok((guest, place))
+    }
+
+    /// Which grants take nobody in any more although the log has them open: their end could not be recorded yet (I13), or their time is
+    /// over by the monotonic clock (I14).
+    fn shut(&self) -> impl Fn(GrantId) -> bool + Send + use<> {
+        let barred = self.barred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let (spans, clock) = (Arc::clone(&self.spans), Arc::clone(&self.clock));
+        move |grant| barred.contains(&grant) || spans.is_over(grant, clock.mono())
     }
 
     /// What a held client is told first: that a request was filed, who was asked, and the link.
@@ -202,11 +207,10 @@ impl Engine {
         let minted = self.lease_for(guest.who.actor, grant, &resource).await?;
         let (guest, lease) = (guest.clone(), minted.lease);
         let orders = Arc::clone(&self.orders);
-        let barred = self.barred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(&grant);
+        let shut = self.shut();
         let session = guest.arrived.id;
-        let (spans, clock) = (Arc::clone(&self.spans), Arc::clone(&self.clock));
         let done = self.sequencer.run(guest.who.actor, Vec::new(), move |desk| {
-            if barred || spans.is_over(grant, clock.mono()) || !desk.rules.enabled(guest.who.principal) {
+            if shut(grant) || !desk.rules.enabled(guest.who.principal) {
                 return Err(no_such("grant"));
             }
             let signed = desk.world.grant(grant).and_then(Grant::signed).cloned().ok_or_else(|| no_such("grant"))?;
@@ -240,11 +244,11 @@ fn open_grant(
     desk: &Desk<'_>,
     principal: PrincipalId,
     new: &NewRequest,
-    barred: &dyn Fn(GrantId) -> bool,
+    shut: &dyn Fn(GrantId) -> bool,
 ) -> Option<(GrantId, ResourceName)> {
     let resource: ResourceName = new.resource.parse().ok()?;
     let open = desk.world.open_grants(principal, &resource);
-    let usable = open.into_iter().filter(|g| !barred(g.id()) && g.due().is_some_and(|end| desk.now < end));
+    let usable = open.into_iter().filter(|g| !shut(g.id()) && g.due().is_some_and(|end| desk.now < end));
     let mut fits = usable.filter(|g| new.role.as_deref().is_none_or(|role| g.parties().2.as_str() == role));
     fits.next().map(|grant| (grant.id(), resource))
 }

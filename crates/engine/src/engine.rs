@@ -22,15 +22,13 @@ use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
 use crate::leases::Leases;
+use crate::log::Log;
 use crate::orders::Orders;
 use crate::people::{People, hash_password};
 use crate::policies;
 use crate::sequencer::{Committed, Seat, Sequencer};
 use crate::sign_in_limit::SignInLimit;
 use crate::spans::Spans;
-
-/// Events that are read from the store at a time.
-pub(crate) const PAGE: u32 = 5_000;
 
 /// What the engine needs to know.
 #[derive(Debug, Clone)]
@@ -293,20 +291,14 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         None => None,
     };
     let (mut world, mut frontier, people, mut last) = (World::default(), Frontier::default(), People::default(), None);
-    // The next page is read while this one is folded.
-    let mut reading = JoinSet::new();
-    let read_from = |from: u64| {
-        let store = Arc::clone(store);
-        async move { store.leaves(from, PAGE).await }
-    };
-    reading.spawn(read_from(0));
-    while let Some(page) = reading.join_next().await {
-        let page = page.map_err(|error| StoreError::Failed(error.to_string()))??;
-        let Some(newest) = page.last() else { break };
-        reading.spawn(read_from(newest.seq + 1));
+    let mut log = Log::read(store);
+    loop {
+        let page = log.next().await?;
+        if page.is_empty() {
+            break;
+        }
         let mut events = Vec::with_capacity(page.len());
-        for leaf in &page {
-            let envelope = Envelope::from_leaf(&leaf.bytes).map_err(|source| StartError::Event { seq: leaf.seq, source })?;
+        for (leaf, envelope) in page {
             world.replay(&envelope)?;
             frontier.push(ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes()));
             if let Some(checkpoint) = signed.as_ref().filter(|c| c.size == frontier.size())

@@ -8,6 +8,7 @@
 //! | [`desk`] | requests, reviews, grants: what people do |
 //! | [`door`] | what gateways ask: identify, knock, hold, go live |
 //! | [`leases`] | minting, and revoking until the target confirms |
+//! | [`log`] | the whole log, read from the beginning |
 //! | [`spans`] | how much time each open grant has left by the monotonic clock |
 //! | [`clockwork`] | the timer, the outbox worker, the reconciler, the checkpointer |
 //! | [`policies`] | applying a directory of files |
@@ -19,6 +20,7 @@ mod desk;
 mod door;
 mod engine;
 mod leases;
+mod log;
 mod orders;
 mod people;
 mod policies;

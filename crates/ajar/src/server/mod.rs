@@ -42,8 +42,8 @@ pub(crate) async fn run(args: Server) -> Result<(), Failure> {
         }
         Server::Passwd { config, name, stdin } => passwd(&Config::load(&config)?, &name, stdin).await,
         Server::Rebuild { config } => {
-            let store = serve::open_store(&Config::load(&config)?).await?;
-            let rows = ajar_engine::rebuild(&store).await.context("the projections stay as they were")?;
+            let store = Arc::new(serve::open_store(&Config::load(&config)?).await?);
+            let rows = ajar_engine::rebuild(Arc::clone(&store) as _).await.context("the projections stay as they were")?;
             store.close().await.context("cannot close the store")?;
             say(&format!("{rows} rows were made from the events"));
             Ok(())

@@ -147,6 +147,13 @@ impl<'a> Target<'a> {
     }
 }
 
+impl PostgresConnector {
+    async fn remove(&self, resource: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
+        let target = Target::of(resource);
+        revoke::revoke(self, target, &Login::parse(target.resource, login)?).await
+    }
+}
+
 #[async_trait]
 impl Connector for PostgresConnector {
     #[instrument(name = "mint", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
@@ -156,7 +163,7 @@ impl Connector for PostgresConnector {
 
     #[instrument(name = "revoke on the target", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
     async fn revoke(&self, resource: &Resource, intent: &Intended) -> Result<RevocationProof, ConnectorError> {
-        self.remove_unknown(resource, &intent.login).await
+        self.remove(resource, &intent.login).await
     }
 
     #[instrument(name = "inspect the target", skip_all, fields(resource.name = %resource.name))]
@@ -177,8 +184,7 @@ impl Connector for PostgresConnector {
 
     #[instrument(name = "remove an unknown login", skip_all, fields(resource.name = %resource.name))]
     async fn remove_unknown(&self, resource: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
-        let target = Target::of(resource);
-        revoke::revoke(self, target, &Login::parse(target.resource, login)?).await
+        self.remove(resource, login).await
     }
 
     #[instrument(name = "probe the target", skip_all, fields(resource.name = %resource.name))]

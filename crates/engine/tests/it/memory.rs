@@ -294,22 +294,4 @@ impl Place for Shelf {
     }
 }
 
-ajar_store::conformance!(@cases Shelf(Arc::new(Memory::new(&Arc::new(Weather::of(0)))));
-    log: i15_what_is_appended_is_read_back_to_the_byte,
-    log: i15_a_batch_that_conflicts_leaves_nothing,
-    log: o03_an_append_that_is_not_next_is_a_conflict,
-    log: a_stream_reads_in_order_of_its_versions,
-    log: leaf_hashes_are_those_of_the_ledger,
-    log: pages_cover_the_log_without_gap_or_overlap,
-    rows: rows_narrow_by_everything_asked,
-    rows: rows_page_by_a_cursor_newest_first,
-    rows: the_last_row_of_a_stream_counts,
-    rows: replaced_rows_are_those_and_no_others,
-    rows: a_short_id_finds_what_ends_with_it,
-    beside: an_effect_is_kept_once_by_its_key,
-    beside: effects_come_due_oldest_first_and_are_tried_again_later,
-    beside: an_effect_that_is_done_is_gone,
-    beside: i18_erasing_takes_the_value_and_leaves_the_event,
-    beside: blobs_are_kept_by_their_hash,
-    beside: the_latest_checkpoint_is_that_of_the_largest_log,
-);
+ajar_store::conformance!(@port Shelf(Arc::new(Memory::new(&Arc::new(Weather::of(0))))));

@@ -24,10 +24,15 @@ pub trait Place: Send + Sync + 'static {
     async fn statement(&self, text: &'static str) -> Result<(), String>;
 }
 
-/// Makes a test of each case of the suite; the expression makes a [`Place`].
+/// Makes a test of each case of the suite; the expression makes a [`Place`]. With `@port` before it, of each case that asks for nothing
+/// but the port.
 #[macro_export]
 macro_rules! conformance {
     ($place:expr) => {
+        $crate::conformance!(@port $place);
+        $crate::conformance!(@cases $place; log: i16_events_can_be_neither_changed_nor_deleted_nor_put_between,);
+    };
+    (@port $place:expr) => {
         $crate::conformance!(@cases $place;
             log: i15_what_is_appended_is_read_back_to_the_byte,
             log: i15_a_batch_that_conflicts_leaves_nothing,
@@ -42,7 +47,6 @@ macro_rules! conformance {
             log: a_batch_of_thousands_is_one_commit,
             log: readers_see_whole_batches_while_a_writer_writes,
             log: l04_everything_is_there_after_opening_again,
-            log: i16_events_can_be_neither_changed_nor_deleted_nor_put_between,
             rows: rows_narrow_by_everything_asked,
             rows: rows_page_by_a_cursor_newest_first,
             rows: the_last_row_of_a_stream_counts,
