@@ -52,9 +52,13 @@ pub(crate) enum Command {
     /// What waits for your decision
     Inbox,
     /// Approve a request
-    Approve(Review),
+    Approve(Approve),
     /// Deny a request
     Deny(Review),
+    /// Take back your approve of a request that is still pending
+    TakeBack(Id),
+    /// Say or ask something about a request, without deciding
+    Comment(Comment),
     /// Take back a request of yours
     Withdraw(Id),
     /// Grants: yours, or one in detail with its logins and their proof
@@ -183,6 +187,31 @@ pub(crate) struct List {
     /// Older than this one
     #[arg(long, value_name = "ID")]
     pub(crate) before: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    #[command(flatten)]
+    pub(crate) review: Review,
+    /// For no longer than this
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+    /// Only this of what was asked; may be given several times
+    #[arg(long, value_name = "RESOURCE/ROLE", value_parser = ask)]
+    pub(crate) only: Vec<ajar_api::model::Ask>,
+}
+
+fn ask(text: &str) -> Result<ajar_api::model::Ask, String> {
+    let (resource, role) = text.split_once('/').ok_or("write it like orders-db/read")?;
+    Ok(ajar_api::model::Ask { resource: resource.to_owned(), role: role.to_owned() })
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Comment {
+    /// The request: its id, the end of it, or its link
+    pub(crate) id: String,
+    /// What to say
+    pub(crate) text: String,
 }
 
 #[derive(Debug, Args)]

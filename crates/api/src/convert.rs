@@ -3,9 +3,9 @@
 use ajar_core::directory::Scope;
 use ajar_core::grant::{Closing, Grant};
 use ajar_core::lease::Lease;
-use ajar_core::plan::{Candidates, Verdict};
+use ajar_core::plan::{Candidates, Otherwise, Verdict};
 use ajar_core::port::{Finding, Severity};
-use ajar_core::request::{DeniedBecause, Request};
+use ajar_core::request::{Ask, DeniedBecause, Request};
 use ajar_core::session::Session;
 use ajar_engine::{RequestView, SessionView};
 
@@ -27,6 +27,10 @@ pub(crate) fn scope_in(scope: model::TokenScope) -> Scope {
     }
 }
 
+fn ask(ask: &Ask) -> model::Ask {
+    model::Ask { resource: ask.resource.to_string(), role: ask.role.to_string() }
+}
+
 fn word<T: serde::Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -36,7 +40,7 @@ fn word<T: serde::Serialize>(value: &T) -> String {
 
 impl Api {
     pub(crate) fn request(&self, view: RequestView, grants: Vec<Grant>) -> model::Request {
-        let RequestView { request, reason, notes, asked, yours_to_decide } = view;
+        let RequestView { request, reason, notes, comments, asked, yours_to_decide } = view;
         let filed = request.filed();
         let (plan, duration) = request.terms();
         let waiting = match &request {
@@ -47,6 +51,13 @@ impl Api {
             from: stage.candidates.iter().map(|c| self.candidates(c)).collect(),
             needed: stage.needed.get(),
             within: stage.within.to_string(),
+            otherwise: match &stage.otherwise {
+                Otherwise::Deny => vec!["deny".into()],
+                Otherwise::Next => vec!["next".into()],
+                Otherwise::Escalate(chain) => {
+                    chain.iter().map(|step| step.0.iter().map(|c| self.candidates(c)).collect::<Vec<_>>().join(" or ")).collect()
+                }
+            },
             waiting: waiting == Some(index),
         };
         let review = |(review, note): (&ajar_core::plan::Review, Option<String>)| model::Review {
@@ -57,6 +68,9 @@ impl Api {
                 Verdict::Deny => "deny".into(),
             },
             note,
+            duration: review.limits.duration.map(|d| d.to_string()),
+            only: review.limits.asks.as_ref().map(|asks| asks.iter().map(ask).collect()),
+            taken_back: request.course().taken_back.contains(&review.id),
             at: review.at.to_string(),
         };
         let denied_because = match &request {
@@ -85,7 +99,16 @@ impl Api {
             stages: plan.stages.iter().enumerate().map(stage).collect(),
             asked: asked.iter().map(|id| self.engine.name(*id)).collect(),
             yours_to_decide,
+            asks: filed.asks.iter().map(ask).collect(),
             reviews: request.reviews().iter().zip(notes).map(review).collect(),
+            seen: request.talk().seen.iter().map(|s| self.engine.name(s.by)).collect(),
+            comments: request
+                .talk()
+                .comments
+                .iter()
+                .zip(comments)
+                .map(|(c, text)| model::Comment { by: self.engine.name(c.by), text, at: c.at.to_string() })
+                .collect(),
             denied_because,
             grants: grants.iter().map(|g| self.grant(g)).collect(),
             link: format!("{}/requests/{}", self.public_url, filed.id),

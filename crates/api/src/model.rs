@@ -142,8 +142,14 @@ pub struct Request {
     pub asked: Vec<String>,
     /// Whether the caller may decide now.
     pub yours_to_decide: bool,
+    /// Everything that is asked for, the first included.
+    pub asks: Vec<Ask>,
     /// Decisions so far.
     pub reviews: Vec<Review>,
+    /// Who of those asked has looked at it.
+    pub seen: Vec<String>,
+    /// What was said about it, in order.
+    pub comments: Vec<Comment>,
     /// Why it was denied.
     pub denied_because: Option<String>,
     /// Its grants, once approved.
@@ -161,8 +167,39 @@ pub struct Stage {
     pub needed: u8,
     /// Within what time.
     pub within: String,
+    /// What happens otherwise: `deny`, `next`, or whom it escalates to, step by step.
+    pub otherwise: Vec<String>,
     /// Whether it is the one that waits.
     pub waiting: bool,
+}
+
+/// A role on a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// The resource.
+    pub resource: String,
+    /// The role.
+    pub role: String,
+}
+
+/// Something that was said about a request.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Comment {
+    /// By whom.
+    pub by: String,
+    /// What; absent when it was erased.
+    pub text: Option<String>,
+    /// When.
+    pub at: String,
+}
+
+/// Something to say about a request.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewComment {
+    /// What.
+    pub text: String,
 }
 
 /// A review.
@@ -176,6 +213,13 @@ pub struct Review {
     pub verdict: String,
     /// Their note.
     pub note: Option<String>,
+    /// Approved for no longer than this.
+    #[serde(rename = "for")]
+    pub duration: Option<String>,
+    /// Approved only for these.
+    pub only: Option<Vec<Ask>>,
+    /// Whether it was taken back: it counts no more.
+    pub taken_back: bool,
     /// When.
     pub at: String,
 }
@@ -189,6 +233,12 @@ pub struct NewReview {
     /// A note for everyone involved.
     #[serde(default)]
     pub note: Option<String>,
+    /// Approve for no longer than this.
+    #[serde(default, rename = "for")]
+    pub duration: Option<String>,
+    /// Approve only these of what was asked.
+    #[serde(default)]
+    pub only: Option<Vec<Ask>>,
 }
 
 /// Approve or deny.

@@ -173,6 +173,9 @@ kinds! {
         StageEscalated = "request.stage_escalated";
         StageSkipped = "request.stage_skipped";
         Reviewed = "request.reviewed";
+        TakenBack = "request.review_taken_back";
+        Seen = "request.seen";
+        Commented = "request.commented";
         PlanTightened = "request.plan_tightened";
         Approved = "request.approved";
         Denied = "request.denied";

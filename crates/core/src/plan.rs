@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{PrincipalId, ReviewId};
 use crate::name::{GroupName, ResourceName, RuleName};
+use crate::request::Ask;
 use crate::sealed::Commitment;
 use crate::time::{Span, Timestamp};
 
@@ -38,6 +39,22 @@ pub struct Stage {
     pub asked_only: bool,
 }
 
+impl Stage {
+    /// Whom the first `steps` steps of its escalation name.
+    pub fn begun(&self, steps: usize) -> impl Iterator<Item = &Candidates> {
+        let chain: &[Step] = match &self.otherwise {
+            Otherwise::Escalate(chain) => chain,
+            Otherwise::Deny | Otherwise::Next => &[],
+        };
+        chain.iter().take(steps).flat_map(|step| &step.0)
+    }
+
+    /// Everybody whom it may ever ask.
+    pub fn everyone(&self) -> impl Iterator<Item = &Candidates> {
+        self.candidates.iter().chain(self.begun(usize::MAX))
+    }
+}
+
 /// A set of people who may decide a stage, named rather than listed: it is resolved at each review.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,8 +77,27 @@ pub enum Otherwise {
     Deny,
     /// The next stage decides instead; from the last stage this means the request is closed.
     Next,
-    /// These people may decide too, within the same time again.
-    Escalate(Vec<Candidates>),
+    /// The people of each step may decide too, one step after the other, each within the same time again; after the last the
+    /// request is closed.
+    Escalate(#[serde(deserialize_with = "chain")] Vec<Step>),
+}
+
+/// One step of an escalation: who may decide from then on, besides those who could before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step(pub Vec<Candidates>);
+
+/// Logs of the first version name the candidates of the one step that there was, without a list around them.
+fn chain<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Read {
+        Steps(Vec<Step>),
+        One(Step),
+    }
+    Ok(match Read::deserialize(deserializer)? {
+        Read::Steps(steps) => steps,
+        Read::One(step) => vec![step],
+    })
 }
 
 /// Approve or deny.
@@ -87,8 +123,30 @@ pub struct Review {
     pub verdict: Verdict,
     /// Their note, sealed.
     pub note: Option<Commitment>,
+    /// What an approve leaves of what was asked.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// When.
     pub at: Timestamp,
+}
+
+/// Less than was asked: what an approve is limited to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Not for longer than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Span>,
+    /// Only these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Vec<Ask>>,
+}
+
+impl Limits {
+    /// Whether everything that was asked for stays.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Who is who right now, as the directory and the rules in force say. Implemented by `ajar-policy`.
@@ -116,8 +174,11 @@ pub struct Subject<'a> {
 pub struct Course {
     /// Stages that timed out into [`Otherwise::Next`].
     pub skipped: BTreeSet<usize>,
-    /// Stages whose escalation has begun.
-    pub escalated: BTreeSet<usize>,
+    /// Stages that were escalated, once for each step that has begun.
+    pub escalated: Vec<usize>,
+    /// Approves that were taken back while the request was pending: they count no more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub taken_back: BTreeSet<ReviewId>,
     /// Who was asked when each stage began, the first time.
     #[serde(default)]
     pub asked: Vec<Asked>,
@@ -133,6 +194,12 @@ pub struct Asked {
 }
 
 impl Course {
+    /// How many steps of a stage's escalation have begun.
+    #[must_use]
+    pub fn steps(&self, stage: usize) -> usize {
+        self.escalated.iter().filter(|s| **s == stage).count()
+    }
+
     /// A stage begins, perhaps once more.
     pub(crate) fn begin(&mut self, stage: usize, people: &[PrincipalId]) {
         if self.asked.iter().all(|a| a.stage != stage) {
@@ -227,11 +294,7 @@ impl Plan {
     #[must_use]
     pub fn named(&self, stage: usize, course: &Course) -> Vec<Candidates> {
         let Some(found) = self.stages.get(stage) else { return Vec::new() };
-        let mut named = found.candidates.clone();
-        if let (Otherwise::Escalate(more), true) = (&found.otherwise, course.escalated.contains(&stage)) {
-            named.extend(more.iter().cloned());
-        }
-        named
+        found.candidates.iter().chain(found.begun(course.steps(stage))).cloned().collect()
     }
 
     /// Who may decide `stage` now. Those whom an escalation names are asked when it begins, so that they need not have been before.
@@ -243,9 +306,8 @@ impl Plan {
         if let (true, Some(asked)) = (found.asked_only, course.asked.iter().find(|a| a.stage == stage)) {
             able.retain(|p| asked.people.contains(p));
         }
-        if let (Otherwise::Escalate(more), true) = (&found.otherwise, course.escalated.contains(&stage)) {
-            able.extend(named(more));
-        }
+        let escalated: Vec<_> = found.begun(course.steps(stage)).cloned().collect();
+        able.extend(named(&escalated));
         able
     }
 
@@ -267,7 +329,7 @@ impl Plan {
             let able = self.able(index, subject, course, facts);
             let mut have: u8 = 0;
             for review in reviews.iter().filter(|r| r.stage == index && r.verdict == Verdict::Approve) {
-                if !able.contains(&review.reviewer) {
+                if course.taken_back.contains(&review.id) || !able.contains(&review.reviewer) {
                     continue;
                 }
                 if let Some(human) = facts.human(review.reviewer)

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{GrantId, PrincipalId, RequestId, ReviewId};
 use crate::name::{ResourceName, RoleName};
-use crate::plan::{Course, Facts, Plan, Review, Verdict};
+use crate::plan::{Course, Facts, Limits, Plan, Review, Verdict};
 use crate::sealed::Commitment;
 use crate::time::{Span, Timestamp};
+
+/// Comments that a request may have.
+pub const COMMENTS_MAX: usize = 100;
 
 /// What is asked for: one role on one resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,6 +88,12 @@ pub enum RequestEvent {
     StageSkipped(StageSkipped),
     /// Somebody decided.
     Reviewed(Review),
+    /// Somebody took their approve back.
+    TakenBack(TakenBack),
+    /// Somebody who was asked has looked at it.
+    Seen(Seen),
+    /// Somebody said or asked something without deciding.
+    Commented(Comment),
     /// The rules in force became stricter than the snapshot: the combination applies.
     PlanTightened(PlanTightened),
     /// All stages are met.
@@ -122,6 +131,44 @@ pub struct StageSkipped {
     pub stage: usize,
 }
 
+/// See [`RequestEvent::TakenBack`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBack {
+    /// The approve that counts no more.
+    pub review: ReviewId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`RequestEvent::Seen`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Who.
+    pub by: PrincipalId,
+    /// When, the first time.
+    pub at: Timestamp,
+}
+
+/// See [`RequestEvent::Commented`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comment {
+    /// By whom.
+    pub by: PrincipalId,
+    /// What they said, sealed.
+    pub text: Commitment,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What was said around a request without deciding anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Talk {
+    /// Who of those asked has looked at it.
+    pub seen: Vec<Seen>,
+    /// Comments and questions, in order.
+    pub comments: Vec<Comment>,
+}
+
 /// See [`RequestEvent::PlanTightened`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanTightened {
@@ -136,8 +183,11 @@ pub struct PlanTightened {
 /// See [`RequestEvent::Approved`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approved {
-    /// The grants that open for it, one for each ask, in order.
+    /// The grants that open for it, one for each ask that is left, in order.
     pub grants: Vec<GrantId>,
+    /// What reviewers left of what was asked, if they left less.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// When.
     pub at: Timestamp,
 }
@@ -188,12 +238,14 @@ pub struct Pending {
     pub filed: Filed,
     /// The plan in force: the snapshot, tightened if the rules were.
     pub plan: Plan,
-    /// The duration in force.
+    /// The duration that the rules leave; reviewers may leave less.
     pub duration: Span,
     /// Skips and escalations so far.
     pub course: Course,
     /// Decisions so far.
     pub reviews: Vec<Review>,
+    /// What was said so far.
+    pub talk: Talk,
     /// The stage that waits, and until when.
     pub stage: Option<StageEntered>,
 }
@@ -211,6 +263,8 @@ pub struct Settled<T> {
     pub course: Course,
     /// Decisions.
     pub reviews: Vec<Review>,
+    /// What was said.
+    pub talk: Talk,
     /// How it ended.
     pub outcome: T,
 }
@@ -245,8 +299,28 @@ pub enum RequestError {
         why: &'static str,
     },
     /// They have already decided, differently.
-    #[error("you have already decided {id}: a review is never overwritten; withdraw or revoke instead")]
+    #[error("you have already decided {id}: a review is never overwritten; take an approve back with 'ajar take-back {id}'")]
     AlreadyReviewed {
+        /// Which.
+        id: RequestId,
+    },
+    /// An approve can't be limited like that.
+    #[error("{id} can't be approved like that: {why}")]
+    Limits {
+        /// Which.
+        id: RequestId,
+        /// Why not, in words.
+        why: &'static str,
+    },
+    /// There is nothing of theirs to take back.
+    #[error("you have no approve on {id} to take back")]
+    NothingToTakeBack {
+        /// Which.
+        id: RequestId,
+    },
+    /// Enough was said.
+    #[error("{id} has as many comments as a request can have: talk elsewhere, and decide")]
+    TooMuchTalk {
         /// Which.
         id: RequestId,
     },
@@ -298,6 +372,8 @@ pub struct ReviewCommand {
     pub verdict: Verdict,
     /// The note, sealed.
     pub note: Option<Commitment>,
+    /// What an approve leaves of what was asked.
+    pub limits: Limits,
     /// Ids to use.
     pub ids: FreshIds,
 }
@@ -350,15 +426,39 @@ impl Request {
         }
     }
 
+    /// What happened to the stages besides reviews.
+    #[must_use]
+    pub fn course(&self) -> &Course {
+        match self {
+            Self::Pending(p) => &p.course,
+            Self::Approved(s) => &s.course,
+            Self::Denied(s) => &s.course,
+            Self::Withdrawn(s) => &s.course,
+            Self::Expired(s) => &s.course,
+        }
+    }
+
     /// The plan and duration in force.
     #[must_use]
     pub fn terms(&self) -> (&Plan, Span) {
         match self {
-            Self::Pending(p) => (&p.plan, p.duration),
+            Self::Pending(p) => (&p.plan, p.left().1),
             Self::Approved(s) => (&s.plan, s.duration),
             Self::Denied(s) => (&s.plan, s.duration),
             Self::Withdrawn(s) => (&s.plan, s.duration),
             Self::Expired(s) => (&s.plan, s.duration),
+        }
+    }
+
+    /// What was said around it.
+    #[must_use]
+    pub fn talk(&self) -> &Talk {
+        match self {
+            Self::Pending(p) => &p.talk,
+            Self::Approved(s) => &s.talk,
+            Self::Denied(s) => &s.talk,
+            Self::Withdrawn(s) => &s.talk,
+            Self::Expired(s) => &s.talk,
         }
     }
 
@@ -395,8 +495,11 @@ impl Request {
     /// # Errors
     /// When the request is settled, too late, not theirs to decide, or already decided differently by them.
     pub fn review(&self, command: ReviewCommand, in_force: &InForce, facts: &dyn Facts, now: Timestamp) -> Result<Reviewed, RequestError> {
-        let same = |r: &&Review| r.reviewer == command.reviewer && r.verdict == command.verdict;
-        let mine = self.reviews().iter().rfind(same).map(|r| r.id);
+        let same = |r: &&Review| {
+            let as_limited = r.limits == command.limits || r.verdict == Verdict::Deny;
+            r.reviewer == command.reviewer && r.verdict == command.verdict && as_limited
+        };
+        let mine = self.reviews().iter().rfind(same).filter(|r| !self.course().taken_back.contains(&r.id)).map(|r| r.id);
         match self {
             Self::Pending(pending) => pending.review(command, mine, in_force, facts, now),
             Self::Approved(settled) if command.verdict == Verdict::Deny => {
@@ -425,6 +528,36 @@ impl Request {
             return Err(RequestError::NotYours { id: pending.filed.id, why: "only who asked can take it back" });
         }
         Ok(vec![RequestEvent::Withdrawn(Withdrawn { at: now })])
+    }
+
+    /// A reviewer takes their approves back: they count no more, and the stages that they met wait again.
+    ///
+    /// # Errors
+    /// When it is settled, too late, or they have approved nothing.
+    pub fn take_back(&self, by: PrincipalId, facts: &dyn Facts, now: Timestamp) -> Result<Vec<RequestEvent>, RequestError> {
+        self.pending("un-approved: revoke the grant instead")?.take_back(by, facts, now)
+    }
+
+    /// Somebody who is asked has looked at it; only the first time is an event.
+    ///
+    /// # Errors
+    /// When it is settled.
+    pub fn see(&self, by: PrincipalId, facts: &dyn Facts, now: Timestamp) -> Result<Vec<RequestEvent>, RequestError> {
+        let pending = self.pending("looked at by those asked")?;
+        let news = pending.talk.seen.iter().all(|s| s.by != by) && pending.asked(facts).contains(&by);
+        Ok(if news { vec![RequestEvent::Seen(Seen { by, at: now })] } else { Vec::new() })
+    }
+
+    /// Somebody says something without deciding. Whether they may see the request is for the caller to check.
+    ///
+    /// # Errors
+    /// When it is settled, or enough was said.
+    pub fn comment(&self, comment: Comment) -> Result<Vec<RequestEvent>, RequestError> {
+        let pending = self.pending("commented on")?;
+        if pending.talk.comments.len() >= COMMENTS_MAX {
+            return Err(RequestError::TooMuchTalk { id: pending.filed.id });
+        }
+        Ok(vec![RequestEvent::Commented(comment)])
     }
 
     /// The requester or beneficiary is disabled (A8). Nothing to do when it is settled.
@@ -470,7 +603,7 @@ impl Request {
                 Ok(Self::Pending(p))
             }
             (Self::Pending(mut p), RequestEvent::StageEscalated(e)) => {
-                p.course.escalated.insert(e.stage);
+                p.course.escalated.push(e.stage);
                 p.stage = None;
                 Ok(Self::Pending(p))
             }
@@ -483,11 +616,26 @@ impl Request {
                 p.reviews.push(e.clone());
                 Ok(Self::Pending(p))
             }
+            (Self::Pending(mut p), RequestEvent::TakenBack(e)) => {
+                p.course.taken_back.insert(e.review);
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(mut p), RequestEvent::Seen(e)) => {
+                p.talk.seen.push(e.clone());
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(mut p), RequestEvent::Commented(e)) => {
+                p.talk.comments.push(e.clone());
+                Ok(Self::Pending(p))
+            }
             (Self::Pending(mut p), RequestEvent::PlanTightened(e)) => {
                 p.tighten(e.clone());
                 Ok(Self::Pending(p))
             }
-            (Self::Pending(p), RequestEvent::Approved(e)) => Ok(Self::Approved(p.settle(e.clone()))),
+            (Self::Pending(p), RequestEvent::Approved(e)) => {
+                let duration = e.limits.duration.unwrap_or(p.duration);
+                Ok(Self::Approved(Pending { duration, ..p }.settle(e.clone())))
+            }
             (Self::Pending(p), RequestEvent::Denied(e)) => Ok(Self::Denied(p.settle(e.clone()))),
             (Self::Pending(p), RequestEvent::Withdrawn(e)) => Ok(Self::Withdrawn(p.settle(e.clone()))),
             (Self::Pending(p), RequestEvent::Expired(e)) => Ok(Self::Expired(p.settle(e.clone()))),

@@ -3,9 +3,9 @@
 use ajar_core::event::{Event, Stream};
 use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::id::{GrantId, PrincipalId, RequestId, ReviewId};
-use ajar_core::plan::Verdict;
+use ajar_core::plan::{Limits, Verdict};
 use ajar_core::port::{CutReason, Refusal, RefusalKind};
-use ajar_core::request::{Ask, Filed, FreshIds, InForce, Request, RequestEvent, ReviewCommand};
+use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Request, RequestEvent, ReviewCommand};
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{FileCommand, ReviewOutcome, WorldError};
 use ajar_policy::{Decision as RuleDecision, Question};
@@ -37,6 +37,17 @@ pub struct NewRequest {
     pub reason: String,
     /// The ticket.
     pub ticket: Option<String>,
+}
+
+/// A review, as somebody gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReview {
+    /// Approve or deny.
+    pub verdict: Verdict,
+    /// For everyone involved.
+    pub note: Option<String>,
+    /// What an approve leaves of what was asked.
+    pub limits: Limits,
 }
 
 /// What came of filing.
@@ -188,13 +199,8 @@ impl Engine {
     /// # Errors
     /// When they may not see or decide it, it is settled or too late, or nothing can be recorded.
     #[instrument(name = "review", skip_all, fields(request.id = %id, principal.id = %caller.principal))]
-    pub async fn request_review(
-        &self,
-        caller: &Caller,
-        id: RequestId,
-        verdict: Verdict,
-        note: Option<String>,
-    ) -> Result<ReviewId, Refusal> {
+    pub async fn request_review(&self, caller: &Caller, id: RequestId, new: NewReview) -> Result<ReviewId, Refusal> {
+        let NewReview { verdict, note, limits } = new;
         caller.writes()?;
         text_ok("note", note.as_deref().unwrap_or_default())?;
         self.may_see_request(caller, id).await?;
@@ -208,7 +214,8 @@ impl Engine {
             let review = ReviewId::new(desk.entropy.uuid(desk.now));
             let grants = request.filed().asks.iter().map(|_| GrantId::new(desk.entropy.uuid(desk.now))).collect();
             let note = note.filter(|n| !n.trim().is_empty()).map(|n| seal(desk.entropy, n.trim().to_owned()));
-            let command = ReviewCommand { reviewer, verdict, note: note.as_ref().map(|n| n.commitment), ids: FreshIds { review, grants } };
+            let ids = FreshIds { review, grants };
+            let command = ReviewCommand { reviewer, verdict, note: note.as_ref().map(|n| n.commitment), limits, ids };
             match desk.world.request_review(id, command, &in_force, &**desk.rules, (&signer, desk.now)) {
                 Ok(ReviewOutcome::Already(review)) => Ok((Draft::default(), review)),
                 Ok(ReviewOutcome::Decided(decision)) => {
@@ -234,6 +241,58 @@ impl Engine {
         let by = caller.principal;
         let done = self.sequencer.run(caller.actor, vec![Stream::Request(id)], move |desk| {
             Ok::<_, WorldError>((Draft::from(desk.world.request_withdraw(id, by, desk.now)?), ()))
+        });
+        done.await.map_err(of)
+    }
+
+    /// Takes the caller's approves of a pending request back.
+    ///
+    /// # Errors
+    /// When they may not see it, have approved nothing, or it is settled.
+    #[instrument(name = "take an approve back", skip_all, fields(request.id = %id, principal.id = %caller.principal))]
+    pub async fn request_take_back(&self, caller: &Caller, id: RequestId) -> Result<(), Refusal> {
+        caller.writes()?;
+        self.may_see_request(caller, id).await?;
+        let by = caller.principal;
+        let done = self.sequencer.run(caller.actor, vec![Stream::Request(id)], move |desk| {
+            Ok::<_, WorldError>((Draft::from(desk.world.request_take_back(id, by, &**desk.rules, desk.now)?), ()))
+        });
+        done.await.map_err(of)
+    }
+
+    /// Writes down that the caller has looked at a request that asks them; only the first time, and only while it is pending.
+    ///
+    /// # Errors
+    /// When they may not see it, or nothing can be recorded.
+    pub async fn request_see(&self, caller: &Caller, id: RequestId) -> Result<(), Refusal> {
+        caller.writes()?;
+        self.may_see_request(caller, id).await?;
+        let by = caller.principal;
+        let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
+            // What is settled is of no interest any more: no event, and no refusal either.
+            let decision = desk.world.request_see(id, by, &**desk.rules, desk.now).unwrap_or_default();
+            Ok::<_, WorldError>((Draft::from(decision), ()))
+        });
+        done.await.map_err(of)
+    }
+
+    /// Says or asks something about a pending request, without deciding.
+    ///
+    /// # Errors
+    /// When the caller may not see it, it is settled, or enough was said.
+    #[instrument(name = "comment", skip_all, fields(request.id = %id, principal.id = %caller.principal))]
+    pub async fn request_comment(&self, caller: &Caller, id: RequestId, text: String) -> Result<(), Refusal> {
+        caller.writes()?;
+        text_ok("comment", &text)?;
+        if text.trim().is_empty() {
+            return Err(bad_input("the comment is empty", "say or ask something"));
+        }
+        self.may_see_request(caller, id).await?;
+        let by = caller.principal;
+        let done = self.sequencer.run(caller.actor, vec![Stream::Request(id)], move |desk| {
+            let text = seal(desk.entropy, text.trim().to_owned());
+            let decision = desk.world.request_comment(id, Comment { by, text: text.commitment, at: desk.now })?;
+            Ok::<_, WorldError>((Draft { disclosures: vec![text], ..Draft::from(decision) }, ()))
         });
         done.await.map_err(of)
     }

@@ -376,6 +376,12 @@ impl Wait {
             RequestEvent::Denied(d) => Some(News::Refused(denied(self.request, because(&d.because)))),
             RequestEvent::Withdrawn(_) => Some(News::Refused(denied(self.request, "it was withdrawn".into()))),
             RequestEvent::Expired(_) => Some(News::Refused(over(self.request))),
+            RequestEvent::TakenBack(_) => Some(News::Say("an approval was taken back".into())),
+            RequestEvent::Commented(comment) => {
+                let by = self.engine.people.name(comment.by);
+                Some(News::Say(format!("{by} has commented: {}/requests/{}", self.engine.config.public_url, self.request)))
+            }
+            RequestEvent::Seen(seen) => Some(News::Say(format!("{} is looking at it", self.engine.people.name(seen.by)))),
             RequestEvent::Filed(_) | RequestEvent::Approved(_) => None,
         }
     }

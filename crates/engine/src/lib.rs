@@ -31,7 +31,7 @@ mod sequencer;
 mod sign_in_limit;
 mod spans;
 
-pub use desk::{NewRequest, Submitted};
+pub use desk::{NewRequest, NewReview, Submitted};
 pub use engine::{Config, Engine, Keys, Parts, StartError};
 pub use people::{Caller, IssuedToken};
 pub use policies::{Applied, ApplyError};

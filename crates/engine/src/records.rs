@@ -36,6 +36,8 @@ pub struct RequestView {
     pub reason: Option<String>,
     /// Notes of its reviews, in order.
     pub notes: Vec<Option<String>>,
+    /// Texts of its comments, in order.
+    pub comments: Vec<Option<String>>,
     /// Who may decide now.
     pub asked: Vec<PrincipalId>,
     /// Whether the caller may decide now.
@@ -164,7 +166,9 @@ impl Engine {
 
     async fn request_views(&self, caller: &Caller, requests: Vec<Request>) -> Vec<RequestView> {
         let notes = |r: &Request| r.reviews().iter().map(|review| review.note).collect::<Vec<_>>();
-        let wanted: Vec<_> = requests.iter().flat_map(|r| notes(r).into_iter().flatten().chain([r.filed().reason])).collect();
+        let comments = |r: &Request| r.talk().comments.iter().map(|c| c.text).collect::<Vec<_>>();
+        let texts = |r: &Request| notes(r).into_iter().flatten().chain(comments(r)).chain([r.filed().reason]).collect::<Vec<_>>();
+        let wanted: Vec<_> = requests.iter().flat_map(texts).collect();
         let values = self.values(&wanted).await;
         let rules = self.rules();
         let view = |request: Request| {
@@ -175,6 +179,7 @@ impl Engine {
             RequestView {
                 reason: values.get(&request.filed().reason).cloned(),
                 notes: notes(&request).iter().map(|note| note.and_then(|c| values.get(&c).cloned())).collect(),
+                comments: comments(&request).iter().map(|c| values.get(c).cloned()).collect(),
                 yours_to_decide: asked.contains(&caller.principal),
                 asked,
                 request,
@@ -191,7 +196,7 @@ impl Engine {
         let filed = request.filed();
         let me = caller.principal;
         let (plan, _) = request.terms();
-        let named: Vec<_> = plan.stages.iter().flat_map(|s| s.candidates.iter().cloned()).chain(escalations(plan)).collect();
+        let named: Vec<_> = plan.stages.iter().flat_map(ajar_core::plan::Stage::everyone).cloned().collect();
         let theirs = filed.requester == me || filed.beneficiary == me;
         let asked = || ajar_core::plan::Facts::candidates(&*rules, &named, filed.requester, &filed.resources()).contains(&me);
         let owner = || filed.resources().iter().any(|r| rules.owns(me, r));
@@ -496,11 +501,4 @@ fn asked(standing: &Standing) -> Vec<PrincipalId> {
         Standing::Met => Vec::new(),
         Standing::Waiting { asked, .. } => asked.iter().copied().collect(),
     }
-}
-
-fn escalations(plan: &ajar_core::plan::Plan) -> impl Iterator<Item = ajar_core::plan::Candidates> + '_ {
-    plan.stages.iter().flat_map(|stage| match &stage.otherwise {
-        ajar_core::plan::Otherwise::Escalate(more) => more.clone(),
-        ajar_core::plan::Otherwise::Deny | ajar_core::plan::Otherwise::Next => Vec::new(),
-    })
 }

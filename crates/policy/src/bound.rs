@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ajar_core::directory::PrincipalKind;
 use ajar_core::id::PrincipalId;
 use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName};
-use ajar_core::plan::{Candidates, Facts, Otherwise, Plan, Stage};
+use ajar_core::plan::{Candidates, Facts, Otherwise, Plan, Stage, Step};
 use ajar_core::request::{Filed, InForce};
 use ajar_core::resource::Resource;
 use ajar_core::time::{Span, Timestamp};
@@ -277,7 +277,7 @@ impl Bound {
             otherwise: match &stage.otherwise {
                 OtherwiseByName::Deny => Otherwise::Deny,
                 OtherwiseByName::Next => Otherwise::Next,
-                OtherwiseByName::Escalate(more) => Otherwise::Escalate(self.named(more)),
+                OtherwiseByName::Escalate(chain) => Otherwise::Escalate(chain.iter().map(|step| Step(self.named(step))).collect()),
             },
             asked_only: stage.asked_only,
         }

@@ -403,13 +403,40 @@ impl Check {
             None => OtherwiseByName::Deny,
             Some(raw::Otherwise::Word(word)) if word == "deny" => OtherwiseByName::Deny,
             Some(raw::Otherwise::Word(word)) if word == "next" => OtherwiseByName::Next,
-            Some(raw::Otherwise::Escalate(more)) => OtherwiseByName::Escalate(self.candidates(at, &more.escalate, known)),
+            Some(raw::Otherwise::Escalate(more)) => {
+                OtherwiseByName::Escalate(self.escalation(at, raw.otherwise.as_ref()?, &more.escalate, known))
+            }
             Some(raw::Otherwise::Word(_)) => {
                 self.problem(at, raw.otherwise.as_ref()?, "otherwise is \"deny\", \"next\", or { escalate = [\"group:…\"] }", None);
                 return None;
             }
         };
         Some(StageByName { from, needed, within, otherwise, asked_only: raw.asked_only })
+    }
+
+    /// A list of people is one step; a list of lists is one step after the other.
+    fn escalation<T>(&mut self, at: Place<'_>, whole: &Spanned<T>, to: &[Spanned<raw::EscalateTo>], known: &Known) -> Vec<Vec<Candidate>> {
+        let (mut together, mut steps) = (Vec::new(), Vec::new());
+        for entry in to {
+            match entry.get_ref() {
+                raw::EscalateTo::One(name) => together.push(Spanned::new(entry.span(), name.clone())),
+                raw::EscalateTo::Together(list) => {
+                    if list.is_empty() {
+                        self.problem(at, entry, "this step of the escalation asks nobody", None);
+                    }
+                    steps.push(self.candidates(at, list, known));
+                }
+            }
+        }
+        if to.is_empty() || !(together.is_empty() || steps.is_empty()) {
+            let help =
+                "escalate = [\"manager\", \"group:heads\"] asks them together; [[\"manager\"], [\"group:heads\"]] one after the other";
+            self.problem(at, whole, "an escalation is a list of people, or a list of such lists", Some(help.into()));
+        }
+        if !together.is_empty() {
+            steps.push(self.candidates(at, &together, known));
+        }
+        steps
     }
 
     fn candidates(&mut self, at: Place<'_>, texts: &[Text], known: &Known) -> Vec<Candidate> {

@@ -142,7 +142,7 @@ fn one() -> u8 {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Escalate {
-    pub(crate) escalate: Vec<Text>,
+    pub(crate) escalate: Vec<Spanned<EscalateTo>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -210,6 +210,31 @@ either! { Approve = Word(String) | Stage(Stage), "\"auto\", or { from = [\"owner
 }
 either! { Otherwise = Word(String) | Escalate(Escalate), "\"deny\", \"next\", or { escalate = [\"group:…\"] }",
     fn visit_str<E: Error>(self, word: &str) -> Result<Otherwise, E> { Ok(Otherwise::Word(word.to_owned())) }
+}
+/// Of an escalation: somebody, or a list of several who are asked together.
+#[derive(Debug)]
+pub(crate) enum EscalateTo {
+    One(String),
+    Together(Vec<Text>),
+}
+
+impl<'de> Deserialize<'de> for EscalateTo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = EscalateTo;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("\"manager\", or a list of those who are asked together")
+            }
+            fn visit_str<E: Error>(self, one: &str) -> Result<EscalateTo, E> {
+                Ok(EscalateTo::One(one.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<EscalateTo, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(EscalateTo::Together)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 either! { Resources = Names(Vec<Text>) | Matching(Matching), "a list of resource names, or { labels = { … }, kind = \"postgres\" }",
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Resources, A::Error> {

@@ -81,7 +81,7 @@ pub(crate) enum Candidate {
 pub(crate) enum OtherwiseByName {
     Deny,
     Next,
-    Escalate(Vec<Candidate>),
+    Escalate(Vec<Vec<Candidate>>),
 }
 
 impl RuleSet {

@@ -15,7 +15,7 @@ pub fn schema() -> Value {
             "from": texts, "needed": { "type": "integer", "minimum": 1, "maximum": 255 }, "within": span, "asked_only": { "type": "boolean" },
             "otherwise": { "oneOf": [
                 { "enum": ["deny", "next"] },
-                { "type": "object", "additionalProperties": false, "required": ["escalate"], "properties": { "escalate": texts } },
+                { "type": "object", "additionalProperties": false, "required": ["escalate"], "properties": { "escalate": { "oneOf": [texts, { "type": "array", "minItems": 1, "items": texts }] } } },
             ] },
         },
     });

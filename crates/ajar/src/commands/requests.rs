@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ajar_api::model::{Grant, NewRequest, NewReview, Page, Request, Verdict};
+use ajar_api::model::{Ask, Grant, NewComment, NewRequest, NewReview, Page, Request, Verdict};
 use futures::StreamExt;
 
 use crate::cli;
@@ -90,7 +90,11 @@ fn asked(request: &Request) -> String {
 
 pub(super) async fn list(client: &Client, out: Output, args: &cli::List) -> Result<(), Failure> {
     if let Some(id) = &args.id {
-        let request: Request = client.get(&["requests", id], &[]).await?;
+        let mut request: Request = client.get(&["requests", id], &[]).await?;
+        if request.yours_to_decide {
+            // So that the others who are asked know. With a token for reading only, they don't.
+            request = client.post_empty(&["requests", &request.id, "seen"], &[]).await.unwrap_or(request);
+        }
         return show(out, &request);
     }
     let page: Page<Request> = client.get(&["requests"], &super::access::query(args)).await?;
@@ -109,8 +113,28 @@ pub(super) async fn inbox(client: &Client, out: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn review(client: &Client, out: Output, args: cli::Review, verdict: Verdict) -> Result<(), Failure> {
-    let request: Request = client.post(&["requests", &args.id, "reviews"], &NewReview { verdict, note: args.note }).await?;
+pub(super) async fn approve(client: &Client, out: Output, args: cli::Approve) -> Result<(), Failure> {
+    let cli::Approve { review: cli::Review { id, note }, duration, only } = args;
+    let only = (!only.is_empty()).then_some(only);
+    review(client, out, &id, NewReview { verdict: Verdict::Approve, note, duration, only }).await
+}
+
+pub(super) async fn deny(client: &Client, out: Output, args: cli::Review) -> Result<(), Failure> {
+    review(client, out, &args.id, NewReview { verdict: Verdict::Deny, note: args.note, duration: None, only: None }).await
+}
+
+async fn review(client: &Client, out: Output, id: &str, new: NewReview) -> Result<(), Failure> {
+    let request: Request = client.post(&["requests", id, "reviews"], &new).await?;
+    show(out, &request)
+}
+
+pub(super) async fn take_back(client: &Client, out: Output, id: &str) -> Result<(), Failure> {
+    let request: Request = client.post_empty(&["requests", id, "take-back"], &[]).await?;
+    show(out, &request)
+}
+
+pub(super) async fn comment(client: &Client, out: Output, args: cli::Comment) -> Result<(), Failure> {
+    let request: Request = client.post(&["requests", &args.id, "comments"], &NewComment { text: args.text }).await?;
     show(out, &request)
 }
 
@@ -138,6 +162,7 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             ("who", r.requester.clone()),
             ("resource", r.resource.clone()),
             ("role", r.role.clone()),
+            ("also", asks(r.asks.get(1..).unwrap_or_default())),
             ("for", r.duration.clone()),
             ("why", r.reason.clone().unwrap_or_default()),
             ("ticket", r.ticket.clone().unwrap_or_default()),
@@ -147,20 +172,33 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
         if r.state == "pending" {
             fields.push(("decide by", r.expires_at.clone()));
             fields.push(("asked", asked(r)));
+            fields.push(("looked at by", r.seen.join(", ")));
         }
         for stage in &r.stages {
             let waits = if stage.waiting { ", waits" } else { "" };
-            fields.push(("stage", format!("{} of {} within {}{waits}", stage.needed, stage.from.join(" or "), stage.within)));
+            let otherwise = stage.otherwise.join(", then ");
+            let from = stage.from.join(" or ");
+            fields.push(("stage", format!("{} of {from} within {}, otherwise {otherwise}{waits}", stage.needed, stage.within)));
         }
         for review in &r.reviews {
             let note = review.note.as_deref().map(|n| format!(": {n}")).unwrap_or_default();
-            fields.push(("review", format!("{} {} at {}{note}", review.reviewer, review.verdict, review.at)));
+            let most = review.duration.as_deref().map(|d| format!(" for {d}")).unwrap_or_default();
+            let only = review.only.as_deref().map(|only| format!(" only {}", asks(only))).unwrap_or_default();
+            let back = if review.taken_back { " (taken back)" } else { "" };
+            fields.push(("review", format!("{} {}{most}{only} at {}{back}{note}", review.reviewer, review.verdict, review.at)));
+        }
+        for comment in &r.comments {
+            fields.push(("comment", format!("{} at {}: {}", comment.by, comment.at, comment.text.as_deref().unwrap_or("(erased)"))));
         }
         fields.push(("because", r.denied_because.clone().unwrap_or_default()));
         fields.extend(r.grants.iter().map(|g| ("grant", grant_line(g))));
         fields.push(("link", r.link.clone()));
         fields
     })
+}
+
+fn asks(asks: &[Ask]) -> String {
+    asks.iter().map(|ask| format!("{}/{}", ask.resource, ask.role)).collect::<Vec<_>>().join(", ")
 }
 
 fn grant_line(grant: &Grant) -> String {

@@ -33,7 +33,7 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 }
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 30] = [
+const ROUTES: [Route; 33] = [
     get("GET /api/v1/me", 200, "dev"),
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
@@ -62,6 +62,10 @@ const ROUTES: [Route; 30] = [
         "dev",
         Some((r#"{"resource":7}"#, 422)),
     ),
+    post("POST /api/v1/requests/{id}/seen", "", 404, "peer", None),
+    post("POST /api/v1/requests/{id}/comments", r#"{"text":"how long?"}"#, 404, "peer", Some((r#"{"text":7}"#, 422))),
+    // Nothing is approved yet.
+    Route { happy: 403, ..post("POST /api/v1/requests/{id}/take-back", "", 404, "peer", None) },
     post("POST /api/v1/requests/{id}/reviews", r#"{"verdict":"approve"}"#, 404, "peer", Some((r#"{"verdict":"maybe"}"#, 422))),
     post("POST /api/v1/grants/{id}/revoke", "", 404, "operator", None),
     post("POST /api/v1/grants/{id}/return", "", 404, "dev", None),

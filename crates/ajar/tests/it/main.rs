@@ -13,6 +13,8 @@ mod clients;
 #[cfg(test)]
 mod deadline;
 #[cfg(test)]
+mod deciding;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;

@@ -2,7 +2,8 @@
 
 use ajar_core::grant::Grant as CoreGrant;
 use ajar_core::id::RequestId;
-use ajar_core::plan::Verdict as CoreVerdict;
+use ajar_core::plan::{Limits, Verdict as CoreVerdict};
+use ajar_core::request::Ask as CoreAsk;
 use ajar_engine::{Caller, ListQuery, RequestView};
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -10,7 +11,7 @@ use axum::extract::{Path, Query, State};
 use super::Listing;
 use crate::Api;
 use crate::caller::{Reader, Writer};
-use crate::model::{NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
+use crate::model::{Ask, NewComment, NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
 use crate::problem::Refused;
 
 impl Api {
@@ -102,7 +103,52 @@ pub(super) async fn request_review(
         Verdict::Approve => CoreVerdict::Approve,
         Verdict::Deny => CoreVerdict::Deny,
     };
-    api.engine.request_review(&caller, id, verdict, body.note).await?;
+    let bad = |what: &str| Refused::new(axum::http::StatusCode::BAD_REQUEST, "bad_input", what);
+    let limits = Limits {
+        duration: body.duration.as_deref().map(str::parse).transpose().map_err(|_| bad("'for' is not a duration such as 30m"))?,
+        asks: body
+            .only
+            .map(|only| only.iter().map(asked).collect::<Option<_>>().ok_or_else(|| bad("'only' names no role on a resource")))
+            .transpose()?,
+    };
+    api.engine.request_review(&caller, id, ajar_engine::NewReview { verdict, note: body.note, limits }).await?;
+    api.one_request(&caller, id).await
+}
+
+fn asked(ask: &Ask) -> Option<CoreAsk> {
+    Some(CoreAsk { resource: ask.resource.parse().ok()?, role: ask.role.parse().ok()? })
+}
+
+/// Takes the caller's approves back, while the request is pending.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/take-back", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn request_take_back(
+    State(api): State<Api>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+) -> Result<Json<Request>, Refused> {
+    let id = api.request_id(&id).await?;
+    api.engine.request_take_back(&caller, id).await?;
+    api.one_request(&caller, id).await
+}
+
+/// Says or asks something without deciding.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/comments", security(("token" = [])), params(("id" = String, Path)), request_body = NewComment, responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn request_comment(
+    State(api): State<Api>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+    Json(body): Json<NewComment>,
+) -> Result<Json<Request>, Refused> {
+    let id = api.request_id(&id).await?;
+    api.engine.request_comment(&caller, id, body.text).await?;
+    api.one_request(&caller, id).await
+}
+
+/// Writes down that the caller has looked at a request that asks them, so that the others see it. Reading it does not: a GET changes nothing.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/seen", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn request_see(State(api): State<Api>, Writer(caller): Writer, Path(id): Path<String>) -> Result<Json<Request>, Refused> {
+    let id = api.request_id(&id).await?;
+    api.engine.request_see(&caller, id).await?;
     api.one_request(&caller, id).await
 }
 

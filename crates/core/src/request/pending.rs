@@ -2,16 +2,90 @@
 //! filing when its plan has no stage, and by nothing else.
 
 use super::{
-    Approved, Denied, DeniedBecause, Filed, InForce, Pending, PlanTightened, RequestError, RequestEvent, ReviewCommand, Reviewed, Settled,
-    StageEntered, StageEscalated, StageSkipped,
+    Approved, Ask, Denied, DeniedBecause, Filed, InForce, Pending, PlanTightened, RequestError, RequestEvent, ReviewCommand, Reviewed,
+    Settled, StageEntered, StageEscalated, StageSkipped, TakenBack, Talk,
 };
 use crate::id::{GrantId, PrincipalId, ReviewId};
-use crate::plan::{Course, Facts, Otherwise, Review, Standing, Subject, Verdict};
+use crate::plan::{Course, Facts, Limits, Otherwise, Review, Standing, Subject, Verdict};
 use crate::time::{Span, Timestamp};
 
 impl Pending {
     pub(super) fn new(filed: Filed) -> Self {
-        Self { plan: filed.plan.clone(), duration: filed.duration, filed, course: Course::default(), reviews: Vec::new(), stage: None }
+        Self {
+            plan: filed.plan.clone(),
+            duration: filed.duration,
+            filed,
+            course: Course::default(),
+            reviews: Vec::new(),
+            talk: Talk::default(),
+            stage: None,
+        }
+    }
+
+    /// What is left of what was asked, and for how long: the rules' limit, and every approve's that was not taken back. An
+    /// approve that counts no more for another reason still limits.
+    #[must_use]
+    pub fn left(&self) -> (Vec<Ask>, Span) {
+        let (mut asks, mut duration) = (self.filed.asks.clone(), self.duration);
+        for review in self.reviews.iter().filter(|r| !self.course.taken_back.contains(&r.id)) {
+            if let Some(only) = &review.limits.asks {
+                asks.retain(|ask| only.contains(ask));
+            }
+            duration = review.limits.duration.map_or(duration, |most| duration.min(most));
+        }
+        (asks, duration)
+    }
+
+    /// Whether `limits` leave something, and nothing that is not there to be left.
+    fn fits(&self, limits: &Limits) -> Result<(), RequestError> {
+        let refused = |why| Err(RequestError::Limits { id: self.filed.id, why });
+        let (asks, duration) = self.left();
+        if limits.duration.is_some_and(|most| most == Span::ZERO || most > duration) {
+            return refused("it can be made shorter, but neither longer nor nothing");
+        }
+        match &limits.asks {
+            Some(only) if only.is_empty() => refused("nothing would be left: deny it instead"),
+            Some(only) if only.iter().any(|ask| !asks.contains(ask)) => refused("only what was asked for, and is left, can be kept"),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn approved(&self, grants: Vec<GrantId>, now: Timestamp) -> RequestEvent {
+        let (asks, duration) = self.left();
+        let grants = grants.into_iter().take(asks.len()).collect();
+        let limits = Limits {
+            duration: (duration != self.duration).then_some(duration),
+            asks: (asks.len() != self.filed.asks.len()).then_some(asks),
+        };
+        RequestEvent::Approved(Approved { grants, limits, at: now })
+    }
+
+    /// Who may decide the stage that waits.
+    #[must_use]
+    pub fn asked(&self, facts: &dyn Facts) -> std::collections::BTreeSet<PrincipalId> {
+        match self.standing(facts) {
+            Standing::Waiting { asked, .. } => asked,
+            Standing::Met => std::collections::BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn take_back(&self, by: PrincipalId, facts: &dyn Facts, now: Timestamp) -> Result<Vec<RequestEvent>, RequestError> {
+        let id = self.filed.id;
+        if now >= self.filed.expires_at {
+            return Err(RequestError::TooLate { id, deadline: self.filed.expires_at });
+        }
+        let mut next = self.clone();
+        let mut events = Vec::new();
+        for review in self.reviews.iter().filter(|r| r.reviewer == by && r.verdict == Verdict::Approve) {
+            if next.course.taken_back.insert(review.id) {
+                events.push(RequestEvent::TakenBack(TakenBack { review: review.id, at: now }));
+            }
+        }
+        if events.is_empty() {
+            return Err(RequestError::NothingToTakeBack { id });
+        }
+        events.extend(next.advance(None, facts, now));
+        Ok(events)
     }
 
     /// Where the plan stands now.
@@ -28,7 +102,15 @@ impl Pending {
     }
 
     pub(super) fn settle<T>(self, outcome: T) -> Settled<T> {
-        Settled { filed: self.filed, plan: self.plan, duration: self.duration, course: self.course, reviews: self.reviews, outcome }
+        Settled {
+            filed: self.filed,
+            plan: self.plan,
+            duration: self.duration,
+            course: self.course,
+            reviews: self.reviews,
+            talk: self.talk,
+            outcome,
+        }
     }
 
     /// `mine` is the reviewer's last review with the same verdict, if there is one.
@@ -41,7 +123,7 @@ impl Pending {
         now: Timestamp,
     ) -> Result<Reviewed, RequestError> {
         let id = self.filed.id;
-        let ReviewCommand { reviewer, verdict, note, ids } = command;
+        let ReviewCommand { reviewer, verdict, note, limits, ids } = command;
         if now >= self.filed.expires_at {
             return Err(RequestError::TooLate { id, deadline: self.filed.expires_at });
         }
@@ -84,7 +166,12 @@ impl Pending {
             (Err(_), Some(mine)) => return Ok(Reviewed::Already(mine)),
             (Err(refused), None) => return Err(refused),
         };
-        let review = Review { id: ids.review, stage, reviewer, verdict, note, at: now };
+        let limits = match verdict {
+            Verdict::Approve => limits,
+            Verdict::Deny => Limits::default(),
+        };
+        next.fits(&limits)?;
+        let review = Review { id: ids.review, stage, reviewer, verdict, note, limits, at: now };
         next.reviews.push(review.clone());
         events.push(RequestEvent::Reviewed(review));
         match verdict {
@@ -118,7 +205,8 @@ impl Pending {
         if own.iter().any(|p| *p == reviewer || facts.human(*p) == Some(human)) {
             return not_yours("you asked for it, or it is for you (linked accounts count as one person)");
         }
-        let reviewed = |stage: usize| self.reviews.iter().any(|r| r.stage == stage && facts.human(r.reviewer) == Some(human));
+        let stands = |r: &&Review| !self.course.taken_back.contains(&r.id) && facts.human(r.reviewer) == Some(human);
+        let reviewed = |stage: usize| self.reviews.iter().filter(stands).any(|r| r.stage == stage);
         let waiting = match self.standing(facts) {
             Standing::Waiting { stage, asked, .. } if asked.contains(&reviewer) => return Ok(stage),
             Standing::Waiting { stage, .. } => Some(stage),
@@ -151,7 +239,7 @@ impl Pending {
         loop {
             let standing = next.standing(facts);
             let Standing::Waiting { stage, ref asked, .. } = standing else {
-                events.extend(grants.map(|grants| RequestEvent::Approved(Approved { grants, at: now })));
+                events.extend(grants.map(|grants| next.approved(grants, now)));
                 return events;
             };
             if !standing.can_be_fulfilled(facts) {
@@ -224,7 +312,9 @@ impl Pending {
         let denied = Denied { because, at: now };
         let Some(found) = self.plan.stages.get(stage) else { return Err(denied) };
         match &found.otherwise {
-            Otherwise::Escalate(_) if !self.course.escalated.contains(&stage) => Ok(RequestEvent::StageEscalated(StageEscalated { stage })),
+            Otherwise::Escalate(chain) if self.course.steps(stage) < chain.len() => {
+                Ok(RequestEvent::StageEscalated(StageEscalated { stage }))
+            }
             Otherwise::Next if stage + 1 < self.plan.stages.len() => Ok(RequestEvent::StageSkipped(StageSkipped { stage })),
             Otherwise::Escalate(_) | Otherwise::Next | Otherwise::Deny => Err(denied),
         }
@@ -233,7 +323,7 @@ impl Pending {
     fn note(&mut self, event: &RequestEvent) {
         match event {
             RequestEvent::StageEscalated(e) => {
-                self.course.escalated.insert(e.stage);
+                self.course.escalated.push(e.stage);
                 self.stage = None;
             }
             RequestEvent::StageSkipped(e) => {
@@ -243,6 +333,9 @@ impl Pending {
             RequestEvent::Filed(_)
             | RequestEvent::StageEntered(_)
             | RequestEvent::Reviewed(_)
+            | RequestEvent::TakenBack(_)
+            | RequestEvent::Seen(_)
+            | RequestEvent::Commented(_)
             | RequestEvent::PlanTightened(_)
             | RequestEvent::Approved(_)
             | RequestEvent::Denied(_)

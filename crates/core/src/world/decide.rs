@@ -9,7 +9,7 @@ use crate::lease::{Intended, Lease, LeaseEvent, RevocationProof};
 use crate::name::{ResourceName, RoleName};
 use crate::permit::{Claims, GrantSigner};
 use crate::plan::Facts;
-use crate::request::{Filed, InForce, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
+use crate::request::{Comment, Filed, InForce, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
 use crate::session::{Ended, HeldFor, Live, SessionEvent};
 use crate::time::{Span, Timestamp};
 
@@ -80,7 +80,9 @@ fn open_approved(request: &Filed, events: Vec<RequestEvent>, duration: Span, sig
         match event {
             RequestEvent::PlanTightened(t) => duration = t.duration,
             RequestEvent::Approved(approved) => {
-                for (ask, grant) in request.asks.iter().zip(&approved.grants) {
+                let duration = approved.limits.duration.unwrap_or(duration);
+                let asks = approved.limits.asks.as_ref().unwrap_or(&request.asks);
+                for (ask, grant) in asks.iter().zip(&approved.grants) {
                     let claims = Claims {
                         grant: *grant,
                         request: request.id,
@@ -98,6 +100,9 @@ fn open_approved(request: &Filed, events: Vec<RequestEvent>, duration: Span, sig
             | RequestEvent::StageEscalated(_)
             | RequestEvent::StageSkipped(_)
             | RequestEvent::Reviewed(_)
+            | RequestEvent::TakenBack(_)
+            | RequestEvent::Seen(_)
+            | RequestEvent::Commented(_)
             | RequestEvent::Denied(_)
             | RequestEvent::Withdrawn(_)
             | RequestEvent::Expired(_) => {}
@@ -155,6 +160,33 @@ impl World {
     pub fn request_withdraw(&self, id: RequestId, by: PrincipalId, now: Timestamp) -> Result<Decision, WorldError> {
         let request = self.request(id).ok_or(WorldError::NoSuch(Stream::Request(id)))?;
         Ok(on_request(id, request.withdraw(by, now)?))
+    }
+
+    /// A reviewer takes their approves of a pending request back.
+    ///
+    /// # Errors
+    /// When there is no such request, it is settled, or they have approved nothing.
+    pub fn request_take_back(&self, id: RequestId, by: PrincipalId, facts: &dyn Facts, now: Timestamp) -> Result<Decision, WorldError> {
+        let request = self.request(id).ok_or(WorldError::NoSuch(Stream::Request(id)))?;
+        Ok(on_request(id, request.take_back(by, facts, now)?))
+    }
+
+    /// Somebody who is asked has looked at a request.
+    ///
+    /// # Errors
+    /// When there is no such request, or it is settled.
+    pub fn request_see(&self, id: RequestId, by: PrincipalId, facts: &dyn Facts, now: Timestamp) -> Result<Decision, WorldError> {
+        let request = self.request(id).ok_or(WorldError::NoSuch(Stream::Request(id)))?;
+        Ok(on_request(id, request.see(by, facts, now)?))
+    }
+
+    /// Somebody says something about a pending request.
+    ///
+    /// # Errors
+    /// When there is no such request, it is settled, or enough was said.
+    pub fn request_comment(&self, id: RequestId, comment: Comment) -> Result<Decision, WorldError> {
+        let request = self.request(id).ok_or(WorldError::NoSuch(Stream::Request(id)))?;
+        Ok(on_request(id, request.comment(comment)?))
     }
 
     /// Ends a grant: it closes, its leases are to be revoked; with no lease it is closed at once.

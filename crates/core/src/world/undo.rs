@@ -17,7 +17,7 @@ pub struct UndoPoint {
 
 #[derive(Debug)]
 enum Was {
-    Request(Option<Request>),
+    Request(Option<Box<Request>>),
     Grant(Option<Grant>),
     Lease(Option<Lease>),
     Session(Option<Session>),
@@ -31,7 +31,7 @@ impl World {
     #[must_use]
     pub fn undo_point(&self, streams: impl IntoIterator<Item = Stream>) -> UndoPoint {
         let was = |stream| match stream {
-            Stream::Request(id) => Was::Request(self.requests.get(&id).cloned()),
+            Stream::Request(id) => Was::Request(self.requests.get(&id).cloned().map(Box::new)),
             Stream::Grant(id) => Was::Grant(self.grants.get(&id).cloned()),
             Stream::Lease(id) => Was::Lease(self.leases.get(&id).cloned()),
             Stream::Session(id) => Was::Session(self.sessions.get(&id).cloned()),
@@ -52,7 +52,7 @@ impl World {
                 None => drop(self.versions.remove(&stream)),
             }
             match (stream, was) {
-                (Stream::Request(id), Was::Request(was)) => put(&mut self.requests, id, was),
+                (Stream::Request(id), Was::Request(was)) => put(&mut self.requests, id, was.map(|was| *was)),
                 (Stream::Grant(id), Was::Grant(was)) => put(&mut self.grants, id, was),
                 (Stream::Lease(id), Was::Lease(was)) => put(&mut self.leases, id, was),
                 (Stream::Session(id), Was::Session(was)) => put(&mut self.sessions, id, was),

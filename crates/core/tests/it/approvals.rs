@@ -1,8 +1,8 @@
 //! Cases of approval and time, by number.
 
 use ajar_core::grant::{CloseReason, Grant};
-use ajar_core::plan::{Candidates, Otherwise, Plan, Stage, Verdict};
-use ajar_core::request::InForce;
+use ajar_core::plan::{Candidates, Limits, Otherwise, Plan, Stage, Step, Verdict};
+use ajar_core::request::{Ask, InForce};
 use ajar_core::time::Span;
 
 use crate::office::{Office, ROBOT, SECOND, person, plan, stage};
@@ -114,7 +114,7 @@ fn a08_a_disabled_requester_loses_what_is_pending_and_what_is_open() {
 fn a07_who_joins_the_group_later_decides_only_where_the_rule_lets_them() {
     for asked_only in [false, true] {
         let mut office = Office::new();
-        let two = Stage { asked_only, ..stage("a", 1, Otherwise::Escalate(vec![Candidates::Person(person(5))])) };
+        let two = Stage { asked_only, ..stage("a", 1, Otherwise::Escalate(vec![Step(vec![Candidates::Person(person(5))])])) };
         let id = office.file(0, plan(vec![two]), HOUR);
         let mine = Stage { asked_only, ..stage("b", 1, deny()) };
         let stricter = || InForce::Allowed { plan: plan(vec![mine.clone()]), max: HOUR, rules_hash: "11".into() };
@@ -133,7 +133,7 @@ fn a07_who_joins_the_group_later_decides_only_where_the_rule_lets_them() {
         // Escalated, whom the escalation names is asked then.
         let late = office.file(
             0,
-            plan(vec![Stage { asked_only, ..stage("a", 2, Otherwise::Escalate(vec![Candidates::Person(person(5))])) }]),
+            plan(vec![Stage { asked_only, ..stage("a", 2, Otherwise::Escalate(vec![Step(vec![Candidates::Person(person(5))])])) }]),
             HOUR,
         );
         office.tick(601_000);
@@ -150,7 +150,7 @@ fn a10_a_stage_that_nobody_can_fulfil_never_approves() {
         let id = office.file(requester, plan(vec![stage(group, 1, deny())]), HOUR);
         assert_eq!(office.state(id), "denied", "{group}");
         // With somebody to escalate to, they are asked at once.
-        let to = Otherwise::Escalate(vec![ajar_core::plan::Candidates::Person(person(4))]);
+        let to = Otherwise::Escalate(vec![Step(vec![Candidates::Person(person(4))])]);
         let id = office.file(requester, plan(vec![stage(group, 1, to)]), HOUR);
         assert_eq!(office.state(id), "pending", "{group}");
         assert!(office.review(id, 4, Verdict::Approve).unwrap());
@@ -244,4 +244,119 @@ fn a_grant_that_is_returned_twice_is_returned() {
     drop(office.close(grant, CloseReason::Returned));
     assert_eq!(office.log.len(), before);
     assert!(office.withdraw(id, 0).is_err());
+}
+
+#[test]
+fn i03_an_approve_that_is_taken_back_counts_no_more() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 2, deny())]), HOUR);
+    assert!(office.take_back(id, 1).is_err(), "nothing to take back");
+    office.review(id, 1, Verdict::Approve).unwrap();
+    office.take_back(id, 1).unwrap();
+    assert!(office.take_back(id, 1).is_err(), "once");
+    office.review(id, 2, Verdict::Approve).unwrap();
+    assert_eq!(office.state(id), "pending", "one of two");
+    // Who took it back may decide anew.
+    office.review(id, 1, Verdict::Approve).unwrap();
+    assert_eq!(office.state(id), "approved");
+    assert!(office.take_back(id, 1).is_err(), "what is open is revoked, not un-approved");
+}
+
+#[test]
+fn an_earlier_stage_waits_again_when_its_approve_is_taken_back() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 1, deny()), stage("b", 1, deny())]), HOUR);
+    office.review(id, 1, Verdict::Approve).unwrap();
+    office.take_back(id, 1).unwrap();
+    assert!(office.review(id, 4, Verdict::Approve).is_err(), "the second stage doesn't wait");
+    office.review(id, 2, Verdict::Approve).unwrap();
+    office.review(id, 4, Verdict::Approve).unwrap();
+    assert_eq!(office.state(id), "approved");
+}
+
+#[test]
+fn an_approve_may_leave_less_and_the_least_that_was_left_is_what_opens() {
+    let minutes = |n: u64| Limits { duration: Some(Span::from_secs(60 * n)), asks: None };
+    let only = |role: &str| Limits {
+        duration: None,
+        asks: Some(vec![Ask { resource: "orders-db".parse().unwrap(), role: role.parse().unwrap() }]),
+    };
+    let mut office = Office::new();
+    let id = office.file_for(0, plan(vec![stage("a", 3, deny())]), HOUR, &["read", "write"]);
+    for (why, limits) in [
+        ("longer", minutes(61)),
+        ("nothing", minutes(0)),
+        ("not asked for", only("admin")),
+        ("none", Limits { asks: Some(vec![]), ..Limits::default() }),
+    ] {
+        assert!(office.review_with(id, 1, Verdict::Approve, limits).is_err(), "{why}");
+    }
+    office.review_with(id, 1, Verdict::Approve, minutes(30)).unwrap();
+    assert!(office.review_with(id, 2, Verdict::Approve, minutes(31)).is_err(), "more than is left");
+    office.review_with(id, 2, Verdict::Approve, only("read")).unwrap();
+    assert!(office.review_with(id, 3, Verdict::Approve, only("write")).is_err(), "nothing would be left");
+    assert!(office.review_with(id, 1, Verdict::Approve, minutes(10)).is_err(), "a review is never overwritten");
+    // Taken back, it limits no more.
+    office.take_back(id, 1).unwrap();
+    office.review_with(id, 1, Verdict::Approve, minutes(45)).unwrap();
+    office.review(id, 3, Verdict::Approve).unwrap();
+    let open = office.open(id);
+    assert_eq!(open.len(), 1);
+    let Some(Grant::Open(grant)) = office.world.grant(open[0]) else { panic!("not open") };
+    let claims = &grant.signed.claims;
+    assert_eq!((claims.role.as_str(), claims.ends_at.since(claims.starts_at)), ("read", Span::from_secs(45 * 60)));
+}
+
+#[test]
+fn an_escalation_goes_step_by_step_and_then_ends() {
+    let mut office = Office::new();
+    let step = |n| Step(vec![Candidates::Person(person(n))]);
+    let id = office.file(0, plan(vec![stage("a", 1, Otherwise::Escalate(vec![step(4), step(5)]))]), HOUR);
+    assert!(office.review(id, 4, Verdict::Approve).is_err(), "not asked yet");
+    office.tick(600_000);
+    assert!(office.review(id, 5, Verdict::Approve).is_err(), "not asked yet");
+    office.tick(600_000);
+    assert_eq!(office.state(id), "pending");
+    let late = office.file(0, plan(vec![stage("a", 1, Otherwise::Escalate(vec![step(4), step(5)]))]), HOUR);
+    assert!(office.review(id, 5, Verdict::Approve).unwrap());
+    for _ in 0..3 {
+        assert_eq!(office.state(late), "pending");
+        office.tick(600_000);
+    }
+    assert_eq!(office.state(late), "denied");
+}
+
+#[test]
+fn a10_a_step_of_an_escalation_that_names_nobody_is_passed_at_once() {
+    let mut office = Office::new();
+    let nobody = Step(vec![Candidates::Group("none".parse().unwrap())]);
+    let chain = vec![nobody, Step(vec![Candidates::Person(person(4))])];
+    let id = office.file(0, plan(vec![stage("none", 1, Otherwise::Escalate(chain))]), HOUR);
+    assert!(office.review(id, 4, Verdict::Approve).unwrap());
+    assert_eq!(office.state(id), "approved");
+}
+
+#[test]
+fn an_escalation_of_the_first_version_is_one_step() {
+    let read: Otherwise = serde_json::from_str(r#"{"escalate":[{"group":"a"},"manager"]}"#).unwrap();
+    let step = Step(vec![Candidates::Group("a".parse().unwrap()), Candidates::Manager]);
+    assert_eq!(read, Otherwise::Escalate(vec![step]));
+    let again: Otherwise = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+    assert_eq!(again, read);
+}
+
+#[test]
+fn those_asked_are_seen_to_have_looked_and_anybody_may_talk() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    for by in [1, 1, 0, 4] {
+        office.see(id, by).unwrap();
+    }
+    office.comment(id, 0).unwrap();
+    let talk = office.world.request(id).unwrap().talk();
+    assert_eq!((talk.seen.len(), talk.comments.len()), (1, 1), "once, and only who is asked");
+    for _ in 1..ajar_core::request::COMMENTS_MAX {
+        office.comment(id, 1).unwrap();
+    }
+    assert!(office.comment(id, 1).is_err());
 }

@@ -9,7 +9,7 @@ use ajar_core::event::{Event, Stream};
 use ajar_core::grant::{CloseReason, Grant, GrantEvent};
 use ajar_core::id::{GrantId, LeaseId, RequestId};
 use ajar_core::lease::{Lease, LeaseEvent};
-use ajar_core::plan::{Facts, Otherwise, Plan, Verdict};
+use ajar_core::plan::{Facts, Limits, Otherwise, Plan, Verdict};
 use ajar_core::request::RequestEvent;
 use ajar_core::time::Span;
 use ajar_core::world::World;
@@ -20,7 +20,9 @@ use crate::office::{Office, People, ROBOT, SECOND, person, plan, stage};
 #[derive(Debug, Clone)]
 enum Step {
     File { by: u8, stages: Vec<(u8, u8, u8)>, seconds: u16 },
-    Review { request: u8, by: u8, deny: bool },
+    Review { request: u8, by: u8, deny: bool, most: Option<u16> },
+    TakeBack { request: u8, by: u8 },
+    Talk { request: u8, by: u8, look: bool },
     Withdraw { request: u8, by: u8 },
     Tick { millis: u32 },
     Skew { millis: u32 },
@@ -35,7 +37,9 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..8u8, prop::collection::vec((0..4u8, 1..3u8, 0..3u8), 0..3), 1..2_000u16).prop_map(|(by, stages, seconds)| Step::File { by, stages, seconds }),
-        8 => (0..6u8, 0..8u8, prop::bool::weighted(0.12)).prop_map(|(request, by, deny)| Step::Review { request, by, deny }),
+        8 => (0..6u8, 0..8u8, prop::bool::weighted(0.12), prop::option::weighted(0.2, 0..1_000u16)).prop_map(|(request, by, deny, most)| Step::Review { request, by, deny, most }),
+        2 => (0..6u8, 0..8u8).prop_map(|(request, by)| Step::TakeBack { request, by }),
+        1 => (0..6u8, 0..8u8, any::<bool>()).prop_map(|(request, by, look)| Step::Talk { request, by, look }),
         1 => (0..6u8, 0..8u8).prop_map(|(request, by)| Step::Withdraw { request, by }),
         2 => (0..900_000u32).prop_map(|millis| Step::Tick { millis }),
         1 => (0..900_000u32).prop_map(|millis| Step::Skew { millis }),
@@ -53,7 +57,7 @@ fn plan_of(stages: &[(u8, u8, u8)]) -> Plan {
         let otherwise = match otherwise {
             0 => Otherwise::Deny,
             1 => Otherwise::Next,
-            _ => Otherwise::Escalate(vec![ajar_core::plan::Candidates::Person(person(5))]),
+            _ => Otherwise::Escalate([5, 4].map(|n| ajar_core::plan::Step(vec![ajar_core::plan::Candidates::Person(person(n))])).into()),
         };
         stage(["a", "b", "own", "none"][usize::from(*group)], *needed, otherwise)
     };
@@ -86,9 +90,20 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
                 known.requests.push(office.file(by, plan_of(stages), Span::from_secs(u64::from(seconds))));
             }
         }
-        Step::Review { request, by, deny } => {
+        Step::Review { request, by, deny, most } => {
             if let Some(id) = pick(&known.requests, request) {
-                drop(office.review(id, by, if deny { Verdict::Deny } else { Verdict::Approve }));
+                let limits = Limits { duration: most.map(|s| Span::from_secs(u64::from(s))), asks: None };
+                drop(office.review_with(id, by, if deny { Verdict::Deny } else { Verdict::Approve }, limits));
+            }
+        }
+        Step::TakeBack { request, by } => {
+            if let Some(id) = pick(&known.requests, request) {
+                drop(office.take_back(id, by));
+            }
+        }
+        Step::Talk { request, by, look } => {
+            if let Some(id) = pick(&known.requests, request) {
+                drop(if look { office.see(id, by) } else { office.comment(id, by) });
             }
         }
         Step::Withdraw { request, by } => {
@@ -130,19 +145,26 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
 /// Whether what a request's log holds up to its approval may be approved, counted the naive way.
 fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<(), String> {
     let mut plan: Option<Plan> = None;
-    let (mut skipped, mut escalated) = (BTreeSet::new(), BTreeSet::new());
+    let (mut skipped, mut escalated) = (BTreeSet::new(), Vec::new());
     let (mut approves, mut filed) = (Vec::new(), None);
+    let mut most = Span::MAX;
     for envelope in office.log.iter().filter(|e| e.stream == Stream::Request(id)) {
         let Event::Request(event) = &envelope.event else { continue };
         match event {
             RequestEvent::Filed(f) => {
                 plan = Some(f.plan.clone());
+                most = most.min(f.duration);
                 filed = Some(f.clone());
             }
-            RequestEvent::PlanTightened(t) => plan = Some(t.plan.clone()),
+            RequestEvent::PlanTightened(t) => {
+                plan = Some(t.plan.clone());
+                most = most.min(t.duration);
+            }
             RequestEvent::StageSkipped(s) => drop(skipped.insert(s.stage)),
-            RequestEvent::StageEscalated(s) => drop(escalated.insert(s.stage)),
-            RequestEvent::Reviewed(r) if r.verdict == Verdict::Approve => approves.push((r.reviewer, r.stage)),
+            RequestEvent::StageEscalated(s) => escalated.push(s.stage),
+            RequestEvent::Reviewed(r) if r.verdict == Verdict::Approve => approves.push(r.clone()),
+            RequestEvent::TakenBack(t) => approves.retain(|r| r.id != t.review),
+            RequestEvent::Seen(_) | RequestEvent::Commented(_) => {}
             RequestEvent::Reviewed(_) => return Err("a deny is on record".into()),
             RequestEvent::Approved(_) => break,
             RequestEvent::StageEntered(_) => {}
@@ -160,20 +182,35 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
     let mut counted = BTreeSet::new();
     for (index, stage) in plan.stages.iter().enumerate().filter(|(i, _)| !skipped.contains(i)) {
         let mut named = stage.candidates.clone();
-        if let (Otherwise::Escalate(more), true) = (&stage.otherwise, escalated.contains(&index)) {
-            named.extend(more.clone());
+        if let Otherwise::Escalate(chain) = &stage.otherwise {
+            let steps = escalated.iter().filter(|s| **s == index).count();
+            if steps > chain.len() {
+                return Err(format!("stage {index} was escalated {steps} times"));
+            }
+            named.extend(chain[..steps].iter().flat_map(|step| step.0.clone()));
         }
         let may = people.candidates(&named, filed.requester, &filed.resources());
         let mut humans = BTreeSet::new();
-        for (reviewer, on) in &approves {
+        for review in &approves {
+            let reviewer = &review.reviewer;
             let Some(human) = people.human(*reviewer) else { continue };
             let themselves = own.contains(&Some(human)) || *reviewer == filed.requester || *reviewer == filed.beneficiary;
-            if *on == index && may.contains(reviewer) && !themselves && counted.insert(human) {
+            if review.stage == index && may.contains(reviewer) && !themselves && counted.insert(human) {
                 humans.insert(human);
             }
         }
         if humans.len() < usize::from(stage.needed.get()) {
             return Err(format!("stage {index} has {} of {}", humans.len(), stage.needed));
+        }
+    }
+    // Nobody gets more than the least that rules and reviewers left.
+    let most = approves.iter().filter_map(|r| r.limits.duration).fold(most, Span::min);
+    for envelope in &office.log {
+        if let Event::Grant(GrantEvent::Opened(o)) = &envelope.event
+            && o.signed.claims.request == id
+            && o.signed.claims.ends_at.since(o.signed.claims.starts_at) > most
+        {
+            return Err(format!("{most} was left of it, and more was opened"));
         }
     }
     Ok(())

@@ -42,7 +42,11 @@ fn made() -> Made {
     office.review(denied, 1, Verdict::Deny).unwrap();
     let withdrawn = office.file(0, plan(vec![stage("a", 1, deny())]), MINUTE);
     office.withdraw(withdrawn, 0).unwrap();
-    office.file(2, plan(vec![stage("none", 1, Otherwise::Next), stage("a", 1, Otherwise::Escalate(vec![]))]), MINUTE);
+    office.file(
+        2,
+        plan(vec![stage("none", 1, Otherwise::Next), stage("a", 1, Otherwise::Escalate(vec![ajar_core::plan::Step(vec![])]))]),
+        MINUTE,
+    );
     office.tick(601_000);
     let mut made = Made { requests: vec![], grants: vec![], leases: vec![], sessions: vec![], office };
     for envelope in &made.office.log {
@@ -178,7 +182,13 @@ fn every_event_of_a_request() {
     let over = pending.clone().evolve(&expired).unwrap();
     let states = [vec![pending], settled.to_vec(), vec![over]].concat();
     let mut events = made.requests.clone();
-    events.extend([expired, tightened]);
+    let (at, by) = (made.office.now, person(1));
+    let seen = RequestEvent::Seen(ajar_core::request::Seen { by, at });
+    let text = Disclosure::seal([4; 32], "why?".into()).commitment;
+    let commented = RequestEvent::Commented(ajar_core::request::Comment { by, text, at });
+    let review = "rev_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+    let taken_back = RequestEvent::TakenBack(ajar_core::request::TakenBack { review, at });
+    events.extend([expired, tightened, seen, commented, taken_back]);
     events.sort_by_key(RequestEvent::kind);
     events.dedup_by_key(|e| e.kind());
     let cell = evolved(|s: Request, e| s.evolve(e).ok(), Request::state);
@@ -196,7 +206,7 @@ fn every_event_of_a_request() {
                 grants: vec!["grant_01h455vb4pex5vsknk084sn02q".parse().unwrap()],
             };
             let note = Some(Disclosure::seal([3; 32], "a note".into()).commitment);
-            let command = ReviewCommand { reviewer: person(by), verdict, note, ids };
+            let command = ReviewCommand { reviewer: person(by), verdict, note, limits: ajar_core::plan::Limits::default(), ids };
             match request.review(command, &in_force, &office.people, now) {
                 Ok(Reviewed::Recorded(events)) => Some(events),
                 Ok(Reviewed::Already(_)) => Some(vec![]),
@@ -227,6 +237,9 @@ fn every_event_of_a_request() {
         ),
         ("the rules refuse it", Box::new(move |r| Some(r.reassess(&InForce::Refused, &office.people, before)))),
         ("the requester is disabled", Box::new(move |r| Some(r.requester_disabled(before)))),
+        ("take back nothing", Box::new(move |r| r.take_back(person(1), &office.people, before).ok())),
+        ("look at it", Box::new(move |r| r.see(person(1), &office.people, before).ok())),
+        ("comment", Box::new(move |r| r.comment(ajar_core::request::Comment { by: person(1), text, at: before }).ok())),
     ];
     let cell = |state: Request, command: &Command<'_>| match command(&state) {
         Some(events) => events.iter().try_fold(state, Request::evolve).expect("what a command decides can be").state().to_owned(),
@@ -288,18 +301,18 @@ const SESSION_COMMANDS: &str = "
     ended: ·
 ";
 const REQUEST_EVENTS: &str = "
-    request.approved | request.denied | request.expired | request.filed | request.plan_tightened | request.reviewed | request.stage_entered | request.stage_escalated | request.stage_skipped | request.withdrawn
-    pending: approved | denied | expired | ! | · | · | · | · | · | withdrawn
-    approved: ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    request.approved | request.commented | request.denied | request.expired | request.filed | request.plan_tightened | request.review_taken_back | request.reviewed | request.seen | request.stage_entered | request.stage_escalated | request.stage_skipped | request.withdrawn
+    pending: approved | · | denied | expired | ! | · | · | · | · | · | · | · | withdrawn
+    approved: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
 ";
 const REQUEST_COMMANDS: &str = "
-    approve by one who is asked | approve after its deadline | approve by the requester | approve by somebody else | approve under rules that refuse | deny by one who is asked | deny by somebody else | withdraw by the requester | withdraw by somebody else | tick before anything is due | tick after its deadline | the rules still allow it | the rules refuse it | the requester is disabled
-    pending: approved | ! | ! | ! | denied | denied | ! | withdrawn | ! | · | expired | · | denied | denied
-    approved: ! | ! | ! | ! | ! | · | ! | ! | ! | · | · | · | · | ·
-    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | ·
-    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | ·
-    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | ·
+    approve by one who is asked | approve after its deadline | approve by the requester | approve by somebody else | approve under rules that refuse | deny by one who is asked | deny by somebody else | withdraw by the requester | withdraw by somebody else | tick before anything is due | tick after its deadline | the rules still allow it | the rules refuse it | the requester is disabled | take back nothing | look at it | comment
+    pending: approved | ! | ! | ! | denied | denied | ! | withdrawn | ! | · | expired | · | denied | denied | ! | · | ·
+    approved: ! | ! | ! | ! | ! | · | ! | ! | ! | · | · | · | · | · | ! | ! | !
+    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | ! | ! | !
+    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | ! | ! | !
+    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | ! | ! | !
 ";

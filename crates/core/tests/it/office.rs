@@ -9,8 +9,8 @@ use ajar_core::id::{CommandId, GrantId, LeaseId, PrincipalId, RequestId, ReviewI
 use ajar_core::lease::{Intended, RevocationProof};
 use ajar_core::name::ResourceName;
 use ajar_core::permit::GrantSigner;
-use ajar_core::plan::{Candidates, Facts, Otherwise, Plan, Stage, Verdict};
-use ajar_core::request::{Ask, Filed, FreshIds, InForce, Request, ReviewCommand};
+use ajar_core::plan::{Candidates, Facts, Limits, Otherwise, Plan, Stage, Verdict};
+use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Request, ReviewCommand};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{Decision, FileCommand, ReviewOutcome, World, WorldError};
@@ -106,13 +106,17 @@ impl Office {
     }
 
     pub(crate) fn file(&mut self, requester: u8, plan: Plan, duration: Span) -> RequestId {
+        self.file_for(requester, plan, duration, &["read"])
+    }
+
+    pub(crate) fn file_for(&mut self, requester: u8, plan: Plan, duration: Span, roles: &[&str]) -> RequestId {
         let id = RequestId::new(self.id());
-        let grants = vec![GrantId::new(self.id())];
+        let grants = roles.iter().map(|_| GrantId::new(self.id())).collect();
         let filed = Filed {
             id,
             requester: person(requester),
             beneficiary: person(requester),
-            asks: vec![Ask { resource: "orders-db".parse().unwrap(), role: "read".parse().unwrap() }],
+            asks: roles.iter().map(|role| Ask { resource: "orders-db".parse().unwrap(), role: role.parse().unwrap() }).collect(),
             duration,
             reason: Disclosure::seal([1; 32], "because".into()).commitment,
             ticket: None,
@@ -128,13 +132,23 @@ impl Office {
 
     /// What the rules in force say, unless a test says otherwise: what they said.
     pub(crate) fn review(&mut self, id: RequestId, by: u8, verdict: Verdict) -> Result<bool, WorldError> {
+        self.review_with(id, by, verdict, Limits::default())
+    }
+
+    pub(crate) fn review_with(&mut self, id: RequestId, by: u8, verdict: Verdict, limits: Limits) -> Result<bool, WorldError> {
         let plan = self.world.request(id).map(|r| r.filed().plan.clone()).unwrap_or_else(|| plan(vec![]));
-        self.review_under(id, by, verdict, InForce::Allowed { plan, max: Span::from_secs(100_000), rules_hash: "00".into() })
+        let in_force = InForce::Allowed { plan, max: Span::from_secs(100_000), rules_hash: "00".into() };
+        self.review_as(id, (by, verdict, limits), in_force)
     }
 
     pub(crate) fn review_under(&mut self, id: RequestId, by: u8, verdict: Verdict, in_force: InForce) -> Result<bool, WorldError> {
-        let ids = FreshIds { review: ReviewId::new(self.id()), grants: vec![GrantId::new(self.id())] };
-        let command = ReviewCommand { reviewer: person(by), verdict, note: None, ids };
+        self.review_as(id, (by, verdict, Limits::default()), in_force)
+    }
+
+    fn review_as(&mut self, id: RequestId, (by, verdict, limits): (u8, Verdict, Limits), in_force: InForce) -> Result<bool, WorldError> {
+        let asks = self.world.request(id).map_or(1, |r| r.filed().asks.len());
+        let ids = FreshIds { review: ReviewId::new(self.id()), grants: (0..asks).map(|_| GrantId::new(self.id())).collect() };
+        let command = ReviewCommand { reviewer: person(by), verdict, note: None, limits, ids };
         // As the engine does: what is settled is recalled for the command, and forgotten after it.
         let recalled = self.world.request(id).is_none();
         if recalled {
@@ -161,6 +175,25 @@ impl Office {
 
     pub(crate) fn withdraw(&mut self, id: RequestId, by: u8) -> Result<(), WorldError> {
         let decision = self.world.request_withdraw(id, person(by), self.now)?;
+        self.commit(decision);
+        Ok(())
+    }
+
+    pub(crate) fn take_back(&mut self, id: RequestId, by: u8) -> Result<(), WorldError> {
+        let decision = self.world.request_take_back(id, person(by), &self.people, self.now)?;
+        self.commit(decision);
+        Ok(())
+    }
+
+    pub(crate) fn see(&mut self, id: RequestId, by: u8) -> Result<(), WorldError> {
+        let decision = self.world.request_see(id, person(by), &self.people, self.now)?;
+        self.commit(decision);
+        Ok(())
+    }
+
+    pub(crate) fn comment(&mut self, id: RequestId, by: u8) -> Result<(), WorldError> {
+        let text = Disclosure::seal([3; 32], "why so long?".into()).commitment;
+        let decision = self.world.request_comment(id, Comment { by: person(by), text, at: self.now })?;
         self.commit(decision);
         Ok(())
     }

@@ -92,7 +92,17 @@ impl Run {
                 18..50 => {
                     if let Some(id) = request {
                         let verdict = if act < 23 { Verdict::Deny } else { Verdict::Approve };
-                        let done = engine.request_review(&caller, id, verdict, Some("so be it".into())).await;
+                        let done = engine
+                            .request_review(
+                                &caller,
+                                id,
+                                ajar_engine::NewReview {
+                                    verdict,
+                                    note: Some("so be it".into()),
+                                    limits: ajar_core::plan::Limits::default(),
+                                },
+                            )
+                            .await;
                         town.weather.tell(format!("{who} says {verdict:?} to {id}: {}", done.is_ok()));
                     }
                 }

@@ -29,6 +29,14 @@ fn mistakes_name_file_line_and_a_near_match() {
         (READ.replace("[\"group:engineers\"]", "[]"), "1.toml:3:8: 'who' is empty: the rule can never match"),
         (READ.replace("[\"orders-db\"]", "{ labels = { env = \"porn\" } }"), "1.toml:5:13: no resource fits: the rule can never match"),
         (READ.replace("max = \"4h\"", "max = \"4h"), "1.toml:7:"),
+        (
+            READ.replace("from = [\"owners\"]", "from = [\"owners\"], otherwise = { escalate = [\"manager\", [\"group:orders\"]] }"),
+            "1.toml:8:44: an escalation is a list of people, or a list of such lists",
+        ),
+        (
+            READ.replace("from = [\"owners\"]", "from = [\"owners\"], otherwise = { escalate = [[\"group:ordres\"]] }"),
+            "there is no group 'ordres' (did you mean 'orders'?)",
+        ),
         (format!("{READ}{READ}"), "there is another rule 'engineers-read-orders'"),
     ];
     for (rule, expected) in cases {
