@@ -61,6 +61,18 @@ pub(crate) enum Command {
     Comment(Comment),
     /// Take back a request of yours
     Withdraw(Id),
+    /// Lock a resource, or user:NAME: cut what is open, and open nothing until it is unlocked
+    Lock(Lock),
+    /// Lift a lock
+    Unlock(Id),
+    /// What is locked
+    Locks,
+    /// Have somebody else asked instead of you, for a time
+    Delegate(Delegate),
+    /// End a delegation
+    Undelegate(Id),
+    /// Who stands in for whom
+    Delegations,
     /// Grants: yours, or one in detail with its logins and their proof
     Grants(List),
     /// Give back a grant of yours: its sessions end at once
@@ -221,6 +233,28 @@ pub(crate) struct Review {
     /// For everyone involved
     #[arg(long)]
     pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    /// A resource, or user:NAME
+    #[arg(value_name = "RESOURCE|user:NAME")]
+    pub(crate) what: String,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delegate {
+    /// Who is asked instead
+    pub(crate) to: String,
+    /// For how long: 3d
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: String,
+    /// From when, with a zone: 2026-01-31T17:00:00+01:00; now unless said
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) from: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -53,7 +53,7 @@ impl Table {
 
 impl Output {
     /// A list.
-    pub(crate) fn list<T: Serialize>(self, items: &T, table: impl FnOnce() -> Table) -> Result<(), Failure> {
+    pub(crate) fn list<T: Serialize + ?Sized>(self, items: &T, table: impl FnOnce() -> Table) -> Result<(), Failure> {
         match self.format {
             Format::Json | Format::Yaml => self.data(items),
             Format::Table => {
@@ -77,7 +77,7 @@ impl Output {
     }
 
     /// For programs: as YAML if that is wanted, else as JSON.
-    pub(crate) fn data<T: Serialize>(self, value: &T) -> Result<(), Failure> {
+    pub(crate) fn data<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Failure> {
         let failed = |e| Failure::from(anyhow::Error::from(e));
         let mut text = String::new();
         match self.format {

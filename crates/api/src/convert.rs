@@ -1,13 +1,16 @@
 //! The engine's types → the API's. Ids become names; commitments have become values, or are absent.
 
+use std::collections::BTreeSet;
+
 use ajar_core::directory::Scope;
 use ajar_core::grant::{Closing, Grant};
 use ajar_core::lease::Lease;
+use ajar_core::lock::Locked;
 use ajar_core::plan::{Candidates, Otherwise, Verdict};
 use ajar_core::port::{Finding, Severity};
 use ajar_core::request::{Ask, DeniedBecause, Request};
 use ajar_core::session::Session;
-use ajar_engine::{RequestView, SessionView};
+use ajar_engine::{LockView, RequestView, SessionView};
 
 use crate::{Api, model};
 
@@ -97,7 +100,7 @@ impl Api {
             expires_at: filed.expires_at.to_string(),
             rules: plan.rules.iter().map(ToString::to_string).collect(),
             stages: plan.stages.iter().enumerate().map(stage).collect(),
-            asked: asked.iter().map(|id| self.engine.name(*id)).collect(),
+            asked: asked.iter().map(|id| self.engine.name(*id)).collect::<BTreeSet<_>>().into_iter().collect(),
             yours_to_decide,
             asks: filed.asks.iter().map(ask).collect(),
             reviews: request.reviews().iter().zip(notes).map(review).collect(),
@@ -112,6 +115,32 @@ impl Api {
             denied_because,
             grants: grants.iter().map(|g| self.grant(g)).collect(),
             link: format!("{}/requests/{}", self.public_url, filed.id),
+        }
+    }
+
+    pub(crate) fn lock(&self, view: LockView) -> model::Lock {
+        let placed = view.placed;
+        let (user, resource) = match &placed.on {
+            Locked::Principal(id) => (Some(self.engine.name(*id)), None),
+            Locked::Resource(name) => (None, Some(name.to_string())),
+        };
+        model::Lock {
+            id: placed.id.to_string(),
+            user,
+            resource,
+            by: self.engine.name(placed.by),
+            reason: view.reason,
+            at: placed.at.to_string(),
+        }
+    }
+
+    pub(crate) fn delegation(&self, made: &ajar_core::delegation::Made) -> model::Delegation {
+        model::Delegation {
+            id: made.id.to_string(),
+            from: self.engine.name(made.from),
+            to: self.engine.name(made.to),
+            starts_at: made.starts_at.to_string(),
+            until: made.until.to_string(),
         }
     }
 

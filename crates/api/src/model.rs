@@ -251,6 +251,67 @@ pub enum Verdict {
     Deny,
 }
 
+/// A lock in force.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Lock {
+    /// Its id.
+    pub id: String,
+    /// Who is locked.
+    pub user: Option<String>,
+    /// Or which resource.
+    pub resource: Option<String>,
+    /// By whom.
+    pub by: String,
+    /// Why; absent when it was erased.
+    pub reason: Option<String>,
+    /// Since when.
+    pub at: String,
+}
+
+/// What to lock: one of `user` and `resource`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLock {
+    /// A user or workload, with every account of theirs.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// A resource.
+    #[serde(default)]
+    pub resource: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Somebody who is asked instead of somebody else, for a time.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Delegation {
+    /// Its id.
+    pub id: String,
+    /// Who is away.
+    pub from: String,
+    /// Who is asked instead.
+    pub to: String,
+    /// From when.
+    pub starts_at: String,
+    /// Until when.
+    pub until: String,
+}
+
+/// A delegation to be made, from the caller.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDelegation {
+    /// Who is asked instead.
+    pub to: String,
+    /// From when; now unless said.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// For how long: 60 days ahead at the most.
+    #[serde(rename = "for")]
+    pub duration: String,
+}
+
 /// A grant.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Grant {

@@ -9,10 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::delegation::DelegationEvent;
 use crate::directory::{PolicyEvent, PrincipalEvent, TokenEvent};
 use crate::grant::GrantEvent;
-use crate::id::{CommandId, GrantId, LeaseId, PrincipalId, RequestId, SessionId, TokenId};
+use crate::id::{CommandId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
 use crate::lease::LeaseEvent;
+use crate::lock::LockEvent;
 use crate::request::RequestEvent;
 use crate::session::SessionEvent;
 use crate::time::Timestamp;
@@ -31,6 +33,10 @@ pub enum Stream {
     Lease(LeaseId),
     /// A session.
     Session(SessionId),
+    /// A lock.
+    Lock(LockId),
+    /// A delegation.
+    Delegation(DelegationId),
     /// A principal.
     Principal(PrincipalId),
     /// A token.
@@ -48,6 +54,8 @@ impl Stream {
             Self::Grant(_) => "grant",
             Self::Lease(_) => "lease",
             Self::Session(_) => "session",
+            Self::Lock(_) => "lock",
+            Self::Delegation(_) => "delegation",
             Self::Principal(_) => "principal",
             Self::Token(_) => "token",
             Self::Policy => "policy",
@@ -62,6 +70,8 @@ impl fmt::Display for Stream {
             Self::Grant(id) => id.fmt(f),
             Self::Lease(id) => id.fmt(f),
             Self::Session(id) => id.fmt(f),
+            Self::Lock(id) => id.fmt(f),
+            Self::Delegation(id) => id.fmt(f),
             Self::Principal(id) => id.fmt(f),
             Self::Token(id) => id.fmt(f),
             Self::Policy => f.write_str("policy"),
@@ -77,7 +87,7 @@ impl fmt::Debug for Stream {
 
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' names no stream: expected an id such as req_…, grant_…, lease_…, sess_…, prin_…, tok_…, or 'policy'")]
+#[error("'{0}' names no stream: expected an id such as req_…, grant_…, lease_…, sess_…, lock_…, deleg_…, prin_…, tok_…, or 'policy'")]
 pub struct ParseStreamError(String);
 
 impl std::str::FromStr for Stream {
@@ -89,6 +99,8 @@ impl std::str::FromStr for Stream {
             GrantId::PREFIX => text.parse().map(Self::Grant).map_err(|_| bad()),
             LeaseId::PREFIX => text.parse().map(Self::Lease).map_err(|_| bad()),
             SessionId::PREFIX => text.parse().map(Self::Session).map_err(|_| bad()),
+            LockId::PREFIX => text.parse().map(Self::Lock).map_err(|_| bad()),
+            DelegationId::PREFIX => text.parse().map(Self::Delegation).map_err(|_| bad()),
             PrincipalId::PREFIX => text.parse().map(Self::Principal).map_err(|_| bad()),
             TokenId::PREFIX => text.parse().map(Self::Token).map_err(|_| bad()),
             "policy" => Ok(Self::Policy),
@@ -201,6 +213,14 @@ kinds! {
         Live = "session.live";
         Ended = "session.ended";
     }
+    LockEvent {
+        Placed = "lock.placed";
+        Lifted = "lock.lifted";
+    }
+    DelegationEvent {
+        Made = "delegation.made";
+        Ended = "delegation.ended";
+    }
     PrincipalEvent {
         Added = "principal.added";
         Disabled = "principal.disabled";
@@ -227,6 +247,10 @@ pub enum Event {
     Lease(LeaseEvent),
     /// Of a session.
     Session(SessionEvent),
+    /// Of a lock.
+    Lock(LockEvent),
+    /// Of a delegation.
+    Delegation(DelegationEvent),
     /// Of a principal.
     Principal(PrincipalEvent),
     /// Of a token.
@@ -244,6 +268,8 @@ impl Event {
             Self::Grant(e) => e.kind(),
             Self::Lease(e) => e.kind(),
             Self::Session(e) => e.kind(),
+            Self::Lock(e) => e.kind(),
+            Self::Delegation(e) => e.kind(),
             Self::Principal(e) => e.kind(),
             Self::Token(e) => e.kind(),
             Self::Policy(e) => e.kind(),
@@ -256,6 +282,8 @@ impl Event {
             Self::Grant(e) => e.body(),
             Self::Lease(e) => e.body(),
             Self::Session(e) => e.body(),
+            Self::Lock(e) => e.body(),
+            Self::Delegation(e) => e.body(),
             Self::Principal(e) => e.body(),
             Self::Token(e) => e.body(),
             Self::Policy(e) => e.body(),
@@ -269,6 +297,8 @@ impl Event {
             "grant" => GrantEvent::parse(kind, body).map(|r| r.map(Self::Grant)),
             "lease" => LeaseEvent::parse(kind, body).map(|r| r.map(Self::Lease)),
             "session" => SessionEvent::parse(kind, body).map(|r| r.map(Self::Session)),
+            "lock" => LockEvent::parse(kind, body).map(|r| r.map(Self::Lock)),
+            "delegation" => DelegationEvent::parse(kind, body).map(|r| r.map(Self::Delegation)),
             "principal" => PrincipalEvent::parse(kind, body).map(|r| r.map(Self::Principal)),
             "token" => TokenEvent::parse(kind, body).map(|r| r.map(Self::Token)),
             "policy" => PolicyEvent::parse(kind, body).map(|r| r.map(Self::Policy)),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{GrantId, PrincipalId, RequestId};
+use crate::id::{GrantId, LockId, PrincipalId, RequestId};
 use crate::name::{ResourceName, RoleName};
 use crate::permit::SignedGrant;
 use crate::request::Impossible;
@@ -48,6 +48,11 @@ pub enum CloseReason {
         /// Their note, sealed.
         note: Option<Commitment>,
     },
+    /// Its principal or resource is locked.
+    Locked {
+        /// By this lock.
+        lock: LockId,
+    },
     /// Its principal is disabled.
     PrincipalDisabled,
     /// The resource or role is no longer in the files.
@@ -63,6 +68,7 @@ impl CloseReason {
             Self::Returned => "returned",
             Self::Revoked { .. } => "revoked",
             Self::DeniedLate { .. } => "denied_late",
+            Self::Locked { .. } => "locked",
             Self::PrincipalDisabled => "principal_disabled",
             Self::ResourceRemoved => "resource_removed",
         }

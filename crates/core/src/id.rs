@@ -113,6 +113,10 @@ ids! {
     SessionId = "sess";
     /// A user or workload. Names are personal and live beside the ledger; this id is what events carry.
     PrincipalId = "prin";
+    /// A lock on a principal or a resource.
+    LockId = "lock";
+    /// Somebody who is asked instead of somebody else, for a time.
+    DelegationId = "deleg";
     /// An API token.
     TokenId = "tok";
     /// The command that caused events.

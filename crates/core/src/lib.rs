@@ -7,18 +7,20 @@
 //! | --- | --- |
 //! | [`id`], [`name`], [`time`], [`secret`], [`sealed`] | the words everything else is written in |
 //! | [`plan`] | stages, and whether distinct humans have met them |
-//! | [`request`], [`grant`], [`lease`], [`session`], [`directory`] | one lifecycle each: commands → events, events → state |
+//! | [`request`], [`grant`], [`lease`], [`session`], [`lock`], [`delegation`], [`directory`] | one lifecycle each: commands → events, events → state |
 //! | [`event`] | the envelope that becomes a leaf of the ledger |
 //! | [`world`] | the fold of all events, with its indexes and timers |
 //! | [`permit`] | the signed proof that a grant is open |
 //! | [`resource`] | what people get into |
 //! | [`port`] | the traits that the outside implements |
 
+pub mod delegation;
 pub mod directory;
 pub mod event;
 pub mod grant;
 pub mod id;
 pub mod lease;
+pub mod lock;
 pub mod name;
 pub mod permit;
 pub mod plan;

@@ -4,20 +4,24 @@
 //! asks for it. [`decide`] holds the commands that touch more than one lifecycle.
 
 mod decide;
+mod present;
 mod row;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use decide::{Decision, FileCommand, ReviewOutcome, WorldError};
+pub use present::Present;
 pub use row::Row;
 pub use undo::UndoPoint;
 
+use crate::delegation::Delegation;
 use crate::directory::{Applied, PolicyEvent, Principal, Token, TokenEvent};
 use crate::event::{Actor, Envelope, Event, Stream};
 use crate::grant::Grant;
-use crate::id::{CommandId, GrantId, LeaseId, PrincipalId, RequestId, SessionId, TokenId};
+use crate::id::{CommandId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
 use crate::lease::Lease;
+use crate::lock::Lock;
 use crate::name::ResourceName;
 use crate::request::{Impossible, Request};
 use crate::session::Session;
@@ -32,6 +36,8 @@ pub struct World {
     grants: BTreeMap<GrantId, Grant>,
     leases: BTreeMap<LeaseId, Lease>,
     sessions: BTreeMap<SessionId, Session>,
+    locks: BTreeMap<LockId, Lock>,
+    delegations: BTreeMap<DelegationId, Delegation>,
     principals: BTreeMap<PrincipalId, Principal>,
     tokens: BTreeMap<TokenId, Token>,
     policy: Option<Applied>,
@@ -151,6 +157,8 @@ impl World {
             Stream::Grant(id) => self.grants.get(&id).is_some_and(|g| matches!(g, Grant::Closed(_) | Grant::Failed(_))),
             Stream::Lease(id) => self.leases.get(&id).is_some_and(|l| !l.may_exist()),
             Stream::Session(id) => self.sessions.get(&id).is_some_and(|s| matches!(s, Session::Ended(_))),
+            Stream::Lock(id) => self.locks.get(&id).is_some_and(|l| matches!(l, Lock::Lifted(_))),
+            Stream::Delegation(id) => self.delegations.get(&id).is_some_and(|d| matches!(d, Delegation::Ended(_))),
             Stream::Token(id) => self.tokens.get(&id).is_some_and(|t| t.revoked),
             Stream::Principal(_) | Stream::Policy => false,
         }
@@ -165,6 +173,8 @@ impl World {
             Stream::Grant(id) => drop(self.grants.remove(&id)),
             Stream::Lease(id) => drop(self.leases.remove(&id)),
             Stream::Session(id) => drop(self.sessions.remove(&id)),
+            Stream::Lock(id) => drop(self.locks.remove(&id)),
+            Stream::Delegation(id) => drop(self.delegations.remove(&id)),
             Stream::Token(id) => drop(self.tokens.remove(&id)),
             Stream::Principal(_) | Stream::Policy => {}
         }
@@ -205,6 +215,14 @@ impl World {
                 let next = now.map_or_else(|| Session::born(e), |s| s.evolve(e))?;
                 own(next.arrived().id == id).map(|()| next)
             }),
+            (Stream::Lock(id), Event::Lock(e)) => fold_into(&mut self.locks, id, |now| {
+                let next = now.map_or_else(|| Lock::born(e), |l| l.evolve(e))?;
+                own(next.placed().id == id).map(|()| next)
+            }),
+            (Stream::Delegation(id), Event::Delegation(e)) => fold_into(&mut self.delegations, id, |now| {
+                let next = now.map_or_else(|| Delegation::born(e), |d| d.evolve(e))?;
+                own(next.made().id == id).map(|()| next)
+            }),
             (Stream::Principal(id), Event::Principal(e)) => fold_into(&mut self.principals, id, |now| {
                 let next = now.map_or_else(|| Principal::born(e).ok_or_else(|| misplaced(envelope)), |p| Ok(p.evolve(e)))?;
                 own(next.id == id).map(|()| next)
@@ -223,6 +241,8 @@ impl World {
                 | Stream::Grant(_)
                 | Stream::Lease(_)
                 | Stream::Session(_)
+                | Stream::Lock(_)
+                | Stream::Delegation(_)
                 | Stream::Principal(_)
                 | Stream::Token(_)
                 | Stream::Policy,
@@ -230,6 +250,8 @@ impl World {
                 | Event::Grant(_)
                 | Event::Lease(_)
                 | Event::Session(_)
+                | Event::Lock(_)
+                | Event::Delegation(_)
                 | Event::Principal(_)
                 | Event::Token(_)
                 | Event::Policy(_),
@@ -241,7 +263,8 @@ impl World {
         match stream {
             Stream::Request(id) => self.requests.get(&id).and_then(Request::due),
             Stream::Grant(id) => self.grants.get(&id).and_then(Grant::due),
-            Stream::Lease(_) | Stream::Session(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => None,
+            Stream::Delegation(id) => self.delegations.get(&id).and_then(Delegation::due),
+            Stream::Lease(_) | Stream::Session(_) | Stream::Lock(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => None,
         }
     }
 
@@ -266,7 +289,7 @@ impl World {
                     self.sessions_of.entry(live.grant).or_default().insert(id);
                 }
             }
-            Stream::Request(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
+            Stream::Request(_) | Stream::Lock(_) | Stream::Delegation(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
         }
     }
 
@@ -291,7 +314,7 @@ impl World {
                     remove_from(&mut self.sessions_of, &grant, &id);
                 }
             }
-            Stream::Request(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
+            Stream::Request(_) | Stream::Lock(_) | Stream::Delegation(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
         }
     }
 
@@ -365,6 +388,16 @@ impl World {
     /// Every session that is held or live.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
         self.sessions.values()
+    }
+
+    /// Every lock that is in force, and those that were recalled.
+    pub fn locks(&self) -> impl Iterator<Item = &Lock> {
+        self.locks.values()
+    }
+
+    /// Every delegation that is in force or to come, and those that were recalled.
+    pub fn delegations(&self) -> impl Iterator<Item = &Delegation> {
+        self.delegations.values()
     }
 
     /// The rule set in force.

@@ -61,7 +61,7 @@ pub struct Submitted {
     pub existing: bool,
 }
 
-fn text_ok(what: &str, text: &str) -> Result<(), Refusal> {
+pub(crate) fn text_ok(what: &str, text: &str) -> Result<(), Refusal> {
     if text.chars().count() > TEXT_MAX || text.contains('\0') {
         return Err(bad_input(format!("the {what} is longer than {TEXT_MAX} characters, or holds a NUL"), "make it shorter"));
     }
@@ -171,7 +171,8 @@ pub(crate) fn submit(
         at: desk.now,
         expires_at: desk.now.after(REQUEST_LIFE),
     };
-    let decision = desk.world.request_file(FileCommand { filed, grants: vec![grant] }, &**desk.rules, signer);
+    let command = FileCommand { filed, grants: vec![grant] };
+    let decision = desk.world.request_file(command, &desk.present(), signer).map_err(|e| world_refusal(&e))?;
     let approved = decision.iter().any(|(_, e)| matches!(e, Event::Request(RequestEvent::Approved(_))));
     let grants = if approved { vec![grant] } else { Vec::new() };
     Ok((Draft { disclosures: vec![sealed], ..Draft::from(decision) }, Submitted { request: id, grants, existing: false }))
@@ -216,7 +217,7 @@ impl Engine {
             let note = note.filter(|n| !n.trim().is_empty()).map(|n| seal(desk.entropy, n.trim().to_owned()));
             let ids = FreshIds { review, grants };
             let command = ReviewCommand { reviewer, verdict, note: note.as_ref().map(|n| n.commitment), limits, ids };
-            match desk.world.request_review(id, command, &in_force, &**desk.rules, (&signer, desk.now)) {
+            match desk.world.request_review(id, command, &in_force, &desk.present(), &signer) {
                 Ok(ReviewOutcome::Already(review)) => Ok((Draft::default(), review)),
                 Ok(ReviewOutcome::Decided(decision)) => {
                     if let Some(at) = decision.iter().find_map(|(_, e)| approved_at(e)) {
@@ -255,7 +256,7 @@ impl Engine {
         self.may_see_request(caller, id).await?;
         let by = caller.principal;
         let done = self.sequencer.run(caller.actor, vec![Stream::Request(id)], move |desk| {
-            Ok::<_, WorldError>((Draft::from(desk.world.request_take_back(id, by, &**desk.rules, desk.now)?), ()))
+            Ok::<_, WorldError>((Draft::from(desk.world.request_take_back(id, by, &desk.present(), desk.now)?), ()))
         });
         done.await.map_err(of)
     }
@@ -270,7 +271,7 @@ impl Engine {
         let by = caller.principal;
         let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
             // What is settled is of no interest any more: no event, and no refusal either.
-            let decision = desk.world.request_see(id, by, &**desk.rules, desk.now).unwrap_or_default();
+            let decision = desk.world.request_see(id, by, &desk.present(), desk.now).unwrap_or_default();
             Ok::<_, WorldError>((Draft::from(decision), ()))
         });
         done.await.map_err(of)
@@ -348,7 +349,7 @@ impl Engine {
         let signer = self.signer.clone();
         let done = self
             .sequencer
-            .run(SYSTEM, Vec::new(), move |desk| Ok::<_, Refusal>((Draft::from(desk.world.tick(desk.now, &**desk.rules, &signer)), ())));
+            .run(SYSTEM, Vec::new(), move |desk| Ok::<_, Refusal>((Draft::from(desk.world.tick(desk.now, &desk.present(), &signer)), ())));
         if let Err(Failed::Unavailable(why)) = done.await {
             tracing::error!(error = %why, "what is due could not be recorded: it is closed all the same");
             let due = self.sequencer.look(|desk| {
@@ -370,6 +371,8 @@ fn approved_at(event: &Event) -> Option<Timestamp> {
         | Event::Grant(_)
         | Event::Lease(_)
         | Event::Session(_)
+        | Event::Lock(_)
+        | Event::Delegation(_)
         | Event::Principal(_)
         | Event::Token(_)
         | Event::Policy(_) => None,

@@ -343,6 +343,8 @@ impl Wait {
                             | Event::Grant(_)
                             | Event::Lease(_)
                             | Event::Session(_)
+                            | Event::Lock(_)
+                            | Event::Delegation(_)
                             | Event::Principal(_)
                             | Event::Token(_)
                             | Event::Policy(_),

@@ -20,6 +20,7 @@ mod desk;
 mod door;
 mod engine;
 mod leases;
+mod locks;
 mod log;
 mod orders;
 mod people;
@@ -33,6 +34,7 @@ mod spans;
 
 pub use desk::{NewRequest, NewReview, Submitted};
 pub use engine::{Config, Engine, Keys, Parts, StartError};
+pub use locks::{LockView, NewDelegation, ToLock};
 pub use people::{Caller, IssuedToken};
 pub use policies::{Applied, ApplyError};
 pub use rebuild::rebuild;

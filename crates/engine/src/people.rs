@@ -130,6 +130,8 @@ impl People {
                 | Stream::Grant(_)
                 | Stream::Lease(_)
                 | Stream::Session(_)
+                | Stream::Lock(_)
+                | Stream::Delegation(_)
                 | Stream::Policy,
                 _,
             ) => {}
@@ -148,6 +150,8 @@ impl People {
             | Event::Grant(_)
             | Event::Lease(_)
             | Event::Session(_)
+            | Event::Lock(_)
+            | Event::Delegation(_)
             | Event::Policy(_) => None,
         }
     }
@@ -284,7 +288,7 @@ impl Engine {
         caller.writes()?;
         let name = match name {
             Some(name) if name != caller.name.as_str() => {
-                if !self.rules().may_operate(caller.principal) {
+                if !self.operates(caller).await {
                     return Err(refusal(RefusalKind::Denied, "setting somebody else's password is for operators", None, None));
                 }
                 name.parse().map_err(|_| no_such("principal"))?

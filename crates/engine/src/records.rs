@@ -8,7 +8,7 @@ use ajar_core::grant::Grant;
 use ajar_core::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
 use ajar_core::lease::Lease;
 use ajar_core::name::ResourceName;
-use ajar_core::plan::Standing;
+use ajar_core::plan::Facts;
 use ajar_core::port::{Finding, Refusal, RowQuery, Severity, StoredRow};
 use ajar_core::request::Request;
 use ajar_core::sealed::{Commitment, Disclosure};
@@ -122,13 +122,13 @@ impl Engine {
         self.store.rows(&query).await.map_err(|e| unavailable(&e).into())
     }
 
-    async fn values(&self, wanted: &[Commitment]) -> BTreeMap<Commitment, String> {
+    pub(crate) async fn values(&self, wanted: &[Commitment]) -> BTreeMap<Commitment, String> {
         let found = self.store.disclosures(wanted).await.unwrap_or_default();
         found.into_iter().filter(Disclosure::holds).map(|d| (d.commitment, d.value)).collect()
     }
 
     /// Whether the caller may see everything: auditors and operators.
-    fn sees_all(&self, caller: &Caller) -> bool {
+    pub(crate) fn sees_all(&self, caller: &Caller) -> bool {
         let rules = self.rules();
         rules.may_audit(caller.principal) || rules.may_operate(caller.principal)
     }
@@ -139,7 +139,7 @@ impl Engine {
     /// When the store can't be read.
     pub async fn requests(&self, caller: &Caller, query: ListQuery) -> Result<Vec<RequestView>, Refusal> {
         let rows = self.list("request", query, caller, self.sees_all(caller)).await?;
-        Ok(self.request_views(caller, rows.iter().filter_map(parse).collect()).await)
+        self.request_views(caller, rows.iter().filter_map(parse).collect()).await
     }
 
     /// Requests that wait for the caller's decision.
@@ -149,10 +149,10 @@ impl Engine {
     pub async fn inbox(&self, caller: &Caller) -> Result<Vec<RequestView>, Refusal> {
         let me = caller.principal;
         let waiting = self.sequencer.look(move |desk| {
-            let mine = |r: &&Request| matches!(r, Request::Pending(p) if asked(&p.standing(&**desk.rules)).contains(&me));
+            let mine = |r: &&Request| matches!(r, Request::Pending(p) if p.asked(&desk.present()).contains(&me));
             desk.world.requests().filter(mine).cloned().collect::<Vec<_>>()
         });
-        Ok(self.request_views(caller, waiting.await?).await)
+        self.request_views(caller, waiting.await?).await
     }
 
     /// One request.
@@ -161,31 +161,34 @@ impl Engine {
     /// When the caller may not see it.
     pub async fn request(&self, caller: &Caller, id: RequestId) -> Result<RequestView, Refusal> {
         let request = self.may_see_request(caller, id).await?;
-        self.request_views(caller, vec![request]).await.pop().ok_or_else(|| no_such("request"))
+        self.request_views(caller, vec![request]).await?.pop().ok_or_else(|| no_such("request"))
     }
 
-    async fn request_views(&self, caller: &Caller, requests: Vec<Request>) -> Vec<RequestView> {
+    async fn request_views(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<RequestView>, Refusal> {
         let notes = |r: &Request| r.reviews().iter().map(|review| review.note).collect::<Vec<_>>();
         let comments = |r: &Request| r.talk().comments.iter().map(|c| c.text).collect::<Vec<_>>();
         let texts = |r: &Request| notes(r).into_iter().flatten().chain(comments(r)).chain([r.filed().reason]).collect::<Vec<_>>();
         let wanted: Vec<_> = requests.iter().flat_map(texts).collect();
         let values = self.values(&wanted).await;
-        let rules = self.rules();
-        let view = |request: Request| {
-            let asked = match &request {
-                Request::Pending(p) => asked(&p.standing(&*rules)),
-                Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => Vec::new(),
+        let asks = self.sequencer.look(move |desk| {
+            let asked = |request: Request| {
+                let asked: Vec<PrincipalId> = match &request {
+                    Request::Pending(p) => p.asked(&desk.present()).into_iter().collect(),
+                    Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => Vec::new(),
+                };
+                (request, asked)
             };
-            RequestView {
-                reason: values.get(&request.filed().reason).cloned(),
-                notes: notes(&request).iter().map(|note| note.and_then(|c| values.get(&c).cloned())).collect(),
-                comments: comments(&request).iter().map(|c| values.get(c).cloned()).collect(),
-                yours_to_decide: asked.contains(&caller.principal),
-                asked,
-                request,
-            }
+            requests.into_iter().map(asked).collect::<Vec<_>>()
+        });
+        let view = |(request, asked): (Request, Vec<PrincipalId>)| RequestView {
+            reason: values.get(&request.filed().reason).cloned(),
+            notes: notes(&request).iter().map(|note| note.and_then(|c| values.get(&c).cloned())).collect(),
+            comments: comments(&request).iter().map(|c| values.get(c).cloned()).collect(),
+            yours_to_decide: asked.contains(&caller.principal),
+            asked,
+            request,
         };
-        requests.into_iter().map(view).collect()
+        Ok(asks.await?.into_iter().map(view).collect())
     }
 
     /// The request, if the caller may see it: it is theirs, they are or were asked, they own the resource, or they audit.
@@ -198,9 +201,14 @@ impl Engine {
         let (plan, _) = request.terms();
         let named: Vec<_> = plan.stages.iter().flat_map(ajar_core::plan::Stage::everyone).cloned().collect();
         let theirs = filed.requester == me || filed.beneficiary == me;
-        let asked = || ajar_core::plan::Facts::candidates(&*rules, &named, filed.requester, &filed.resources()).contains(&me);
         let owner = || filed.resources().iter().any(|r| rules.owns(me, r));
-        if theirs || self.sees_all(caller) || asked() || owner() { Ok(request) } else { Err(no_such("request")) }
+        let (requester, resources) = (filed.requester, filed.resources());
+        // Whoever is away still sees what their delegate is asked.
+        let asked = move |facts: &dyn Facts| facts.candidates(&named, requester, &resources).contains(&me);
+        let sees = theirs || self.sees_all(caller) || owner() || asked(&*rules) || {
+            self.sequencer.look(move |desk| asked(&desk.present())).await?
+        };
+        if sees { Ok(request) } else { Err(no_such("request")) }
     }
 
     /// Grants: one's own; for auditors and operators, all.
@@ -493,12 +501,5 @@ impl Engine {
             .collect();
         let wanted: Vec<_> = wanted.iter().filter(|c| !secret.contains(c)).copied().collect();
         self.store.disclosures(&wanted).await.unwrap_or_default().into_iter().map(|d| (d.commitment, d)).collect()
-    }
-}
-
-fn asked(standing: &Standing) -> Vec<PrincipalId> {
-    match standing {
-        Standing::Met => Vec::new(),
-        Standing::Waiting { asked, .. } => asked.iter().copied().collect(),
     }
 }

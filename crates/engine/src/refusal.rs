@@ -44,7 +44,15 @@ pub(crate) fn world_refusal(error: &WorldError) -> Refusal {
         WorldError::Request(RequestError::TooLate { id, .. }) => {
             refusal(RefusalKind::Expired, error.to_string(), None, Some(format!("file it again: ajar request --again {id}")))
         }
-        WorldError::Request(_) | WorldError::Grant(_) => refusal(RefusalKind::Denied, error.to_string(), None, None),
+        WorldError::Locked(lock) => refusal(
+            RefusalKind::Denied,
+            "it is locked: nothing opens until that is lifted",
+            Some(lock.to_string()),
+            Some("'ajar locks' shows what is locked and why; an operator lifts it".into()),
+        ),
+        WorldError::Request(_) | WorldError::Grant(_) | WorldError::Delegation(_) => {
+            refusal(RefusalKind::Denied, error.to_string(), None, None)
+        }
         WorldError::NotOpen { .. } => refusal(RefusalKind::Expired, error.to_string(), None, Some("ask again: ajar request --help".into())),
     }
 }

@@ -14,7 +14,7 @@ use ajar_core::lease::LeaseEvent;
 use ajar_core::port::{Batch, Clock, Effect, Entropy, Leaf, Store, StoreError};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::Timestamp;
-use ajar_core::world::{DamagedLog, Decision, UndoPoint, World};
+use ajar_core::world::{DamagedLog, Decision, Present, UndoPoint, World};
 use ajar_ledger::tree::{Frontier, Hash};
 use ajar_policy::Bound;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -47,6 +47,13 @@ pub(crate) struct Desk<'a> {
     pub(crate) rules: &'a Arc<Bound>,
     pub(crate) now: Timestamp,
     pub(crate) entropy: &'a dyn Entropy,
+}
+
+impl Desk<'_> {
+    /// Who is who now.
+    pub(crate) fn present(&self) -> Present<'_> {
+        Present { files: &**self.rules, world: self.world, now: self.now }
+    }
 }
 
 /// The store could not commit, or the engine has stopped: nothing opens.

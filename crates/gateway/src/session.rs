@@ -277,9 +277,12 @@ async fn complete(owed: &mut Owed, recorder: Recorder) {
 
 fn because(reason: CutReason) -> EndReason {
     match reason {
-        CutReason::Expired | CutReason::Returned | CutReason::Revoked | CutReason::PrincipalDisabled | CutReason::ResourceRemoved => {
-            EndReason::Cut
-        }
+        CutReason::Expired
+        | CutReason::Returned
+        | CutReason::Revoked
+        | CutReason::Locked
+        | CutReason::PrincipalDisabled
+        | CutReason::ResourceRemoved => EndReason::Cut,
         CutReason::ServerStopping => EndReason::ServerStopped,
     }
 }

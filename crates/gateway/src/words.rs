@@ -71,6 +71,7 @@ pub(crate) fn cut(claims: &Claims, reason: CutReason) -> Vec<u8> {
         CutReason::Expired => ("has ended", format!("It allowed role {role} on {resource} until {ends_at}.")),
         CutReason::Returned => ("was returned", format!("It allowed role {role} on {resource}; you gave it back.")),
         CutReason::Revoked => ("was revoked", format!("It allowed role {role} on {resource}; `ajar status` says who revoked it.")),
+        CutReason::Locked => ("is over", format!("{resource}, or your account, is locked; `ajar locks` says why.")),
         CutReason::PrincipalDisabled => ("is over", "Your account is disabled.".to_owned()),
         CutReason::ResourceRemoved => ("is over", format!("The resource {resource} was removed.")),
         CutReason::ServerStopping => ("goes on, but Ajar is stopping", format!("It allows role {role} on {resource} until {ends_at}.")),
@@ -78,7 +79,7 @@ pub(crate) fn cut(claims: &Claims, reason: CutReason) -> Vec<u8> {
     let hint = match reason {
         CutReason::Expired | CutReason::Returned | CutReason::Revoked => Some(format!("to go on, ask again: {}", again(claims))),
         CutReason::ServerStopping => Some("connect again in a moment".to_owned()),
-        CutReason::PrincipalDisabled | CutReason::ResourceRemoved => None,
+        CutReason::Locked | CutReason::PrincipalDisabled | CutReason::ResourceRemoved => None,
     };
     fatal(SHUTDOWN, &format!("this session is cut: {grant} {what}"), Some(&why), hint.as_deref())
 }

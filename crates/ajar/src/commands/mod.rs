@@ -2,6 +2,7 @@
 
 mod access;
 mod ledger;
+mod locks;
 mod native;
 mod people;
 mod policy;
@@ -40,6 +41,12 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::TakeBack(args) => requests::take_back(&client()?, out, &args.id).await,
         Command::Comment(args) => requests::comment(&client()?, out, args).await,
         Command::Withdraw(args) => requests::withdraw(&client()?, out, &args.id).await,
+        Command::Lock(args) => locks::lock(&client()?, out, args).await,
+        Command::Unlock(args) => locks::unlock(&client()?, &args.id).await,
+        Command::Locks => locks::locks(&client()?, out).await,
+        Command::Delegate(args) => locks::delegate(&client()?, out, args).await,
+        Command::Undelegate(args) => locks::undelegate(&client()?, &args.id).await,
+        Command::Delegations => locks::delegations(&client()?, out).await,
         Command::Grants(args) => access::grants(&client()?, out, &args).await,
         Command::Return(args) => access::end(&client()?, out, &args.id, "return").await,
         Command::Revoke(args) => access::end(&client()?, out, &args.id, "revoke").await,

@@ -1,6 +1,6 @@
 //! What people do around a decision, with the CLI against the server: look, ask, shorten, take back, escalate.
 
-use crate::stage::Stage;
+use crate::stage::{Kept, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i03_reviewers_look_ask_shorten_and_take_back_before_it_opens() {
@@ -38,4 +38,82 @@ async fn i03_reviewers_look_ask_shorten_and_take_back_before_it_opens() {
     assert!(code == 3 && err.contains("revoke the grant"), "{code}: {err}");
     let (code, table, err) = stage.ajar("peer", &["requests", id]);
     assert!(code == 0 && table.contains("(taken back)") && table.contains("which table?"), "{table}{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i09_a_lock_cuts_what_is_open_and_keeps_it_shut_until_it_is_lifted() {
+    let stage = Stage::new().await;
+    for (what, reason) in [("orders-db", "odd queries"), ("user:dev", "laptop lost")] {
+        let grant = stage.approved("dev", "read", "10m");
+        let mut open = Kept(stage.psql("dev", "orders-db", &["select pg_sleep(600)"]).spawn().unwrap());
+        stage.wait_until("it is live", || stage.json("dev", &["status"])["live"] == 1);
+        assert!(open.0.try_wait().unwrap().is_none());
+
+        let (code, _, err) = stage.ajar("stranger", &["lock", what]);
+        assert!(code == 3 && err.contains("not yours to lock"), "{code}: {err}");
+        let lock = stage.json("operator", &["lock", what, "--reason", reason]);
+        let lock = lock[0]["id"].as_str().unwrap();
+        let (code, _, err) = open.finish();
+        assert!(code == 2 && err.contains("is locked"), "{code}: {err}");
+        assert_eq!(stage.proven_gone(&grant)["closed_because"], "locked");
+        let (code, _, err) = stage.ajar("dev", &["request", "orders-db"]);
+        assert!(code == 3 && err.contains("it is locked") && err.contains("ajar locks"), "{code}: {err}");
+        let (code, _, err) = Kept(stage.psql("dev", "orders-db", &["select 1"]).spawn().unwrap()).finish();
+        assert!(code == 2 && err.contains("it is locked"), "{code}: {err}");
+        // Whom it concerns sees why, and does not lift it; nobody else sees it.
+        let seen = stage.json("dev", &["locks"]);
+        assert_eq!((&seen[0]["id"], &seen[0]["reason"]), (&lock.into(), &reason.into()));
+        assert_eq!(stage.json("stranger", &["locks"]), serde_json::json!([]));
+        let (code, _, err) = stage.ajar("stranger", &["unlock", lock]);
+        assert!(code != 0 && err.contains("there is no lock"), "{code}: {err}");
+        if what == "user:dev" {
+            let (code, _, err) = stage.ajar("dev", &["unlock", lock]);
+            assert!(code == 3 && err.contains("not yours"), "{code}: {err}");
+        }
+        // An owner lifts it from what they own, an operator from anything; unless they are locked themselves.
+        let who = if what == "orders-db" { "peer" } else { "operator" };
+        let own = stage.json(who, &["lock", &format!("user:{who}")]);
+        let (code, _, err) = stage.ajar(who, &["unlock", lock]);
+        assert!(code == 3 && err.contains("not yours"), "{code}: {err}");
+        if who == "peer" {
+            stage.ajar("operator", &["unlock", own[0]["id"].as_str().unwrap()]);
+            let (code, _, err) = stage.ajar(who, &["unlock", lock]);
+            assert_eq!(code, 0, "{err}");
+        } else {
+            let (code, _, err) = stage.ajar("operator", &["policy", "apply", stage.policy().to_str().unwrap()]);
+            assert!(code == 3, "nobody who is locked changes the rules: {code}: {err}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delegate_is_asked_instead_of_who_is_away() {
+    let stage = Stage::new().await;
+    let made = stage.json("peer", &["delegate", "boss", "--for", "1h"]);
+    let made = made[0]["id"].as_str().unwrap();
+    let filed = stage.json("dev", &["request", "orders-db", "--reason", "INC-7"]);
+    assert_eq!(filed["asked"], serde_json::json!(["boss", "second"]));
+    let id = filed["id"].as_str().unwrap();
+    assert_eq!(stage.json("boss", &["inbox"])[0]["id"], id);
+    assert_eq!(stage.json("peer", &["inbox"]), serde_json::json!([]));
+    assert_eq!(stage.json("peer", &["requests", id])["state"], "pending", "who is away sees what is asked for them");
+    let (code, _, err) = stage.ajar("peer", &["approve", id]);
+    assert!(code == 3 && err.contains("not among those"), "{code}: {err}");
+    assert_eq!(stage.json("boss", &["approve", id])["state"], "approved");
+
+    let listed = stage.json("boss", &["delegations"]);
+    assert_eq!((&listed[0]["from"], &listed[0]["to"]), (&"peer".into(), &"boss".into()));
+    let (code, _, err) = stage.ajar("boss", &["undelegate", made]);
+    assert!(code != 0 && err.contains("there is no delegation"), "{code}: {err}");
+    assert_eq!(stage.ajar("peer", &["undelegate", made]).0, 0);
+    let filed = stage.json("dev", &["request", "orders-db", "--role", "write", "--reason", "INC-7"]);
+    assert_eq!(filed["asked"], serde_json::json!(["peer", "second"]));
+    for (args, why) in [
+        (["delegate", "dev-admin"], "same person"),
+        (["delegate", "robot"], "only enabled people"),
+        (["delegate", "nobody"], "nobody of that name"),
+    ] {
+        let (code, _, err) = stage.ajar("dev", &[&args[..], &["--for", "1h"]].concat());
+        assert!(code != 0 && err.contains(why), "{why}: {err}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The routes. One list, from which the router and the OpenAPI document are made.
 
 mod access;
+mod locks;
 mod operate;
 mod requests;
 mod sign_in;
@@ -69,6 +70,10 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(access::session_list))
         .routes(routes!(access::session_show))
         .routes(routes!(access::session_recording))
+        .routes(routes!(locks::lock_list, locks::lock_place))
+        .routes(routes!(locks::lock_lift))
+        .routes(routes!(locks::delegation_list, locks::delegation_make))
+        .routes(routes!(locks::delegation_end))
         .routes(routes!(operate::ledger_search))
         .routes(routes!(operate::ledger_export))
         .routes(routes!(operate::ledger_checkpoint))
@@ -181,5 +186,7 @@ macro_rules! ids {
 ids! {
     request_id: "request" => Request(ajar_core::id::RequestId);
     grant_id: "grant" => Grant(ajar_core::id::GrantId);
+    lock_id: "lock" => Lock(ajar_core::id::LockId);
+    delegation_id: "delegation" => Delegation(ajar_core::id::DelegationId);
     session_id: "session" => Session(ajar_core::id::SessionId);
 }

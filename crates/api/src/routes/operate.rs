@@ -89,7 +89,7 @@ pub(super) async fn policy_apply(
     Writer(caller): Writer,
     Json(body): Json<PolicyFiles>,
 ) -> Result<Json<PolicyApplied>, Refused> {
-    if !api.engine.rules().may_operate(caller.principal) {
+    if !api.engine.operates(&caller).await {
         return Err(Refused::new(StatusCode::FORBIDDEN, "denied", "applying rules is for operators"));
     }
     let applied = api.engine.policy_apply(caller.actor, body.files, body.commit).await.map_err(|error| match error {

@@ -44,6 +44,8 @@ async fn change(api: &Api, caller: &Caller, envelope: &Envelope) -> Option<Chang
             | Happened::Grant(_)
             | Happened::Session(_)
             | Happened::Lease(_)
+            | Happened::Lock(_)
+            | Happened::Delegation(_)
             | Happened::Principal(_)
             | Happened::Token(_)
             | Happened::Policy(_),

@@ -183,6 +183,8 @@ pub enum CutReason {
     Returned,
     /// It was revoked.
     Revoked,
+    /// Its principal or resource is locked.
+    Locked,
     /// Its principal is disabled.
     PrincipalDisabled,
     /// The resource is gone from the files.
@@ -197,6 +199,7 @@ impl From<&CloseReason> for CutReason {
             CloseReason::Expired => Self::Expired,
             CloseReason::Returned => Self::Returned,
             CloseReason::Revoked { .. } | CloseReason::DeniedLate { .. } => Self::Revoked,
+            CloseReason::Locked { .. } => Self::Locked,
             CloseReason::PrincipalDisabled => Self::PrincipalDisabled,
             CloseReason::ResourceRemoved => Self::ResourceRemoved,
         }

@@ -1,14 +1,16 @@
 //! Commands that touch more than one lifecycle. Each looks at the world and says what happens, or refuses; nothing
 //! changes until the events are committed and applied.
 
-use super::World;
+use super::{Present, World};
+use crate::delegation::{self, Delegation, DelegationEvent, Made};
 use crate::event::{Event, Stream};
 use crate::grant::{CloseReason, Grant, GrantError, GrantEvent, Opened};
-use crate::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
+use crate::id::{DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
 use crate::lease::{Intended, Lease, LeaseEvent, RevocationProof};
+use crate::lock::{Lock, LockEvent, Placed};
 use crate::name::{ResourceName, RoleName};
 use crate::permit::{Claims, GrantSigner};
-use crate::plan::Facts;
+use crate::plan::{Facts, Verdict};
 use crate::request::{Comment, Filed, InForce, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
 use crate::session::{Ended, HeldFor, Live, SessionEvent};
 use crate::time::{Span, Timestamp};
@@ -36,6 +38,12 @@ pub enum WorldError {
         /// Its state.
         state: &'static str,
     },
+    /// Who asks, or what they ask for, is locked.
+    #[error("{0} keeps this shut: nothing opens until it is lifted")]
+    Locked(LockId),
+    /// A delegation that can't be made.
+    #[error("that can't be delegated: {0}")]
+    Delegation(&'static str),
 }
 
 /// A request to be filed, with the ids that it may need.
@@ -113,13 +121,24 @@ fn open_approved(request: &Filed, events: Vec<RequestEvent>, duration: Span, sig
     decision
 }
 
+/// Nothing opens for somebody, or on something, that is locked.
+fn unlocked(filed: &Filed, present: &Present<'_>) -> Result<(), WorldError> {
+    match present.locked(&[filed.requester, filed.beneficiary], &filed.resources()) {
+        Some(lock) => Err(WorldError::Locked(lock)),
+        None => Ok(()),
+    }
+}
+
 impl World {
     /// Files a request; with a plan of no stages it is approved and opened in the same breath.
-    #[must_use]
-    pub fn request_file(&self, command: FileCommand, facts: &dyn Facts, signer: &GrantSigner) -> Decision {
+    ///
+    /// # Errors
+    /// When who asks or what they ask for is locked.
+    pub fn request_file(&self, command: FileCommand, present: &Present<'_>, signer: &GrantSigner) -> Result<Decision, WorldError> {
         let filed = command.filed.clone();
-        let events = Request::file(command.filed, command.grants, facts);
-        open_approved(&filed, events, filed.duration, signer, filed.at)
+        unlocked(&filed, present)?;
+        let events = Request::file(command.filed, command.grants, present);
+        Ok(open_approved(&filed, events, filed.duration, signer, filed.at))
     }
 
     /// Records a review, with everything that follows from it.
@@ -131,12 +150,16 @@ impl World {
         id: RequestId,
         command: ReviewCommand,
         in_force: &InForce,
-        facts: &dyn Facts,
-        (signer, now): (&GrantSigner, Timestamp),
+        present: &Present<'_>,
+        signer: &GrantSigner,
     ) -> Result<ReviewOutcome, WorldError> {
+        let now = present.now;
         let request = self.request(id).ok_or(WorldError::NoSuch(Stream::Request(id)))?;
         let (reviewer, note) = (command.reviewer, command.note);
-        match request.review(command, in_force, facts, now)? {
+        if let (Verdict::Approve, Request::Pending(pending)) = (command.verdict, request) {
+            unlocked(&pending.filed, present)?;
+        }
+        match request.review(command, in_force, present, now)? {
             Reviewed::Already(review) => Ok(ReviewOutcome::Already(review)),
             Reviewed::Recorded(events) => {
                 Ok(ReviewOutcome::Decided(open_approved(request.filed(), events, request.terms().1, signer, now)))
@@ -187,6 +210,67 @@ impl World {
     pub fn request_comment(&self, id: RequestId, comment: Comment) -> Result<Decision, WorldError> {
         let request = self.request(id).ok_or(WorldError::NoSuch(Stream::Request(id)))?;
         Ok(on_request(id, request.comment(comment)?))
+    }
+
+    /// Locks somebody or something: what is open closes, and nothing opens until it is lifted. What is locked already stays so
+    /// under the lock that it has.
+    #[must_use]
+    pub fn lock_place(&self, placed: Placed, present: &Present<'_>) -> (LockId, Decision) {
+        let there = self.locks().find(|lock| matches!(lock, Lock::Placed(_)) && lock.placed().on == placed.on);
+        if let Some(there) = there {
+            return (there.placed().id, Decision::new());
+        }
+        let (id, at, on) = (placed.id, placed.at, placed.on.clone());
+        let mut decision = vec![(Stream::Lock(id), Event::Lock(LockEvent::Placed(placed)))];
+        let concerned: Vec<_> = self.grants().filter(|g| present.closes(&on, g)).map(Grant::id).collect();
+        for grant in concerned {
+            // One that never opened keeps none of the others from closing (I13).
+            decision.extend(self.grant_close(grant, CloseReason::Locked { lock: id }, at).unwrap_or_default());
+        }
+        (id, decision)
+    }
+
+    /// Lifts a lock. What it closed stays closed.
+    ///
+    /// # Errors
+    /// When there is no such lock.
+    pub fn lock_lift(&self, id: LockId, by: PrincipalId, now: Timestamp) -> Result<Decision, WorldError> {
+        let lock = self.locks.get(&id).ok_or(WorldError::NoSuch(Stream::Lock(id)))?;
+        Ok(lock.lift(by, now).into_iter().map(|e| (Stream::Lock(id), Event::Lock(e))).collect())
+    }
+
+    /// Somebody is away for a time: another is asked instead.
+    ///
+    /// # Errors
+    /// When either is nobody who could decide, both are one human, it is over already or lasts too long, or another one overlaps it.
+    pub fn delegation_make(&self, made: Made, files: &dyn Facts) -> Result<Decision, WorldError> {
+        let refused = |why| Err(WorldError::Delegation(why));
+        let (Some(from), Some(to)) = (files.human(made.from), files.human(made.to)) else {
+            return refused("only enabled people decide, and only they can stand in");
+        };
+        if from == to {
+            return refused("that is the same person");
+        }
+        if made.until <= made.at || made.until <= made.starts_at {
+            return refused("it would be over before it begins");
+        }
+        if made.until.since(made.at) > delegation::LONGEST {
+            return refused("it may reach 60 days ahead at the most");
+        }
+        let overlaps = |other: &Made| other.from == made.from && other.starts_at < made.until && made.starts_at < other.until;
+        if self.delegations().any(|d| matches!(d, Delegation::Made(other) if overlaps(other))) {
+            return refused("another one of yours overlaps it: end that first");
+        }
+        Ok(vec![(Stream::Delegation(made.id), Event::Delegation(DelegationEvent::Made(made)))])
+    }
+
+    /// Ends a delegation early.
+    ///
+    /// # Errors
+    /// When there is no such delegation.
+    pub fn delegation_end(&self, id: DelegationId, now: Timestamp) -> Result<Decision, WorldError> {
+        let found = self.delegations.get(&id).ok_or(WorldError::NoSuch(Stream::Delegation(id)))?;
+        Ok(found.end(now).into_iter().map(|e| (Stream::Delegation(id), Event::Delegation(e))).collect())
     }
 
     /// Ends a grant: it closes, its leases are to be revoked; with no lease it is closed at once.
@@ -346,7 +430,8 @@ impl World {
                     }
                 }
                 Stream::Grant(id) => decision.extend(self.grant_tick(*id, signer, now)),
-                Stream::Lease(_) | Stream::Session(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
+                Stream::Delegation(id) => decision.extend(self.delegation_end(*id, now).unwrap_or_default()),
+                Stream::Lease(_) | Stream::Session(_) | Stream::Lock(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
             }
         }
         decision

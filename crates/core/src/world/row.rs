@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::World;
 use crate::event::Stream;
 use crate::id::PrincipalId;
+use crate::lock::Locked;
 use crate::name::ResourceName;
 use crate::time::Timestamp;
 
@@ -76,6 +77,14 @@ impl World {
                     ..row(session.state(), json(session))
                 }
             }),
+            Stream::Lock(id) => self.locks.get(&id).map(|lock| {
+                let (principal, resource) = match &lock.placed().on {
+                    Locked::Principal(principal) => (Some(*principal), None),
+                    Locked::Resource(resource) => (None, Some(resource.clone())),
+                };
+                Row { principal, resource, ..row(lock.state(), json(lock)) }
+            }),
+            Stream::Delegation(id) => self.delegations.get(&id).map(|d| Row { principal: Some(d.made().from), ..row(d.state(), json(d)) }),
             Stream::Principal(id) => self
                 .principals
                 .get(&id)

@@ -1,10 +1,12 @@
 //! Taking back what was applied ahead of a commit that then failed.
 
 use super::World;
+use crate::delegation::Delegation;
 use crate::directory::{Applied, Principal, Token};
 use crate::event::Stream;
 use crate::grant::Grant;
 use crate::lease::Lease;
+use crate::lock::Lock;
 use crate::request::Request;
 use crate::session::Session;
 
@@ -21,6 +23,8 @@ enum Was {
     Grant(Option<Grant>),
     Lease(Option<Lease>),
     Session(Option<Session>),
+    Lock(Option<Lock>),
+    Delegation(Option<Delegation>),
     Principal(Option<Principal>),
     Token(Option<Token>),
     Policy(Option<Applied>),
@@ -35,6 +39,8 @@ impl World {
             Stream::Grant(id) => Was::Grant(self.grants.get(&id).cloned()),
             Stream::Lease(id) => Was::Lease(self.leases.get(&id).cloned()),
             Stream::Session(id) => Was::Session(self.sessions.get(&id).cloned()),
+            Stream::Lock(id) => Was::Lock(self.locks.get(&id).cloned()),
+            Stream::Delegation(id) => Was::Delegation(self.delegations.get(&id).cloned()),
             Stream::Principal(id) => Was::Principal(self.principals.get(&id).cloned()),
             Stream::Token(id) => Was::Token(self.tokens.get(&id).cloned()),
             Stream::Policy => Was::Policy(self.policy.clone()),
@@ -56,6 +62,8 @@ impl World {
                 (Stream::Grant(id), Was::Grant(was)) => put(&mut self.grants, id, was),
                 (Stream::Lease(id), Was::Lease(was)) => put(&mut self.leases, id, was),
                 (Stream::Session(id), Was::Session(was)) => put(&mut self.sessions, id, was),
+                (Stream::Lock(id), Was::Lock(was)) => put(&mut self.locks, id, was),
+                (Stream::Delegation(id), Was::Delegation(was)) => put(&mut self.delegations, id, was),
                 (Stream::Principal(id), Was::Principal(was)) => put(&mut self.principals, id, was),
                 (Stream::Token(id), Was::Token(was)) => put(&mut self.tokens, id, was),
                 (Stream::Policy, Was::Policy(was)) => self.policy = was,
@@ -65,10 +73,20 @@ impl World {
                     | Stream::Grant(_)
                     | Stream::Lease(_)
                     | Stream::Session(_)
+                    | Stream::Lock(_)
+                    | Stream::Delegation(_)
                     | Stream::Principal(_)
                     | Stream::Token(_)
                     | Stream::Policy,
-                    Was::Request(_) | Was::Grant(_) | Was::Lease(_) | Was::Session(_) | Was::Principal(_) | Was::Token(_) | Was::Policy(_),
+                    Was::Request(_)
+                    | Was::Grant(_)
+                    | Was::Lease(_)
+                    | Was::Session(_)
+                    | Was::Lock(_)
+                    | Was::Delegation(_)
+                    | Was::Principal(_)
+                    | Was::Token(_)
+                    | Was::Policy(_),
                 ) => {}
             }
             self.index(stream);

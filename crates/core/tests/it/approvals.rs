@@ -1,9 +1,11 @@
 //! Cases of approval and time, by number.
 
 use ajar_core::grant::{CloseReason, Grant};
+use ajar_core::lock::Locked;
 use ajar_core::plan::{Candidates, Limits, Otherwise, Plan, Stage, Step, Verdict};
 use ajar_core::request::{Ask, InForce};
 use ajar_core::time::Span;
+use ajar_core::world::WorldError;
 
 use crate::office::{Office, ROBOT, SECOND, person, plan, stage};
 
@@ -282,7 +284,7 @@ fn an_approve_may_leave_less_and_the_least_that_was_left_is_what_opens() {
         asks: Some(vec![Ask { resource: "orders-db".parse().unwrap(), role: role.parse().unwrap() }]),
     };
     let mut office = Office::new();
-    let id = office.file_for(0, plan(vec![stage("a", 3, deny())]), HOUR, &["read", "write"]);
+    let id = office.file_for(0, plan(vec![stage("a", 3, deny())]), HOUR, &["read", "write"]).unwrap();
     for (why, limits) in [
         ("longer", minutes(61)),
         ("nothing", minutes(0)),
@@ -359,4 +361,117 @@ fn those_asked_are_seen_to_have_looked_and_anybody_may_talk() {
         office.comment(id, 1).unwrap();
     }
     assert!(office.comment(id, 1).is_err());
+}
+
+#[test]
+fn a_lock_closes_what_is_open_and_keeps_everything_shut_until_it_is_lifted() {
+    let everything = Locked::Resource("orders-db".parse().unwrap());
+    for (on, mine) in [
+        (Locked::Principal(person(0)), true),
+        (Locked::Principal(person(SECOND)), true),
+        (everything, true),
+        (Locked::Principal(person(5)), false),
+    ] {
+        let mut office = Office::new();
+        let open = office.file(0, plan(vec![]), HOUR);
+        let pending = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+        let lock = office.lock(on.clone());
+        assert_eq!(office.lock(on.clone()), lock, "locked twice is locked");
+        assert_eq!(office.open(open).is_empty(), mine, "{on:?}");
+        assert_eq!(office.file_for(0, plan(vec![]), HOUR, &["read"]).is_err(), mine, "{on:?}");
+        if mine {
+            assert!(matches!(office.review(pending, 1, Verdict::Approve), Err(WorldError::Locked(by)) if by == lock));
+            assert_eq!(office.state(pending), "pending");
+            office.lift(lock).unwrap();
+            assert!(office.open(open).is_empty(), "what was closed stays closed");
+        }
+        assert!(office.review(pending, 1, Verdict::Approve).unwrap());
+        assert_eq!(office.open(pending).len(), 1);
+    }
+}
+
+#[test]
+fn a_lock_that_is_placed_never_keeps_anybody_from_denying() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    office.lock(Locked::Principal(person(0)));
+    assert!(office.review(id, 2, Verdict::Deny).unwrap());
+    assert_eq!(office.state(id), "denied");
+}
+
+#[test]
+fn i03_who_is_locked_decides_nothing_and_what_they_approved_counts_no_more() {
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![stage("a", 2, deny())]), HOUR);
+    office.review(id, 1, Verdict::Approve).unwrap();
+    let lock = office.lock(Locked::Principal(person(1)));
+    office.review(id, 2, Verdict::Approve).unwrap();
+    assert_eq!(office.state(id), "pending");
+    assert!(!office.review(id, 1, Verdict::Approve).unwrap(), "nothing comes of saying it again");
+    office.lift(lock).unwrap();
+    assert_eq!(office.state(id), "pending", "lifting it opens nothing by itself");
+    office.review(id, 1, Verdict::Approve).unwrap();
+    assert_eq!(office.state(id), "approved");
+}
+
+#[test]
+fn a_delegation_moves_candidacy_for_its_time_and_is_not_passed_on() {
+    let mut office = Office::new();
+    let file = |office: &mut Office| office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    office.delegate(1, 4, 300).unwrap();
+    let first = file(&mut office);
+    assert!(office.review(first, 1, Verdict::Approve).is_err(), "who is away is not asked");
+    assert!(office.review(first, 4, Verdict::Approve).unwrap(), "their delegate is");
+    // 4 goes away too: what 4 has from 1 is not 5's.
+    office.delegate(4, 5, 300).unwrap();
+    let second = file(&mut office);
+    assert!(office.review(second, 5, Verdict::Approve).is_err());
+    assert!(office.review(second, 4, Verdict::Approve).unwrap());
+    // Its end counts when it is used, not when its timer comes.
+    let third = file(&mut office);
+    office.now = office.now.after(Span::from_secs(300));
+    assert!(office.review(third, 4, Verdict::Approve).is_err());
+    assert!(office.review(third, 1, Verdict::Approve).is_ok());
+    office.tick(0);
+    assert_eq!(office.world.delegations().count(), 0, "and is in the ledger");
+}
+
+#[test]
+fn i03_a_delegate_counts_once_and_never_for_what_is_theirs() {
+    let mut office = Office::new();
+    // 2 stands in for 1: of three, two are left to count.
+    office.delegate(1, 2, 6_000).unwrap();
+    let id = office.file(0, plan(vec![stage("a", 2, deny())]), HOUR);
+    office.review(id, 2, Verdict::Approve).unwrap();
+    assert_eq!(office.state(id), "pending");
+    drop(office.review(id, 2, Verdict::Approve));
+    assert_eq!(office.state(id), "pending");
+    // Nor does a delegation to who asks, or to another account of theirs, let them in.
+    for to in [0, SECOND] {
+        let mut office = Office::new();
+        office.people.groups.insert("a", [person(1)].into());
+        office.delegate(1, to, 6_000).unwrap();
+        let id = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+        assert!(office.review(id, to, Verdict::Approve).is_err());
+        assert_ne!(office.state(id), "approved");
+    }
+}
+
+#[test]
+fn t03_a_delegation_is_for_another_enabled_human_and_for_a_time() {
+    let mut office = Office::new();
+    for (why, from, to, seconds) in [
+        ("a workload can't stand in", 1, ROBOT, 60),
+        ("nor be stood in for", ROBOT, 1, 60),
+        ("oneself", 1, 1, 60),
+        ("one's other account", 0, SECOND, 60),
+        ("no time", 1, 2, 0),
+        ("too long", 1, 2, 61 * 24 * 3_600),
+    ] {
+        assert!(matches!(office.delegate(from, to, seconds), Err(WorldError::Delegation(_))), "{why}");
+    }
+    let made = office.delegate(1, 2, 60).unwrap();
+    assert!(office.delegate(1, 3, 60).is_err(), "two at once");
+    office.end_delegation(made).unwrap();
+    office.delegate(1, 3, 60).unwrap();
 }

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ajar_core::delegation::DelegationEvent;
 use ajar_core::event::{Event, Stream};
 use ajar_core::grant::{CloseReason, Grant, GrantEvent};
-use ajar_core::id::{GrantId, LeaseId, RequestId};
+use ajar_core::id::{DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId};
 use ajar_core::lease::{Lease, LeaseEvent};
+use ajar_core::lock::{LockEvent, Locked};
 use ajar_core::plan::{Facts, Limits, Otherwise, Plan, Verdict};
 use ajar_core::request::RequestEvent;
 use ajar_core::time::Span;
@@ -23,6 +25,10 @@ enum Step {
     Review { request: u8, by: u8, deny: bool, most: Option<u16> },
     TakeBack { request: u8, by: u8 },
     Talk { request: u8, by: u8, look: bool },
+    Lock { who: Option<u8> },
+    Lift { lock: u8 },
+    Delegate { from: u8, to: u8, seconds: u16 },
+    EndDelegation { delegation: u8 },
     Withdraw { request: u8, by: u8 },
     Tick { millis: u32 },
     Skew { millis: u32 },
@@ -40,6 +46,10 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..6u8, 0..8u8, prop::bool::weighted(0.12), prop::option::weighted(0.2, 0..1_000u16)).prop_map(|(request, by, deny, most)| Step::Review { request, by, deny, most }),
         2 => (0..6u8, 0..8u8).prop_map(|(request, by)| Step::TakeBack { request, by }),
         1 => (0..6u8, 0..8u8, any::<bool>()).prop_map(|(request, by, look)| Step::Talk { request, by, look }),
+        1 => prop::option::weighted(0.8, 0..8u8).prop_map(|who| Step::Lock { who }),
+        1 => (0..3u8).prop_map(|lock| Step::Lift { lock }),
+        2 => (0..8u8, 0..8u8, 0..2_000u16).prop_map(|(from, to, seconds)| Step::Delegate { from, to, seconds }),
+        1 => (0..3u8).prop_map(|delegation| Step::EndDelegation { delegation }),
         1 => (0..6u8, 0..8u8).prop_map(|(request, by)| Step::Withdraw { request, by }),
         2 => (0..900_000u32).prop_map(|millis| Step::Tick { millis }),
         1 => (0..900_000u32).prop_map(|millis| Step::Skew { millis }),
@@ -73,6 +83,24 @@ fn pick<T: Copy>(all: &[T], n: u8) -> Option<T> {
 struct Known {
     requests: Vec<RequestId>,
     leases: Vec<LeaseId>,
+    locks: Vec<LockId>,
+    delegations: Vec<DelegationId>,
+}
+
+/// Who is locked and who stands in for whom, read from the log up to `until`.
+fn kept_out_and_away(office: &Office) -> (Vec<Locked>, BTreeMap<PrincipalId, PrincipalId>) {
+    let (mut locks, mut away) = (BTreeMap::new(), BTreeMap::new());
+    for envelope in &office.log {
+        match (&envelope.event, envelope.stream) {
+            (Event::Lock(LockEvent::Placed(p)), _) => drop(locks.insert(p.id, p.on.clone())),
+            (Event::Lock(LockEvent::Lifted(_)), Stream::Lock(id)) => drop(locks.remove(&id)),
+            (Event::Delegation(DelegationEvent::Made(m)), _) => drop(away.insert(m.id, m.clone())),
+            (Event::Delegation(DelegationEvent::Ended(_)), Stream::Delegation(id)) => drop(away.remove(&id)),
+            _ => {}
+        }
+    }
+    let away = away.into_values().filter(|m| m.starts_at <= office.now && office.now < m.until).map(|m| (m.from, m.to)).collect();
+    (locks.into_values().collect(), away)
 }
 
 fn grants(office: &Office) -> Vec<GrantId> {
@@ -87,7 +115,8 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
     match *step {
         Step::File { by, ref stages, seconds } => {
             if by != ROBOT && !office.people.disabled.contains(&person(by)) {
-                known.requests.push(office.file(by, plan_of(stages), Span::from_secs(u64::from(seconds))));
+                let filed = office.file_for(by, plan_of(stages), Span::from_secs(u64::from(seconds)), &["read"]);
+                known.requests.extend(filed.ok());
             }
         }
         Step::Review { request, by, deny, most } => {
@@ -104,6 +133,23 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
         Step::Talk { request, by, look } => {
             if let Some(id) = pick(&known.requests, request) {
                 drop(if look { office.see(id, by) } else { office.comment(id, by) });
+            }
+        }
+        Step::Lock { who } => {
+            let on = who.map_or_else(|| Locked::Resource("orders-db".parse().unwrap()), |who| Locked::Principal(person(who)));
+            known.locks.push(office.lock(on));
+        }
+        Step::Lift { lock } => {
+            if let Some(id) = pick(&known.locks, lock) {
+                drop(office.lift(id));
+            }
+        }
+        Step::Delegate { from, to, seconds } => {
+            known.delegations.extend(office.delegate(from, to, u64::from(seconds)).ok());
+        }
+        Step::EndDelegation { delegation } => {
+            if let Some(id) = pick(&known.delegations, delegation) {
+                drop(office.end_delegation(id));
             }
         }
         Step::Withdraw { request, by } => {
@@ -178,6 +224,12 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
     if !plan.stages.is_empty() && skipped.contains(&(plan.stages.len() - 1)) {
         return Err("the last stage was skipped".into());
     }
+    let (locks, away) = kept_out_and_away(office);
+    let same = |a: PrincipalId, b: PrincipalId| a == b || people.human(a).is_some() && people.human(a) == people.human(b);
+    let kept_out = |p: PrincipalId| locks.iter().any(|on| matches!(on, Locked::Principal(locked) if same(*locked, p)));
+    if kept_out(filed.requester) || locks.iter().any(|on| matches!(on, Locked::Resource(_))) {
+        return Err("it is locked".into());
+    }
     let own = [filed.requester, filed.beneficiary].map(|p| people.human(p));
     let mut counted = BTreeSet::new();
     for (index, stage) in plan.stages.iter().enumerate().filter(|(i, _)| !skipped.contains(i)) {
@@ -190,10 +242,11 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
             named.extend(chain[..steps].iter().flat_map(|step| step.0.clone()));
         }
         let may = people.candidates(&named, filed.requester, &filed.resources());
+        let may: BTreeSet<_> = may.into_iter().map(|p| away.get(&p).copied().unwrap_or(p)).collect();
         let mut humans = BTreeSet::new();
         for review in &approves {
             let reviewer = &review.reviewer;
-            let Some(human) = people.human(*reviewer) else { continue };
+            let Some(human) = people.human(*reviewer).filter(|_| !kept_out(*reviewer)) else { continue };
             let themselves = own.contains(&Some(human)) || *reviewer == filed.requester || *reviewer == filed.beneficiary;
             if review.stage == index && may.contains(reviewer) && !themselves && counted.insert(human) {
                 humans.insert(human);
@@ -272,7 +325,19 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
             _ => {}
         }
     }
+    let (locks, _) = kept_out_and_away(office);
     for grant in office.world.grants() {
+        if let Grant::Open(open) = grant {
+            let human = |p| office.people.human(p);
+            let holder = open.signed.claims.principal;
+            let shut = locks.iter().any(|on| match on {
+                Locked::Principal(p) => *p == holder || human(*p).is_some() && human(*p) == human(holder),
+                Locked::Resource(resource) => *resource == open.signed.claims.resource,
+            });
+            if shut {
+                return Err(format!("{} is open although it is locked", grant.id()));
+            }
+        }
         if let Grant::Open(open) = grant
             && office.people.disabled.contains(&open.signed.claims.principal)
         {

@@ -2,9 +2,11 @@
 //!
 //! In the tables a row is a state, a column an event or a command; `·` changes nothing, `!` can't be (an event) or is refused (a command).
 
+use ajar_core::delegation::{Delegation, DelegationEvent};
 use ajar_core::event::Event;
 use ajar_core::grant::{CloseReason, Grant, GrantEvent};
 use ajar_core::lease::{Lease, LeaseEvent, RevocationProof};
+use ajar_core::lock::{Lock, LockEvent, Locked};
 use ajar_core::plan::{Otherwise, Verdict};
 use ajar_core::request::{InForce, Request, RequestEvent, ReviewCommand, Reviewed};
 use ajar_core::sealed::Disclosure;
@@ -56,7 +58,7 @@ fn made() -> Made {
             Event::Lease(e) if made.leases.iter().all(|x| x.kind() != e.kind()) => made.leases.push(e.clone()),
             Event::Session(e) if made.sessions.iter().all(|x| x.kind() != e.kind()) => made.sessions.push(e.clone()),
             Event::Request(_) | Event::Grant(_) | Event::Lease(_) | Event::Session(_) => {}
-            Event::Principal(_) | Event::Token(_) | Event::Policy(_) => {}
+            Event::Lock(_) | Event::Delegation(_) | Event::Principal(_) | Event::Token(_) | Event::Policy(_) => {}
         }
     }
     made
@@ -246,6 +248,50 @@ fn every_event_of_a_request() {
         None => "!".into(),
     };
     compare(&table(&states, &commands, Request::state, cell), REQUEST_COMMANDS);
+}
+
+#[test]
+fn every_event_of_a_lock_and_a_delegation() {
+    let mut office = Office::new();
+    let lock = office.lock(Locked::Principal(person(0)));
+    office.lift(lock).unwrap();
+    let delegation = office.delegate(1, 2, 60).unwrap();
+    office.end_delegation(delegation).unwrap();
+    let (mut locks, mut delegations) = (vec![], vec![]);
+    for envelope in &office.log {
+        if let Event::Lock(e) = &envelope.event {
+            locks.push(e.clone());
+        }
+        if let Event::Delegation(e) = &envelope.event {
+            delegations.push(e.clone());
+        }
+    }
+    let states = [Lock::born(&locks[0]).unwrap(), Lock::born(&locks[0]).unwrap().evolve(&locks[1]).unwrap()];
+    let events = kinds(&locks, LockEvent::kind);
+    compare(
+        &table(&states, &events, Lock::state, evolved(|s: Lock, e| s.evolve(e).ok(), Lock::state)),
+        "
+        lock.placed | lock.lifted
+        placed: ! | lifted
+        lifted: ! | !
+        ",
+    );
+    let now = office.now;
+    let lift = |state: Lock, (): &()| state.lift(person(1), now).iter().try_fold(state, Lock::evolve).unwrap().state().to_owned();
+    compare(&table(&states, &[("lift", ())], Lock::state, lift), "lift\n placed: lifted\n lifted: ·");
+
+    let states = [Delegation::born(&delegations[0]).unwrap(), Delegation::born(&delegations[0]).unwrap().evolve(&delegations[1]).unwrap()];
+    let events = kinds(&delegations, DelegationEvent::kind);
+    compare(
+        &table(&states, &events, Delegation::state, evolved(|s: Delegation, e| s.evolve(e).ok(), Delegation::state)),
+        "
+        delegation.made | delegation.ended
+        made: ! | ended
+        ended: ! | !
+        ",
+    );
+    let end = |state: Delegation, (): &()| state.end(now).iter().try_fold(state, Delegation::evolve).unwrap().state().to_owned();
+    compare(&table(&states, &[("end", ())], Delegation::state, end), "end\n made: ended\n ended: ·");
 }
 
 const LEASE_EVENTS: &str = "

@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU8;
 
+use ajar_core::delegation::Made;
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::grant::{CloseReason, Grant};
-use ajar_core::id::{CommandId, GrantId, LeaseId, PrincipalId, RequestId, ReviewId, SessionId};
+use ajar_core::id::{CommandId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, ReviewId, SessionId};
 use ajar_core::lease::{Intended, RevocationProof};
+use ajar_core::lock::{Locked, Placed};
 use ajar_core::name::ResourceName;
 use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Candidates, Facts, Limits, Otherwise, Plan, Stage, Verdict};
 use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Request, ReviewCommand};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::{Span, Timestamp};
-use ajar_core::world::{Decision, FileCommand, ReviewOutcome, World, WorldError};
+use ajar_core::world::{Decision, FileCommand, Present, ReviewOutcome, World, WorldError};
 use uuid::Uuid;
 
 pub(crate) fn person(n: u8) -> PrincipalId {
@@ -106,10 +108,10 @@ impl Office {
     }
 
     pub(crate) fn file(&mut self, requester: u8, plan: Plan, duration: Span) -> RequestId {
-        self.file_for(requester, plan, duration, &["read"])
+        self.file_for(requester, plan, duration, &["read"]).unwrap()
     }
 
-    pub(crate) fn file_for(&mut self, requester: u8, plan: Plan, duration: Span, roles: &[&str]) -> RequestId {
+    pub(crate) fn file_for(&mut self, requester: u8, plan: Plan, duration: Span, roles: &[&str]) -> Result<RequestId, WorldError> {
         let id = RequestId::new(self.id());
         let grants = roles.iter().map(|_| GrantId::new(self.id())).collect();
         let filed = Filed {
@@ -125,9 +127,43 @@ impl Office {
             at: self.now,
             expires_at: self.now.after(Span::from_secs(3_600)),
         };
-        let decision = self.world.request_file(FileCommand { filed, grants }, &self.people, &self.signer);
+        let decision = self.world.request_file(FileCommand { filed, grants }, &self.present(), &self.signer)?;
+        self.commit(decision);
+        Ok(id)
+    }
+
+    pub(crate) fn present(&self) -> Present<'_> {
+        Present { files: &self.people, world: &self.world, now: self.now }
+    }
+
+    pub(crate) fn lock(&mut self, on: Locked) -> LockId {
+        let id = LockId::new(self.id());
+        let reason = Disclosure::seal([4; 32], "odd queries".into()).commitment;
+        let placed = Placed { id, on, by: person(1), reason, at: self.now };
+        let (id, decision) = self.world.lock_place(placed, &self.present());
         self.commit(decision);
         id
+    }
+
+    pub(crate) fn lift(&mut self, id: LockId) -> Result<(), WorldError> {
+        let decision = self.world.lock_lift(id, person(1), self.now)?;
+        self.commit(decision);
+        Ok(())
+    }
+
+    pub(crate) fn delegate(&mut self, from: u8, to: u8, seconds: u64) -> Result<DelegationId, WorldError> {
+        let id = DelegationId::new(self.id());
+        let until = self.now.after(Span::from_secs(seconds));
+        let made = Made { id, from: person(from), to: person(to), starts_at: self.now, until, at: self.now };
+        let decision = self.world.delegation_make(made, &self.people)?;
+        self.commit(decision);
+        Ok(id)
+    }
+
+    pub(crate) fn end_delegation(&mut self, id: DelegationId) -> Result<(), WorldError> {
+        let decision = self.world.delegation_end(id, self.now)?;
+        self.commit(decision);
+        Ok(())
     }
 
     /// What the rules in force say, unless a test says otherwise: what they said.
@@ -163,7 +199,7 @@ impl Office {
     }
 
     fn reviewed(&mut self, id: RequestId, command: ReviewCommand, in_force: &InForce) -> Result<bool, WorldError> {
-        match self.world.request_review(id, command, in_force, &self.people, (&self.signer, self.now))? {
+        match self.world.request_review(id, command, in_force, &self.present(), &self.signer)? {
             ReviewOutcome::Decided(decision) => {
                 let any = !decision.is_empty();
                 self.commit(decision);
@@ -180,13 +216,13 @@ impl Office {
     }
 
     pub(crate) fn take_back(&mut self, id: RequestId, by: u8) -> Result<(), WorldError> {
-        let decision = self.world.request_take_back(id, person(by), &self.people, self.now)?;
+        let decision = self.world.request_take_back(id, person(by), &self.present(), self.now)?;
         self.commit(decision);
         Ok(())
     }
 
     pub(crate) fn see(&mut self, id: RequestId, by: u8) -> Result<(), WorldError> {
-        let decision = self.world.request_see(id, person(by), &self.people, self.now)?;
+        let decision = self.world.request_see(id, person(by), &self.present(), self.now)?;
         self.commit(decision);
         Ok(())
     }
@@ -200,7 +236,7 @@ impl Office {
 
     pub(crate) fn tick(&mut self, millis: u64) {
         self.now = self.now.after(Span::from_millis(millis));
-        let decision = self.world.tick(self.now, &self.people, &self.signer);
+        let decision = self.world.tick(self.now, &self.present(), &self.signer);
         self.commit(decision);
     }
 
@@ -215,7 +251,7 @@ impl Office {
         let decision = self.world.principal_stop(person(who), self.now);
         self.commit(decision);
         let still = |filed: &Filed| InForce::Allowed { plan: filed.plan.clone(), max: Span::from_secs(100_000), rules_hash: "00".into() };
-        let decision = self.world.requests_reassess(&still, &self.people, self.now);
+        let decision = self.world.requests_reassess(&still, &self.present(), self.now);
         self.commit(decision);
     }
 
