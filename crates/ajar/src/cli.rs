@@ -172,6 +172,9 @@ pub(crate) struct Request {
     /// The ticket
     #[arg(long)]
     pub(crate) ticket: Option<String>,
+    /// When it is to begin, with a zone: 2026-01-31T17:00:00+01:00; as soon as it is approved, unless said
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) at: Option<String>,
     /// The same as an earlier request, but for what is said here
     #[arg(long, value_name = "ID", conflicts_with = "resource")]
     pub(crate) again: Option<String>,

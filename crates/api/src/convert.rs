@@ -96,6 +96,9 @@ impl Api {
             duration: duration.to_string(),
             reason,
             ticket: filed.ticket.clone(),
+            starts_at: filed.starts_at.map(|at| at.to_string()),
+            on_first_use: plan.opening.on_first_use.map(|within| within.to_string()),
+            single_use: plan.opening.single_use,
             filed_at: filed.at.to_string(),
             expires_at: filed.expires_at.to_string(),
             rules: plan.rules.iter().map(ToString::to_string).collect(),
@@ -165,7 +168,16 @@ impl Api {
             Grant::Closed(o) => Some(o.closed.at),
             Grant::Scheduled(_) | Grant::Open(_) | Grant::Closing(_) | Grant::Failed(_) => None,
         };
+        let (scheduled, failed) = match grant {
+            Grant::Scheduled(s) => (Some(s), None),
+            Grant::Failed(f) => (Some(&f.scheduled), Some(&f.failed)),
+            Grant::Open(_) | Grant::Closing(_) | Grant::Closed(_) => (None, None),
+        };
         model::Grant {
+            opens_at: scheduled.map(|s| s.opens_at.to_string()),
+            redeem_by: scheduled.and_then(|s| s.redeem_by).map(|by| by.to_string()),
+            single_use: scheduled.is_some_and(|s| s.single_use) || matches!(grant, Grant::Open(open) if open.single_use),
+            failed_because: failed.map(|f| f.why.clone()),
             id: grant.id().to_string(),
             state: grant.state().to_owned(),
             request: grant.request().to_string(),

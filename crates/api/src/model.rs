@@ -108,6 +108,9 @@ pub struct NewRequest {
     /// The ticket.
     #[serde(default)]
     pub ticket: Option<String>,
+    /// When it is to begin, with a zone; as soon as it is approved, unless said.
+    #[serde(default)]
+    pub starts_at: Option<String>,
 }
 
 /// A request.
@@ -130,6 +133,12 @@ pub struct Request {
     pub reason: Option<String>,
     /// The ticket.
     pub ticket: Option<String>,
+    /// When it is to begin, if that was said.
+    pub starts_at: Option<String>,
+    /// Its clock starts at the first use, which must come within this time of the approval.
+    pub on_first_use: Option<String>,
+    /// It lets one session in, once.
+    pub single_use: bool,
     /// When it was filed.
     pub filed_at: String,
     /// Until when it may be decided.
@@ -331,6 +340,14 @@ pub struct Grant {
     pub starts_at: Option<String>,
     /// Until when.
     pub ends_at: Option<String>,
+    /// Before it opens: from when it may.
+    pub opens_at: Option<String>,
+    /// Before it opens: until when it must be used, if its clock starts with that.
+    pub redeem_by: Option<String>,
+    /// It lets one session in, once.
+    pub single_use: bool,
+    /// Why it never opened.
+    pub failed_because: Option<String>,
     /// Why it ended: `expired`, `returned`, `revoked`, …
     pub closed_because: Option<String>,
     /// When it ended.

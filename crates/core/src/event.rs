@@ -197,6 +197,7 @@ kinds! {
     GrantEvent {
         Scheduled = "grant.scheduled";
         Opened = "grant.opened";
+        Used = "grant.used";
         Closing = "grant.closing";
         Closed = "grant.closed";
         Failed = "grant.failed";

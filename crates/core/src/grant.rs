@@ -1,8 +1,10 @@
 //! The grant's lifecycle: `scheduled` → `open` → `closing` → `closed`, or `failed`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::id::{GrantId, LockId, PrincipalId, RequestId};
+use crate::id::{GrantId, LockId, PrincipalId, RequestId, SessionId};
 use crate::name::{ResourceName, RoleName};
 use crate::permit::SignedGrant;
 use crate::request::Impossible;
@@ -22,10 +24,19 @@ pub struct Scheduled {
     pub resource: ResourceName,
     /// As what.
     pub role: RoleName,
-    /// When it opens.
+    /// When it opens; at the first use after that, if it has a `redeem_by`.
     pub opens_at: Timestamp,
     /// How long it then lasts.
     pub duration: Span,
+    /// Its clock starts at the first use, which must come before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeem_by: Option<Timestamp>,
+    /// It lets one session in, once.
+    #[serde(default)]
+    pub single_use: bool,
+    /// Who approved it: if one of them may decide no more when it opens, it doesn't (I06).
+    #[serde(default)]
+    pub approved_by: BTreeSet<PrincipalId>,
 }
 
 /// Why a grant closes.
@@ -57,6 +68,10 @@ pub enum CloseReason {
     PrincipalDisabled,
     /// The resource or role is no longer in the files.
     ResourceRemoved,
+    /// It was for one session, and that is over.
+    Used,
+    /// When it was to open, the rules or who is who did not allow it any more.
+    NotAllowedAnyMore,
 }
 
 impl CloseReason {
@@ -71,6 +86,8 @@ impl CloseReason {
             Self::Locked { .. } => "locked",
             Self::PrincipalDisabled => "principal_disabled",
             Self::ResourceRemoved => "resource_removed",
+            Self::Used => "used",
+            Self::NotAllowedAnyMore => "not_allowed_any_more",
         }
     }
 }
@@ -82,6 +99,8 @@ pub enum GrantEvent {
     Scheduled(Scheduled),
     /// It is open, with the control plane's signature.
     Opened(Opened),
+    /// It is for one session, and this is it.
+    Used(Used),
     /// It ends: sessions are cut, leases revoked.
     Closing(Closing),
     /// Every lease of it is revoked, and that was read back.
@@ -95,6 +114,18 @@ pub enum GrantEvent {
 pub struct Opened {
     /// The signed claims; `ends_at` in them is the one absolute end (I07).
     pub signed: SignedGrant,
+    /// Whether it lets one session in, once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_use: bool,
+}
+
+/// See [`GrantEvent::Used`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// By which session.
+    pub session: SessionId,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// See [`GrantEvent::Closing`].
@@ -129,13 +160,26 @@ pub enum Grant {
     /// Opens later.
     Scheduled(Scheduled),
     /// Open.
-    Open(Opened),
+    Open(Open),
     /// Ended; leases are being revoked.
     Closing(Ending),
     /// Over.
     Closed(Over),
     /// Never opened.
     Failed(NeverOpened),
+}
+
+/// A grant that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// What is allowed.
+    pub signed: SignedGrant,
+    /// Whether it lets one session in, once.
+    #[serde(default)]
+    pub single_use: bool,
+    /// That session, once it is in.
+    #[serde(default)]
+    pub used: Option<Used>,
 }
 
 /// A grant that has ended and whose leases are being revoked.
@@ -210,7 +254,7 @@ impl Grant {
         match self {
             Self::Scheduled(s) => (s.principal, &s.resource, &s.role),
             Self::Failed(f) => (f.scheduled.principal, &f.scheduled.resource, &f.scheduled.role),
-            Self::Open(Opened { signed }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => {
+            Self::Open(Open { signed, .. }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => {
                 (signed.claims.principal, &signed.claims.resource, &signed.claims.role)
             }
         }
@@ -222,7 +266,7 @@ impl Grant {
         match self {
             Self::Scheduled(s) => s.request,
             Self::Failed(f) => f.scheduled.request,
-            Self::Open(Opened { signed }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => {
+            Self::Open(Open { signed, .. }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => {
                 signed.claims.request
             }
         }
@@ -233,7 +277,7 @@ impl Grant {
     pub fn signed(&self) -> Option<&SignedGrant> {
         match self {
             Self::Scheduled(_) | Self::Failed(_) => None,
-            Self::Open(Opened { signed }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => Some(signed),
+            Self::Open(Open { signed, .. }) | Self::Closing(Ending { signed, .. }) | Self::Closed(Over { signed, .. }) => Some(signed),
         }
     }
 
@@ -241,7 +285,7 @@ impl Grant {
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
         match self {
-            Self::Scheduled(s) => Some(s.opens_at),
+            Self::Scheduled(s) => Some(s.redeem_by.unwrap_or(s.opens_at)),
             Self::Open(o) => Some(o.signed.claims.ends_at),
             Self::Closing(_) | Self::Closed(_) | Self::Failed(_) => None,
         }
@@ -269,6 +313,10 @@ impl Grant {
         }
     }
 
+    fn opened(opened: &Opened) -> Self {
+        Self::Open(Open { signed: opened.signed.clone(), single_use: opened.single_use, used: None })
+    }
+
     /// The state that the first event of a grant's stream makes.
     ///
     /// # Errors
@@ -276,8 +324,8 @@ impl Grant {
     pub fn born(event: &GrantEvent) -> Result<Self, Impossible> {
         match event {
             GrantEvent::Scheduled(s) => Ok(Self::Scheduled(s.clone())),
-            GrantEvent::Opened(o) => Ok(Self::Open(o.clone())),
-            GrantEvent::Closing(_) | GrantEvent::Closed(_) | GrantEvent::Failed(_) => {
+            GrantEvent::Opened(o) => Ok(Self::opened(o)),
+            GrantEvent::Used(_) | GrantEvent::Closing(_) | GrantEvent::Closed(_) | GrantEvent::Failed(_) => {
                 Err(Impossible { subject: "a grant".into(), state: "not there", event: event.kind() })
             }
         }
@@ -291,13 +339,22 @@ impl Grant {
         let state = self.state();
         let id = self.id();
         match (self, event) {
-            (Self::Scheduled(_), GrantEvent::Opened(o)) => Ok(Self::Open(o.clone())),
+            (Self::Scheduled(_), GrantEvent::Opened(o)) => Ok(Self::opened(o)),
+            (Self::Open(Open { signed, single_use: true, used: None }), GrantEvent::Used(used)) => {
+                Ok(Self::Open(Open { signed, single_use: true, used: Some(used.clone()) }))
+            }
             (Self::Scheduled(scheduled), GrantEvent::Failed(f)) => Ok(Self::Failed(NeverOpened { scheduled, failed: f.clone() })),
             (Self::Open(o), GrantEvent::Closing(c)) => Ok(Self::Closing(Ending { signed: o.signed, closing: c.clone() })),
             (Self::Closing(e), GrantEvent::Closed(c)) => Ok(Self::Closed(Over { signed: e.signed, closing: e.closing, closed: c.clone() })),
-            (Self::Scheduled(_), GrantEvent::Scheduled(_) | GrantEvent::Closing(_) | GrantEvent::Closed(_))
-            | (Self::Open(_), GrantEvent::Scheduled(_) | GrantEvent::Opened(_) | GrantEvent::Closed(_) | GrantEvent::Failed(_))
-            | (Self::Closing(_), GrantEvent::Scheduled(_) | GrantEvent::Opened(_) | GrantEvent::Closing(_) | GrantEvent::Failed(_))
+            (Self::Scheduled(_), GrantEvent::Scheduled(_) | GrantEvent::Used(_) | GrantEvent::Closing(_) | GrantEvent::Closed(_))
+            | (
+                Self::Open(_),
+                GrantEvent::Scheduled(_) | GrantEvent::Opened(_) | GrantEvent::Used(_) | GrantEvent::Closed(_) | GrantEvent::Failed(_),
+            )
+            | (
+                Self::Closing(_),
+                GrantEvent::Scheduled(_) | GrantEvent::Opened(_) | GrantEvent::Used(_) | GrantEvent::Closing(_) | GrantEvent::Failed(_),
+            )
             | (Self::Closed(_) | Self::Failed(_), _) => Err(Impossible { subject: id.to_string(), state, event: event.kind() }),
         }
     }

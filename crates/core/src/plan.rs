@@ -9,7 +9,7 @@ use std::num::NonZeroU8;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{PrincipalId, ReviewId};
-use crate::name::{GroupName, ResourceName, RuleName};
+use crate::name::{GroupName, ResourceName, RoleName, RuleName};
 use crate::request::Ask;
 use crate::sealed::Commitment;
 use crate::time::{Span, Timestamp};
@@ -21,6 +21,38 @@ pub struct Plan {
     pub rules: Vec<RuleName>,
     /// Stages, decided in order.
     pub stages: Vec<Stage>,
+    /// How it opens once they are met.
+    #[serde(default, skip_serializing_if = "Opening::is_plain")]
+    pub opening: Opening,
+}
+
+/// How an approved request opens. Plain: its clock starts when it is approved, and it lets in as often as it is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The clock starts at the first use, which must come within this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_first_use: Option<Span>,
+    /// It lets one session in, once.
+    #[serde(default)]
+    pub single_use: bool,
+}
+
+impl Opening {
+    /// See the type.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The stricter of both in each respect: a clock that starts at the approval does not wait.
+    #[must_use]
+    pub fn combine(self, other: Self) -> Self {
+        let on_first_use = match (self.on_first_use, other.on_first_use) {
+            (Some(one), Some(another)) => Some(one.min(another)),
+            (Some(_), None) | (None, Some(_) | None) => None,
+        };
+        Self { on_first_use, single_use: self.single_use || other.single_use }
+    }
 }
 
 /// One step of a plan.
@@ -154,6 +186,8 @@ pub trait Facts {
     /// The human behind a principal: linked accounts give the same answer. `None` for a workload,
     /// for somebody unknown and for somebody disabled: they can't approve.
     fn human(&self, principal: PrincipalId) -> Option<PrincipalId>;
+    /// Whether the rules in force let `principal` have `role` on `resource`, once that is approved: asked again when it opens later.
+    fn may_have(&self, principal: PrincipalId, resource: &ResourceName, role: &RoleName) -> bool;
     /// Everyone whom `candidates` names, for a request of `requester` for `resources`.
     fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId>;
 }
@@ -250,6 +284,7 @@ impl Plan {
                 self.rules.push(rule.clone());
             }
         }
+        self.opening = self.opening.combine(other.opening);
         let mut more = Vec::new();
         let mut covering = BTreeSet::new();
         for (index, stage) in other.stages.iter().enumerate() {

@@ -47,6 +47,9 @@ pub struct Filed {
     pub rules_hash: String,
     /// When.
     pub at: Timestamp,
+    /// When access is to begin; as soon as it is approved, unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<Timestamp>,
     /// Until when it may be decided (I08).
     pub expires_at: Timestamp,
 }

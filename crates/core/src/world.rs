@@ -42,7 +42,8 @@ pub struct World {
     tokens: BTreeMap<TokenId, Token>,
     policy: Option<Applied>,
     due: BTreeSet<(Timestamp, Stream)>,
-    open: BTreeMap<(PrincipalId, ResourceName), BTreeSet<GrantId>>,
+    /// Grants that are open or are to open.
+    usable: BTreeMap<(PrincipalId, ResourceName), BTreeSet<GrantId>>,
     leases_of: BTreeMap<GrantId, BTreeSet<LeaseId>>,
     sessions_of: BTreeMap<GrantId, BTreeSet<SessionId>>,
 }
@@ -274,9 +275,9 @@ impl World {
         }
         match stream {
             Stream::Grant(id) => {
-                if let Some(grant @ Grant::Open(_)) = self.grants.get(&id) {
+                if let Some(grant @ (Grant::Open(_) | Grant::Scheduled(_))) = self.grants.get(&id) {
                     let (principal, resource, _) = grant.parties();
-                    self.open.entry((principal, resource.clone())).or_default().insert(id);
+                    self.usable.entry((principal, resource.clone())).or_default().insert(id);
                 }
             }
             Stream::Lease(id) => {
@@ -301,7 +302,7 @@ impl World {
             Stream::Grant(id) => {
                 if let Some(grant) = self.grants.get(&id) {
                     let (principal, resource, _) = grant.parties();
-                    remove_from(&mut self.open, &(principal, resource.clone()), &id);
+                    remove_from(&mut self.usable, &(principal, resource.clone()), &id);
                 }
             }
             Stream::Lease(id) => {
@@ -409,10 +410,26 @@ impl World {
     /// Open grants of `principal` on `resource`; the one that ends last comes first.
     #[must_use]
     pub fn open_grants(&self, principal: PrincipalId, resource: &ResourceName) -> Vec<&Grant> {
-        let ids = self.open.get(&(principal, resource.clone()));
-        let mut grants: Vec<&Grant> = ids.into_iter().flatten().filter_map(|id| self.grants.get(id)).collect();
+        let mut grants = self.usable(principal, resource, |grant| matches!(grant, Grant::Open(_)));
         grants.sort_by_key(|g| std::cmp::Reverse(g.due()));
         grants
+    }
+
+    /// Grants of `principal` on `resource` whose clock starts at the first use, which may come at `now`; the one to be used first comes first.
+    #[must_use]
+    pub fn redeemable_grants(&self, principal: PrincipalId, resource: &ResourceName, now: Timestamp) -> Vec<&Grant> {
+        let redeemable = |grant: &Grant| match grant {
+            Grant::Scheduled(s) => s.opens_at <= now && s.redeem_by.is_some_and(|by| now < by),
+            Grant::Open(_) | Grant::Closing(_) | Grant::Closed(_) | Grant::Failed(_) => false,
+        };
+        let mut grants = self.usable(principal, resource, redeemable);
+        grants.sort_by_key(|g| g.due());
+        grants
+    }
+
+    fn usable(&self, principal: PrincipalId, resource: &ResourceName, fits: impl Fn(&Grant) -> bool) -> Vec<&Grant> {
+        let ids = self.usable.get(&(principal, resource.clone()));
+        ids.into_iter().flatten().filter_map(|id| self.grants.get(id)).filter(|g| fits(g)).collect()
     }
 
     /// Leases of a grant that may exist on the target.

@@ -5,7 +5,7 @@ use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::id::{GrantId, PrincipalId, RequestId, ReviewId};
 use ajar_core::plan::{Limits, Verdict};
 use ajar_core::port::{CutReason, Refusal, RefusalKind};
-use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Request, RequestEvent, ReviewCommand};
+use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Pending, Request, RequestEvent, ReviewCommand};
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{FileCommand, ReviewOutcome, WorldError};
 use ajar_policy::{Decision as RuleDecision, Question};
@@ -19,6 +19,8 @@ use crate::sequencer::{Desk, Draft, Failed};
 
 /// How long a request may wait for its decision, unless its stages are over sooner (I08).
 const REQUEST_LIFE: Span = Span::from_secs(24 * 3600);
+/// How far ahead access may be asked for.
+const STARTS_AHEAD: Span = Span::from_secs(60 * 24 * 3600);
 /// The longest reason or note.
 const TEXT_MAX: usize = 2_000;
 /// Requests that one principal may have pending at once (A12).
@@ -37,6 +39,8 @@ pub struct NewRequest {
     pub reason: String,
     /// The ticket.
     pub ticket: Option<String>,
+    /// When it is to begin; as soon as it is approved, unless said.
+    pub starts_at: Option<Timestamp>,
 }
 
 /// A review, as somebody gave it.
@@ -75,6 +79,7 @@ pub(crate) struct Wanted {
     duration: Option<Span>,
     reason: String,
     ticket: Option<String>,
+    starts_at: Option<Timestamp>,
 }
 
 impl Wanted {
@@ -112,7 +117,24 @@ impl Wanted {
             .map(str::parse)
             .transpose()
             .map_err(|e| bad_input(format!("the duration is {e}"), "for example --for 30m"))?;
-        Ok(Self { ask: Ask { resource, role }, duration, reason: new.reason.trim().to_owned(), ticket: new.ticket.clone() })
+        Ok(Self {
+            ask: Ask { resource, role },
+            duration,
+            reason: new.reason.trim().to_owned(),
+            ticket: new.ticket.clone(),
+            starts_at: new.starts_at,
+        })
+    }
+}
+
+/// A beginning is ahead, and not too far.
+fn starts_in_time(starts_at: Option<Timestamp>, now: Timestamp) -> Result<(), Refusal> {
+    match starts_at {
+        Some(at) if at <= now => Err(bad_input("it would begin in the past", "leave --at away to begin as soon as it is approved")),
+        Some(at) if at.since(now) > STARTS_AHEAD => {
+            Err(bad_input(format!("it would begin more than {STARTS_AHEAD} from now"), "ask for it nearer to when it is needed"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -123,9 +145,11 @@ pub(crate) fn submit(
     principal: PrincipalId,
     wanted: Wanted,
 ) -> Result<(Draft, Submitted), Refusal> {
-    let Wanted { ask, duration, reason, ticket } = wanted;
+    let Wanted { ask, duration, reason, ticket, starts_at } = wanted;
+    starts_in_time(starts_at, desk.now)?;
     let mine = || desk.world.requests().filter(|r| r.filed().requester == principal);
-    let same = mine().find(|r| matches!(r, Request::Pending(p) if p.filed.beneficiary == principal && p.filed.asks == [ask.clone()]));
+    let same = |p: &Pending| p.filed.beneficiary == principal && p.filed.asks == [ask.clone()] && p.filed.starts_at == starts_at;
+    let same = mine().find(|r| matches!(r, Request::Pending(p) if same(p)));
     if let Some(request) = same {
         return Ok((Draft::default(), Submitted { request: request.filed().id, grants: Vec::new(), existing: true }));
     }
@@ -169,7 +193,9 @@ pub(crate) fn submit(
         plan: allowed.plan,
         rules_hash: desk.rules.hash().to_owned(),
         at: desk.now,
-        expires_at: desk.now.after(REQUEST_LIFE),
+        starts_at,
+        // One for later may be decided until it is to begin.
+        expires_at: desk.now.after(REQUEST_LIFE).max(starts_at.unwrap_or(desk.now)),
     };
     let command = FileCommand { filed, grants: vec![grant] };
     let decision = desk.world.request_file(command, &desk.present(), signer).map_err(|e| world_refusal(&e))?;
@@ -349,7 +375,7 @@ impl Engine {
         let signer = self.signer.clone();
         let done = self
             .sequencer
-            .run(SYSTEM, Vec::new(), move |desk| Ok::<_, Refusal>((Draft::from(desk.world.tick(desk.now, &desk.present(), &signer)), ())));
+            .run(SYSTEM, Vec::new(), move |desk| Ok::<_, Refusal>((Draft::from(desk.world.tick(&desk.present(), &signer)), ())));
         if let Err(Failed::Unavailable(why)) = done.await {
             tracing::error!(error = %why, "what is due could not be recorded: it is closed all the same");
             let due = self.sequencer.look(|desk| {

@@ -121,6 +121,7 @@ impl Engine {
             duration: wishes.duration,
             reason: wishes.reason.unwrap_or_default(),
             ticket: wishes.ticket,
+            starts_at: None,
         };
         let signer = self.signer.clone();
         let shut = self.shut();
@@ -239,7 +240,8 @@ enum Placed {
     Held { request: RequestId, existing: bool },
 }
 
-/// The open grant of `principal` that `new` may use: of the role that was named, else the one that ends last.
+/// The grant of `principal` that `new` may use: an open one of the role that was named, else the one that ends last, else one that
+/// opens when it is first used.
 fn open_grant(
     desk: &Desk<'_>,
     principal: PrincipalId,
@@ -248,7 +250,9 @@ fn open_grant(
 ) -> Option<(GrantId, ResourceName)> {
     let resource: ResourceName = new.resource.parse().ok()?;
     let open = desk.world.open_grants(principal, &resource);
-    let usable = open.into_iter().filter(|g| !shut(g.id()) && g.due().is_some_and(|end| desk.now < end));
+    let spent = |g: &Grant| matches!(g, Grant::Open(open) if open.used.is_some());
+    let open = open.into_iter().filter(|g| !shut(g.id()) && !spent(g) && g.due().is_some_and(|end| desk.now < end));
+    let usable = open.chain(desk.world.redeemable_grants(principal, &resource, desk.now));
     let mut fits = usable.filter(|g| new.role.as_deref().is_none_or(|role| g.parties().2.as_str() == role));
     fits.next().map(|grant| (grant.id(), resource))
 }
@@ -302,7 +306,12 @@ impl Wait {
     async fn look(&mut self) -> Option<News> {
         let id = self.request;
         let done = self.engine.sequencer.run(crate::engine::SYSTEM, vec![Stream::Request(id)], move |desk| {
-            let grant = |id: &GrantId| desk.world.grant(*id).is_some_and(|g| matches!(g, Grant::Open(_))).then_some(*id);
+            let usable = |g: &Grant| match g {
+                Grant::Open(_) => true,
+                Grant::Scheduled(s) => s.redeem_by.is_some() && s.opens_at <= desk.now,
+                Grant::Closing(_) | Grant::Closed(_) | Grant::Failed(_) => false,
+            };
+            let grant = |id: &GrantId| desk.world.grant(*id).is_some_and(usable).then_some(*id);
             let news = match desk.world.request(id) {
                 Some(Request::Pending(_)) => None,
                 Some(Request::Approved(s)) => {
@@ -337,6 +346,9 @@ impl Wait {
                         (Event::Request(event), Stream::Request(request)) if request == id => last = self.told(event).or(last),
                         (Event::Grant(GrantEvent::Opened(o)), _) if o.signed.claims.request == id => {
                             last = Some(News::Open(o.signed.claims.grant))
+                        }
+                        (Event::Grant(GrantEvent::Scheduled(s)), _) if s.request == id && s.redeem_by.is_some() => {
+                            last = Some(News::Open(s.id))
                         }
                         (
                             Event::Request(_)

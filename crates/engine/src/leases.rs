@@ -65,6 +65,7 @@ impl Engine {
             return Ok(minted.clone());
         }
         let started = self.clock.mono();
+        self.redeem(actor, grant).await?;
         // INVARIANT I10: the intent is durable before anything is made.
         let intended = self.lease_intend(actor, grant).await?;
         let mut secret = [0u8; 24];
@@ -94,6 +95,15 @@ impl Engine {
         let minted = Minted { lease: id, login: intended.login, secret };
         *slot = Some(minted.clone());
         Ok(minted)
+    }
+
+    /// The first use of a grant whose clock starts with it; nothing for any other.
+    async fn redeem(&self, actor: Actor, grant: GrantId) -> Result<(), Refusal> {
+        let signer = self.signer.clone();
+        let done = self.sequencer.run(actor, Vec::new(), move |desk| {
+            Ok::<_, WorldError>((Draft::from(desk.world.grant_redeem(grant, &desk.present(), &signer)?), ()))
+        });
+        done.await.map_err(of)
     }
 
     async fn lease_intend(&self, actor: Actor, grant: GrantId) -> Result<Intended, Refusal> {

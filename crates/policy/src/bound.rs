@@ -11,7 +11,7 @@ use ajar_core::request::{Filed, InForce};
 use ajar_core::resource::Resource;
 use ajar_core::time::{Span, Timestamp};
 
-use crate::rules::{Candidate, Effect, OtherwiseByName, Rule, RuleSet, StageByName};
+use crate::rules::{Candidate, Carries, Effect, OtherwiseByName, Rule, RuleSet, StageByName, Terms};
 
 /// A rule set with the ids of its principals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,18 +96,19 @@ pub struct Offered {
     pub roles: Vec<RoleName>,
 }
 
-struct Terms<'a> {
+/// The strictest combination of what several rules allow.
+struct Combined<'a> {
     plan: Plan,
     max: Span,
     default: Span,
-    reason_min: usize,
+    carries: Vec<(&'a RuleName, &'a Carries)>,
     strictest: &'a RuleName,
 }
 
 enum Matched<'a> {
     None,
     Denied(&'a RuleName),
-    Terms(Terms<'a>),
+    Terms(Combined<'a>),
 }
 
 impl RuleSet {
@@ -251,19 +252,25 @@ impl Bound {
     /// INVARIANT I01: no rule, no access. INVARIANT I04: a deny beats everything; else the strictest combination.
     fn matched(&self, id: PrincipalId, resource: &ResourceName, role: &RoleName) -> Matched<'_> {
         let candidates = self.by_resource.get(resource).into_iter().flatten().filter_map(|i| self.set.rules.get(*i));
-        let mut terms: Option<Terms<'_>> = None;
+        let mut terms: Option<Combined<'_>> = None;
         for rule in candidates.filter(|r| r.roles.contains(role) && self.is_for(r, id)) {
-            let Effect::Allow { max, default, reason_min, stages } = &rule.effect else { return Matched::Denied(&rule.name) };
-            let plan = Plan { rules: vec![rule.name.clone()], stages: stages.iter().map(|s| self.stage(s)).collect() };
+            let Effect::Allow(allowed) = &rule.effect else { return Matched::Denied(&rule.name) };
+            let Terms { max, default, carries, opening, stages } = &**allowed;
+            let stages = stages.iter().map(|s| self.stage(s)).collect();
+            let plan = Plan { rules: vec![rule.name.clone()], stages, opening: *opening };
+            let carries = (&rule.name, carries);
             terms = Some(match terms {
-                None => Terms { plan, max: *max, default: *default, reason_min: *reason_min, strictest: &rule.name },
-                Some(so_far) => Terms {
-                    plan: so_far.plan.combine(&plan),
-                    strictest: if *max < so_far.max { &rule.name } else { so_far.strictest },
-                    max: so_far.max.min(*max),
-                    default: so_far.default.min(*default),
-                    reason_min: so_far.reason_min.max(*reason_min),
-                },
+                None => Combined { plan, max: *max, default: *default, carries: vec![carries], strictest: &rule.name },
+                Some(mut so_far) => {
+                    so_far.carries.push(carries);
+                    Combined {
+                        plan: so_far.plan.combine(&plan),
+                        strictest: if *max < so_far.max { &rule.name } else { so_far.strictest },
+                        max: so_far.max.min(*max),
+                        default: so_far.default.min(*default),
+                        carries: so_far.carries,
+                    }
+                }
             });
         }
         terms.map_or(Matched::None, Matched::Terms)
@@ -296,7 +303,7 @@ impl Bound {
     /// Whether something may be asked for, and what it takes.
     #[must_use]
     pub fn decide(&self, question: &Question, _now: Timestamp) -> Decision {
-        let Question { principal, beneficiary, resource, role, duration, reason, .. } = question;
+        let Question { principal, beneficiary, resource, role, duration, .. } = question;
         let refused = |rule: Option<&RuleName>, message: String, detail: Option<String>, hint: Option<String>| {
             Decision::Refused(Why { rule: rule.cloned(), message, detail, hint })
         };
@@ -313,14 +320,9 @@ impl Bound {
             }
             Matched::Terms(terms) => terms,
         };
-        let length = reason.trim().chars().count();
-        if length < terms.reason_min {
-            return refused(
-                None,
-                format!("a reason of {} characters or more is needed", terms.reason_min),
-                None,
-                Some("--reason \"INC-7: fix stuck order\" (for a held connection: PGOPTIONS=\"-c ajar.reason=INC-7\")".into()),
-            );
+        if let Some((rule, missing)) = terms.carries.iter().find_map(|(rule, carries)| Some((*rule, lacks(carries, question)?))) {
+            let (message, hint) = missing;
+            return refused(Some(rule), message, Some(format!("rule {rule} asks for it")), Some(hint.into()));
         }
         let wanted = duration.unwrap_or(terms.default);
         if wanted > terms.max || wanted == Span::ZERO {
@@ -355,10 +357,34 @@ impl Bound {
     }
 }
 
+/// What a request does not carry, and how to give it.
+fn lacks(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
+    const REASON: &str = "--reason \"INC-7: fix stuck order\" (for a held connection: PGOPTIONS=\"-c ajar.reason=INC-7\")";
+    const TICKET: &str = "--ticket INC-7 (for a held connection: PGOPTIONS=\"-c ajar.ticket=INC-7\")";
+    let reason = question.reason.trim();
+    if reason.chars().count() < carries.reason_min {
+        return Some((format!("a reason of {} characters or more is needed", carries.reason_min), REASON));
+    }
+    if let Some(pattern) = carries.reason.as_ref().filter(|p| !p.matches(reason)) {
+        return Some((format!("a reason that fits {} is needed", pattern.as_str()), REASON));
+    }
+    let ticket = question.ticket.as_deref().map(str::trim).unwrap_or_default();
+    if carries.ticket && ticket.is_empty() {
+        return Some(("a ticket is needed".into(), TICKET));
+    }
+    let pattern = carries.ticket_pattern.as_ref().filter(|p| !p.matches(ticket))?;
+    Some((format!("a ticket that fits {} is needed", pattern.as_str()), TICKET))
+}
+
 impl Facts for Bound {
     fn human(&self, principal: PrincipalId) -> Option<PrincipalId> {
         let somebody = self.people.get(&principal)?;
         (somebody.kind == PrincipalKind::User && !somebody.disabled).then_some(somebody.human)
+    }
+
+    fn may_have(&self, principal: PrincipalId, resource: &ResourceName, role: &RoleName) -> bool {
+        let there = self.set.resources.get(resource).is_some_and(|r| r.roles().contains(&role));
+        there && self.enabled(principal) && matches!(self.matched(principal, resource, role), Matched::Terms(_))
     }
 
     fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ajar_core::directory::PrincipalKind;
 use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName};
+use ajar_core::plan::Opening;
 use ajar_core::resource::{Kind, Owners, PostgresRole, PostgresTarget, Resource, SecretSource, TargetTls};
 use ajar_core::time::Span;
 use sha2::{Digest, Sha256};
@@ -16,7 +17,7 @@ use toml::Spanned;
 use crate::grants;
 use crate::problem::{Problem, near, place};
 use crate::raw::{self, Text};
-use crate::rules::{Candidate, Effect, OtherwiseByName, Person, Rule, RuleSet, StageByName, Who};
+use crate::rules::{Candidate, Carries, Effect, OtherwiseByName, Pattern, Person, Rule, RuleSet, StageByName, Terms, Who};
 
 /// A directory of files: path inside it → text.
 pub type Files = BTreeMap<String, String>;
@@ -341,7 +342,7 @@ impl Check {
 
     fn effect(&mut self, at: Place<'_>, raw: &raw::Rule, known: &Known) -> Option<Effect> {
         if raw.deny {
-            if raw.approve.is_some() || raw.stages.is_some() || raw.max.is_some() {
+            if raw.approve.is_some() || raw.stages.is_some() || raw.max.is_some() || raw.clock.is_some() || raw.single_use {
                 self.problem(at, &raw.name, "a rule that denies has no approval and no duration", None);
             }
             return Some(Effect::Deny);
@@ -383,7 +384,32 @@ impl Check {
             }
         };
         let stages = stages.into_iter().map(|stage| self.stage(at, &raw.name, stage, known)).collect::<Option<_>>()?;
-        Some(Effect::Allow { max, default, reason_min: raw.reason.as_ref().map_or(0, |r| r.min_length), stages })
+        let carries = Carries {
+            reason_min: raw.reason.as_ref().map_or(0, |r| r.min_length),
+            reason: raw.reason.as_ref().and_then(|r| r.pattern.as_ref()).and_then(|p| self.pattern(at, p)),
+            ticket: raw.ticket.is_some(),
+            ticket_pattern: raw.ticket.as_ref().and_then(|t| t.pattern.as_ref()).and_then(|p| self.pattern(at, p)),
+        };
+        let opening = Opening { on_first_use: self.clock(at, raw)?, single_use: raw.single_use };
+        Some(Effect::Allow(Box::new(Terms { max, default, carries, opening, stages })))
+    }
+
+    fn pattern(&mut self, at: Place<'_>, text: &Text) -> Option<Pattern> {
+        Pattern::parse(text.get_ref()).map_err(|why| self.problem(at, text, format!("not a usable pattern: {why}"), None)).ok()
+    }
+
+    /// Within what time the first use must come, if the clock starts with it. `None` when that is wrong.
+    #[expect(clippy::option_option, reason = "no clock that waits, and no usable clock, are different")]
+    fn clock(&mut self, at: Place<'_>, raw: &raw::Rule) -> Option<Option<Span>> {
+        let Some(clock) = &raw.clock else { return Some(None) };
+        match clock.get_ref() {
+            raw::Clock::Word(word) if word == "on_approval" => Some(None),
+            raw::Clock::Word(_) => {
+                self.problem(at, clock, "a clock is \"on_approval\", or { on_first_use = \"8h\" }", None);
+                None
+            }
+            raw::Clock::OnFirstUse(first) => self.parsed(at, &first.on_first_use).map(Some),
+        }
     }
 
     fn stage(&mut self, at: Place<'_>, rule: &Text, raw: &raw::Stage, known: &Known) -> Option<StageByName> {

@@ -99,6 +99,12 @@ pub(crate) struct Rule {
     #[serde(default)]
     pub(crate) reason: Option<Reason>,
     #[serde(default)]
+    pub(crate) ticket: Option<Ticket>,
+    #[serde(default)]
+    pub(crate) clock: Option<Spanned<Clock>>,
+    #[serde(default)]
+    pub(crate) single_use: bool,
+    #[serde(default)]
     pub(crate) approve: Option<Spanned<Approve>>,
     #[serde(default)]
     pub(crate) stages: Option<Vec<Stage>>,
@@ -118,7 +124,23 @@ pub(crate) struct Matching {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reason {
+    #[serde(default)]
     pub(crate) min_length: usize,
+    #[serde(default)]
+    pub(crate) pattern: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ticket {
+    #[serde(default)]
+    pub(crate) pattern: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OnFirstUse {
+    pub(crate) on_first_use: Text,
 }
 
 #[derive(Debug, Deserialize)]
@@ -207,6 +229,9 @@ either! { Tls = Word(String) | Verify(Verify), "\"system\", \"off\", or { verify
 }
 either! { Approve = Word(String) | Stage(Stage), "\"auto\", or { from = [\"owners\"], needed = 1, within = \"30m\" }",
     fn visit_str<E: Error>(self, word: &str) -> Result<Approve, E> { Ok(Approve::Word(word.to_owned())) }
+}
+either! { Clock = Word(String) | OnFirstUse(OnFirstUse), "\"on_approval\", or { on_first_use = \"8h\" }",
+    fn visit_str<E: Error>(self, word: &str) -> Result<Clock, E> { Ok(Clock::Word(word.to_owned())) }
 }
 either! { Otherwise = Word(String) | Escalate(Escalate), "\"deny\", \"next\", or { escalate = [\"group:…\"] }",
     fn visit_str<E: Error>(self, word: &str) -> Result<Otherwise, E> { Ok(Otherwise::Word(word.to_owned())) }

@@ -5,8 +5,13 @@ use std::sync::Arc;
 
 use ajar_core::directory::PrincipalKind;
 use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName};
+use ajar_core::plan::Opening;
 use ajar_core::resource::Resource;
 use ajar_core::time::Span;
+use regex::Regex;
+
+/// Bytes that a compiled pattern may take.
+const PATTERN_SIZE_MAX: usize = 256 * 1024;
 
 /// A checked set of files, by names. [`RuleSet::bind`] gives it the principals' ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,8 +56,54 @@ pub(crate) struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     Deny,
-    Allow { max: Span, default: Span, reason_min: usize, stages: Vec<StageByName> },
+    Allow(Box<Terms>),
 }
+
+/// What a rule that allows lets be asked for, and what that takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) max: Span,
+    pub(crate) default: Span,
+    pub(crate) carries: Carries,
+    pub(crate) opening: Opening,
+    pub(crate) stages: Vec<StageByName>,
+}
+
+/// What a request must carry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Carries {
+    pub(crate) reason_min: usize,
+    pub(crate) reason: Option<Pattern>,
+    pub(crate) ticket: bool,
+    pub(crate) ticket_pattern: Option<Pattern>,
+}
+
+/// A regular expression, compared by its text. Matching takes time linear in what is matched.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern(Regex);
+
+impl Pattern {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let built = regex::RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).dfa_size_limit(PATTERN_SIZE_MAX).nest_limit(32).build();
+        built.map(Self).map_err(|error| error.to_string().lines().last().unwrap_or("not a regular expression").trim().to_owned())
+    }
+
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Pattern {}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Who {

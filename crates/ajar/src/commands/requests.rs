@@ -21,6 +21,7 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
                 duration: Some(request.duration),
                 reason: request.reason.unwrap_or_default(),
                 ticket: request.ticket,
+                starts_at: None,
             }
         }
     };
@@ -30,6 +31,7 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
         duration: args.duration.or(before.duration),
         reason: args.reason.unwrap_or(before.reason),
         ticket: args.ticket.or(before.ticket),
+        starts_at: args.at,
     };
     let mut request: Request = client.post(&["requests"], &new).await?;
     if let Some(wait) = args.wait.filter(|_| request.state == "pending") {
@@ -164,6 +166,9 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             ("role", r.role.clone()),
             ("also", asks(r.asks.get(1..).unwrap_or_default())),
             ("for", r.duration.clone()),
+            ("begins", r.starts_at.clone().unwrap_or_default()),
+            ("clock", r.on_first_use.as_deref().map(|within| format!("starts at the first use, within {within}")).unwrap_or_default()),
+            ("sessions", if r.single_use { "one, once".into() } else { String::new() }),
             ("why", r.reason.clone().unwrap_or_default()),
             ("ticket", r.ticket.clone().unwrap_or_default()),
             ("filed", r.filed_at.clone()),
@@ -202,6 +207,12 @@ fn asks(asks: &[Ask]) -> String {
 }
 
 fn grant_line(grant: &Grant) -> String {
-    let until = grant.ends_at.as_deref().map(|end| format!(" until {end}")).unwrap_or_default();
+    let until = match (&grant.ends_at, &grant.redeem_by, &grant.opens_at, &grant.failed_because) {
+        (Some(end), ..) => format!(" until {end}"),
+        (None, _, _, Some(why)) => format!(": {why}"),
+        (None, Some(by), _, None) => format!(", opens when it is used, before {by}"),
+        (None, None, Some(at), None) => format!(", opens at {at}"),
+        (None, None, None, None) => String::new(),
+    };
     format!("{} {}{until}", grant.id, grant.state)
 }

@@ -117,3 +117,75 @@ async fn a_delegate_is_asked_instead_of_who_is_away() {
         assert!(code != 0 && err.contains(why), "{why}: {err}");
     }
 }
+
+/// Puts other rules for orders-db in force.
+fn rules(stage: &Stage, rules: &str) {
+    std::fs::write(stage.policy().join("rules.toml"), rules).unwrap();
+    let (code, _, err) = stage.ajar("operator", &["policy", "apply", stage.policy().to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a09_i08_what_opens_at_its_first_use_lets_one_of_a_hundred_in_and_ends_with_it() {
+    let stage = Stage::new().await;
+    rules(
+        &stage,
+        r#"
+[[rule]]
+name = "one-look"
+who = ["group:engineers"]
+resources = ["orders-db"]
+roles = ["read"]
+default = "10m"
+clock = { on_first_use = "1h" }
+single_use = true
+ticket = { pattern = "^INC-[0-9]+$" }
+approve = { from = ["owners"] }
+"#,
+    );
+    let (code, _, err) = stage.ajar("dev", &["request", "orders-db", "--ticket", "OPS-1"]);
+    assert!(code == 7 && err.contains("a ticket that fits ^INC-[0-9]+$"), "{code}: {err}");
+    let filed = stage.json("dev", &["request", "orders-db", "--ticket", "INC-7"]);
+    assert_eq!((&filed["on_first_use"], &filed["single_use"]), (&"1h".into(), &true.into()));
+    let approved = stage.json("peer", &["approve", filed["id"].as_str().unwrap()]);
+    let grant = approved["grants"][0]["id"].as_str().unwrap();
+    assert_eq!(stage.grant(grant)["state"], "scheduled");
+    let (_, table, _) = stage.ajar("dev", &["requests", filed["id"].as_str().unwrap()]);
+    assert!(table.contains("opens when it is used, before"), "{table}");
+
+    // Redeemed many times at once: the one session stays in, all others are refused or held for a request of their own.
+    let open: Vec<_> = (0..20).map(|_| Kept(stage.psql("dev", "orders-db", &["select pg_sleep(6)"]).spawn().unwrap())).collect();
+    stage.wait_until("one is in", || stage.json("dev", &["status"])["live"] == 1);
+    assert_eq!(stage.grant(grant)["state"], "open");
+    let sessions = stage.json("dev", &["sessions", "--limit", "200"]);
+    let live_once = sessions.as_array().unwrap().iter().filter(|s| s["grant"] == grant).count();
+    assert_eq!(live_once, 1, "{sessions}");
+    let (inside, refused): (Vec<_>, Vec<_>) = open.into_iter().map(Kept::finish).partition(|(code, ..)| *code == 0);
+    assert_eq!((inside.len(), refused.len()), (1, 19), "{refused:?}");
+    assert_eq!(stage.proven_gone(grant)["closed_because"], "used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t01_a_request_for_later_opens_then_and_not_before() {
+    let stage = Stage::new().await;
+    let now = || -> i64 { std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis().try_into().unwrap() };
+    let at = |millis: i64| ajar_core::time::Timestamp::from_millis(millis).to_string();
+    for (when, why) in
+        [(at(now() - 1_000), "in the past"), (at(now() + 61 * 24 * 3_600_000), "more than 60d"), ("tomorrow".into(), "not an instant")]
+    {
+        let (code, _, err) = stage.ajar("dev", &["request", "orders-db", "--at", &when]);
+        assert!(code != 0 && err.contains(why), "{why}: {code}: {err}");
+    }
+    let begins = now() + 4_000;
+    let filed = stage.json("dev", &["request", "orders-db", "--at", &at(begins), "--for", "5m"]);
+    let approved = stage.json("peer", &["approve", filed["id"].as_str().unwrap()]);
+    let grant = approved["grants"][0]["id"].as_str().unwrap();
+    assert_eq!(stage.grant(grant)["state"], "scheduled");
+    stage.wait_until("it opens", || stage.grant(grant)["state"] == "open");
+    let opened = stage.grant(grant);
+    let instant = |field: &str| opened[field].as_str().unwrap().parse::<ajar_core::time::Timestamp>().unwrap();
+    assert!(instant("starts_at").as_millis() >= begins, "{opened}");
+    assert_eq!(instant("ends_at").since(instant("starts_at")), ajar_core::time::Span::from_secs(300));
+    let (code, out, err) = Kept(stage.psql("dev", "orders-db", &["select 1"]).spawn().unwrap()).finish();
+    assert_eq!((code, out.as_str()), (0, "1\n"), "{err}");
+}

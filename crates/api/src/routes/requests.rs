@@ -70,8 +70,12 @@ pub(super) async fn request_file(
     Writer(caller): Writer,
     Json(body): Json<NewRequest>,
 ) -> Result<Json<Request>, Refused> {
-    let NewRequest { resource, role, duration, reason, ticket } = body;
-    let submitted = api.engine.request_file(&caller, ajar_engine::NewRequest { resource, role, duration, reason, ticket }).await?;
+    let NewRequest { resource, role, duration, reason, ticket, starts_at } = body;
+    let no_instant =
+        |_| Refused::new(axum::http::StatusCode::BAD_REQUEST, "bad_input", "'starts_at' is not an instant such as 2026-01-31T17:00:00Z");
+    let starts_at = starts_at.map(|at| at.parse()).transpose().map_err(no_instant)?;
+    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at };
+    let submitted = api.engine.request_file(&caller, new).await?;
     api.one_request(&caller, submitted.request).await
 }
 

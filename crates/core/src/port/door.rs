@@ -202,6 +202,8 @@ impl From<&CloseReason> for CutReason {
             CloseReason::Locked { .. } => Self::Locked,
             CloseReason::PrincipalDisabled => Self::PrincipalDisabled,
             CloseReason::ResourceRemoved => Self::ResourceRemoved,
+            // Neither cuts: the one session is over, or none ever began.
+            CloseReason::Used | CloseReason::NotAllowedAnyMore => Self::Expired,
         }
     }
 }

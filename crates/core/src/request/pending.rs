@@ -22,12 +22,17 @@ impl Pending {
         }
     }
 
+    /// Approves that were not taken back.
+    pub fn standing_approves(&self) -> impl Iterator<Item = &Review> {
+        self.reviews.iter().filter(|r| r.verdict == Verdict::Approve && !self.course.taken_back.contains(&r.id))
+    }
+
     /// What is left of what was asked, and for how long: the rules' limit, and every approve's that was not taken back. An
     /// approve that counts no more for another reason still limits.
     #[must_use]
     pub fn left(&self) -> (Vec<Ask>, Span) {
         let (mut asks, mut duration) = (self.filed.asks.clone(), self.duration);
-        for review in self.reviews.iter().filter(|r| !self.course.taken_back.contains(&r.id)) {
+        for review in self.standing_approves() {
             if let Some(only) = &review.limits.asks {
                 asks.retain(|ask| only.contains(ask));
             }
@@ -187,7 +192,7 @@ impl Pending {
             InForce::Allowed { plan, max, rules_hash } if *max > Span::ZERO => {
                 let plan = self.plan.clone().combine(plan);
                 let duration = self.duration.min(*max);
-                let same = plan.stages == self.plan.stages && duration == self.duration;
+                let same = plan.stages == self.plan.stages && plan.opening == self.plan.opening && duration == self.duration;
                 Ok((!same).then(|| PlanTightened { plan, duration, rules_hash: rules_hash.clone() }))
             }
             InForce::Allowed { .. } | InForce::Refused => Err(DeniedBecause::Rules),

@@ -1,19 +1,21 @@
 //! Commands that touch more than one lifecycle. Each looks at the world and says what happens, or refuses; nothing
 //! changes until the events are committed and applied.
 
+use std::collections::BTreeSet;
+
 use super::{Present, World};
 use crate::delegation::{self, Delegation, DelegationEvent, Made};
 use crate::event::{Event, Stream};
-use crate::grant::{CloseReason, Grant, GrantError, GrantEvent, Opened};
+use crate::grant::{CloseReason, Grant, GrantError, GrantEvent, Opened, Scheduled, Used};
 use crate::id::{DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
 use crate::lease::{Intended, Lease, LeaseEvent, RevocationProof};
 use crate::lock::{Lock, LockEvent, Placed};
 use crate::name::{ResourceName, RoleName};
 use crate::permit::{Claims, GrantSigner};
 use crate::plan::{Facts, Verdict};
-use crate::request::{Comment, Filed, InForce, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
+use crate::request::{Comment, Filed, InForce, Pending, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
 use crate::session::{Ended, HeldFor, Live, SessionEvent};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// What happens, in order, to which streams.
 pub type Decision = Vec<(Stream, Event)>;
@@ -80,27 +82,35 @@ fn on_session(id: SessionId, events: Vec<SessionEvent>) -> Decision {
     events.into_iter().map(|e| (Stream::Session(id), Event::Session(e))).collect()
 }
 
-/// Opens what has just been approved. INVARIANT I08: the window starts now, not when it was asked for.
-fn open_approved(request: &Filed, events: Vec<RequestEvent>, duration: Span, signer: &GrantSigner, now: Timestamp) -> Decision {
-    let mut duration = duration;
+/// What an approval leads to, besides the request's own events: grants that open now, or are to open later.
+fn open_approved(filed: &Filed, before: Option<&Pending>, events: Vec<RequestEvent>, signer: &GrantSigner, now: Timestamp) -> Decision {
+    let (mut opening, mut duration) = before.map_or((filed.plan.opening, filed.duration), |p| (p.plan.opening, p.duration));
+    let standing = |p: &Pending| p.standing_approves().map(|r| r.reviewer).collect();
+    let mut approved_by: BTreeSet<PrincipalId> = before.map(standing).unwrap_or_default();
     let mut grants = Vec::new();
     for event in &events {
         match event {
-            RequestEvent::PlanTightened(t) => duration = t.duration,
+            RequestEvent::PlanTightened(t) => (opening, duration) = (t.plan.opening, t.duration),
+            RequestEvent::Reviewed(review) if review.verdict == Verdict::Approve => drop(approved_by.insert(review.reviewer)),
             RequestEvent::Approved(approved) => {
-                let duration = approved.limits.duration.unwrap_or(duration);
-                let asks = approved.limits.asks.as_ref().unwrap_or(&request.asks);
+                let opens_at = filed.starts_at.unwrap_or(now).max(now);
+                let asks = approved.limits.asks.as_ref().unwrap_or(&filed.asks);
                 for (ask, grant) in asks.iter().zip(&approved.grants) {
-                    let claims = Claims {
-                        grant: *grant,
-                        request: request.id,
-                        principal: request.beneficiary,
+                    let scheduled = Scheduled {
+                        id: *grant,
+                        request: filed.id,
+                        principal: filed.beneficiary,
                         resource: ask.resource.clone(),
                         role: ask.role.clone(),
-                        starts_at: now,
-                        ends_at: now.after(duration),
+                        opens_at,
+                        duration: approved.limits.duration.unwrap_or(duration),
+                        redeem_by: opening.on_first_use.map(|within| opens_at.after(within)),
+                        single_use: opening.single_use,
+                        approved_by: approved_by.clone(),
                     };
-                    grants.extend(on_grant(*grant, vec![GrantEvent::Opened(Opened { signed: signer.sign(claims) })]));
+                    let later = opens_at > now || scheduled.redeem_by.is_some();
+                    let event = if later { GrantEvent::Scheduled(scheduled) } else { GrantEvent::Opened(opened(&scheduled, signer, now)) };
+                    grants.extend(on_grant(*grant, vec![event]));
                 }
             }
             RequestEvent::Filed(_)
@@ -116,9 +126,23 @@ fn open_approved(request: &Filed, events: Vec<RequestEvent>, duration: Span, sig
             | RequestEvent::Expired(_) => {}
         }
     }
-    let mut decision = on_request(request.id, events);
+    let mut decision = on_request(filed.id, events);
     decision.extend(grants);
     decision
+}
+
+/// INVARIANT I08: the window starts now, not when it was asked for. INVARIANT I07: it has one end, fixed here.
+fn opened(scheduled: &Scheduled, signer: &GrantSigner, now: Timestamp) -> Opened {
+    let claims = Claims {
+        grant: scheduled.id,
+        request: scheduled.request,
+        principal: scheduled.principal,
+        resource: scheduled.resource.clone(),
+        role: scheduled.role.clone(),
+        starts_at: now,
+        ends_at: now.after(scheduled.duration),
+    };
+    Opened { signed: signer.sign(claims), single_use: scheduled.single_use }
 }
 
 /// Nothing opens for somebody, or on something, that is locked.
@@ -138,7 +162,7 @@ impl World {
         let filed = command.filed.clone();
         unlocked(&filed, present)?;
         let events = Request::file(command.filed, command.grants, present);
-        Ok(open_approved(&filed, events, filed.duration, signer, filed.at))
+        Ok(open_approved(&filed, None, events, signer, filed.at))
     }
 
     /// Records a review, with everything that follows from it.
@@ -162,7 +186,11 @@ impl World {
         match request.review(command, in_force, present, now)? {
             Reviewed::Already(review) => Ok(ReviewOutcome::Already(review)),
             Reviewed::Recorded(events) => {
-                Ok(ReviewOutcome::Decided(open_approved(request.filed(), events, request.terms().1, signer, now)))
+                let before = match request {
+                    Request::Pending(pending) => Some(pending),
+                    Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => None,
+                };
+                Ok(ReviewOutcome::Decided(open_approved(request.filed(), before, events, signer, now)))
             }
             Reviewed::TooLateButClosing(grants) => {
                 let mut decision = Decision::new();
@@ -367,7 +395,19 @@ impl World {
         if !fits || !leased {
             return Err(WorldError::NoSuch(Stream::Grant(live.grant)));
         }
-        Ok(on_session(live.arrived.id, vec![SessionEvent::Live(live)]))
+        let used = match self.grant(live.grant) {
+            // INVARIANT A9: what is for one session lets one in, once.
+            Some(Grant::Open(open)) if open.single_use => {
+                if open.used.is_some() {
+                    return Err(WorldError::NotOpen { id: live.grant, state: "used: it was for one session" });
+                }
+                vec![GrantEvent::Used(Used { session: live.arrived.id, at: live.at })]
+            }
+            Some(_) | None => Vec::new(),
+        };
+        let mut decision = on_grant(live.grant, used);
+        decision.extend(on_session(live.arrived.id, vec![SessionEvent::Live(live)]));
+        Ok(decision)
     }
 
     /// A connection is over.
@@ -376,7 +416,14 @@ impl World {
     /// When there is no such session.
     pub fn session_end(&self, id: SessionId, ended: Ended) -> Result<Decision, WorldError> {
         let session = self.session(id).ok_or(WorldError::NoSuch(Stream::Session(id)))?;
-        Ok(on_session(id, session.end(ended)))
+        let now = ended.at;
+        let mut decision = on_session(id, session.end(ended));
+        if let (false, Some(grant)) = (decision.is_empty(), session.grant())
+            && matches!(self.grant(grant), Some(Grant::Open(open)) if open.used.as_ref().is_some_and(|u| u.session == id))
+        {
+            decision.extend(self.grant_close(grant, CloseReason::Used, now)?);
+        }
+        Ok(decision)
     }
 
     /// A principal is disabled: what they asked for is cancelled, what they have is closed (A8).
@@ -420,16 +467,17 @@ impl World {
 
     /// Everything that time alone makes happen at `now`.
     #[must_use]
-    pub fn tick(&self, now: Timestamp, facts: &dyn Facts, signer: &GrantSigner) -> Decision {
+    pub fn tick(&self, present: &Present<'_>, signer: &GrantSigner) -> Decision {
+        let now = present.now;
         let mut decision = Decision::new();
         for (_, stream) in self.due.iter().take_while(|(at, _)| *at <= now) {
             match stream {
                 Stream::Request(id) => {
                     if let Some(request) = self.request(*id) {
-                        decision.extend(on_request(*id, request.tick(facts, now)));
+                        decision.extend(on_request(*id, request.tick(present, now)));
                     }
                 }
-                Stream::Grant(id) => decision.extend(self.grant_tick(*id, signer, now)),
+                Stream::Grant(id) => decision.extend(self.grant_tick(*id, present, signer)),
                 Stream::Delegation(id) => decision.extend(self.delegation_end(*id, now).unwrap_or_default()),
                 Stream::Lease(_) | Stream::Session(_) | Stream::Lock(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
             }
@@ -437,26 +485,49 @@ impl World {
         decision
     }
 
-    fn grant_tick(&self, id: GrantId, signer: &GrantSigner, now: Timestamp) -> Decision {
+    fn grant_tick(&self, id: GrantId, present: &Present<'_>, signer: &GrantSigner) -> Decision {
+        let now = present.now;
         match self.grant(id) {
             Some(Grant::Open(_)) => self.grant_close(id, CloseReason::Expired, now).unwrap_or_default(),
-            // INVARIANT I06: looked up again at opening.
-            Some(Grant::Scheduled(s)) if self.principal(s.principal).is_some_and(|p| !p.enabled) => {
-                self.grant_close(id, CloseReason::PrincipalDisabled, now).unwrap_or_default()
-            }
-            Some(Grant::Scheduled(s)) => {
-                let claims = Claims {
-                    grant: s.id,
-                    request: s.request,
-                    principal: s.principal,
-                    resource: s.resource.clone(),
-                    role: s.role.clone(),
-                    starts_at: now,
-                    ends_at: now.after(s.duration),
-                };
-                on_grant(id, vec![GrantEvent::Opened(Opened { signed: signer.sign(claims) })])
-            }
+            Some(Grant::Scheduled(s)) => match s.redeem_by {
+                Some(by) if now >= by => self.grant_close(id, CloseReason::Expired, now).unwrap_or_default(),
+                Some(_) => Vec::new(),
+                None => self.grant_open(s, present, signer),
+            },
             Some(Grant::Closing(_) | Grant::Closed(_) | Grant::Failed(_)) | None => Vec::new(),
+        }
+    }
+
+    /// INVARIANT I06: who gets in, who approved it and what the rules say are looked up again when it opens.
+    fn grant_open(&self, scheduled: &Scheduled, present: &Present<'_>, signer: &GrantSigner) -> Decision {
+        let Scheduled { id, principal, resource, role, .. } = scheduled;
+        let close = |reason| self.grant_close(*id, reason, present.now).unwrap_or_default();
+        if self.principal(*principal).is_some_and(|p| !p.enabled) {
+            return close(CloseReason::PrincipalDisabled);
+        }
+        if let Some(lock) = present.locked(&[*principal], std::slice::from_ref(resource)) {
+            return close(CloseReason::Locked { lock });
+        }
+        let approvers = scheduled.approved_by.iter().all(|p| present.human(*p).is_some());
+        if !approvers || !present.may_have(*principal, resource, role) {
+            return close(CloseReason::NotAllowedAnyMore);
+        }
+        on_grant(*id, vec![GrantEvent::Opened(opened(scheduled, signer, present.now))])
+    }
+
+    /// The first use of a grant whose clock starts with it. One that is open already is nothing to do.
+    ///
+    /// # Errors
+    /// When there is no such grant, or it is too early or too late for it. What may not open any more is closed instead.
+    pub fn grant_redeem(&self, id: GrantId, present: &Present<'_>, signer: &GrantSigner) -> Result<Decision, WorldError> {
+        let now = present.now;
+        match self.grant(id) {
+            Some(Grant::Open(_)) => Ok(Decision::new()),
+            Some(Grant::Scheduled(s)) if s.opens_at <= now && s.redeem_by.is_some_and(|by| now < by) => {
+                Ok(self.grant_open(s, present, signer))
+            }
+            Some(other) => Err(WorldError::NotOpen { id, state: other.state() }),
+            None => Err(WorldError::NoSuch(Stream::Grant(id))),
         }
     }
 

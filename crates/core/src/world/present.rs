@@ -7,7 +7,7 @@ use crate::delegation::Delegation;
 use crate::grant::Grant;
 use crate::id::{LockId, PrincipalId};
 use crate::lock::{Lock, Locked};
-use crate::name::ResourceName;
+use crate::name::{ResourceName, RoleName};
 use crate::plan::{Candidates, Facts};
 use crate::time::Timestamp;
 
@@ -69,6 +69,10 @@ impl Facts for Present<'_> {
     fn human(&self, principal: PrincipalId) -> Option<PrincipalId> {
         let human = self.files.human(principal)?;
         self.locked(&[principal], &[]).is_none().then_some(human)
+    }
+
+    fn may_have(&self, principal: PrincipalId, resource: &ResourceName, role: &RoleName) -> bool {
+        self.files.may_have(principal, resource, role)
     }
 
     fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId> {

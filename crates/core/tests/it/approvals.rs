@@ -2,7 +2,7 @@
 
 use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::lock::Locked;
-use ajar_core::plan::{Candidates, Limits, Otherwise, Plan, Stage, Step, Verdict};
+use ajar_core::plan::{Candidates, Limits, Opening, Otherwise, Plan, Stage, Step, Verdict};
 use ajar_core::request::{Ask, InForce};
 use ajar_core::time::Span;
 use ajar_core::world::WorldError;
@@ -474,4 +474,96 @@ fn t03_a_delegation_is_for_another_enabled_human_and_for_a_time() {
     assert!(office.delegate(1, 3, 60).is_err(), "two at once");
     office.end_delegation(made).unwrap();
     office.delegate(1, 3, 60).unwrap();
+}
+
+fn opening(on_first_use: Option<u64>, single_use: bool) -> Opening {
+    Opening { on_first_use: on_first_use.map(Span::from_secs), single_use }
+}
+
+#[test]
+fn i08_a_clock_that_starts_at_the_first_use_runs_its_whole_length_from_there() {
+    let first_use = Plan { opening: opening(Some(3_600), false), ..plan(vec![stage("a", 1, deny())]) };
+    let mut office = Office::new();
+    let id = office.file(0, first_use.clone(), Span::from_secs(600));
+    office.review(id, 1, Verdict::Approve).unwrap();
+    let grant = office.scheduled(id)[0];
+    assert!(office.intend(grant).is_err(), "it is not open before it is used");
+    office.tick(1_800_000);
+    office.redeem(grant).unwrap();
+    office.redeem(grant).unwrap();
+    let Some(Grant::Open(open)) = office.world.grant(grant) else { panic!("not open") };
+    assert_eq!(open.signed.claims.ends_at, office.now.after(Span::from_secs(600)));
+    // Not used in time, it never opens; its end counts when it is used, not when its timer comes.
+    let id = office.file(0, first_use, Span::from_secs(600));
+    office.review(id, 1, Verdict::Approve).unwrap();
+    let grant = office.scheduled(id)[0];
+    office.now = office.now.after(Span::from_secs(3_600));
+    assert!(office.redeem(grant).is_err());
+    office.tick(0);
+    assert!(office.scheduled(id).is_empty() && office.open(id).is_empty());
+}
+
+#[test]
+fn a09_what_is_for_one_session_lets_one_in_and_ends_with_it() {
+    let mut office = Office::new();
+    let id = office.file(0, Plan { opening: opening(Some(3_600), true), ..plan(vec![]) }, HOUR);
+    let grant = office.scheduled(id)[0];
+    office.redeem(grant).unwrap();
+    let lease = office.intend(grant).unwrap();
+    office.lease(0, lease).unwrap();
+    let sessions: Vec<_> = (0..100).filter_map(|_| office.live(grant, lease).ok()).collect();
+    assert_eq!(sessions.len(), 1);
+    office.leave(sessions[0]).unwrap();
+    assert!(office.open(id).is_empty());
+    assert!(office.live(grant, lease).is_err());
+}
+
+#[test]
+fn i06_what_opens_later_is_looked_up_again_when_it_opens() {
+    type Change = fn(&mut Office);
+    let changes: [(&str, Change); 5] = [
+        ("nothing", |_| {}),
+        ("the holder is disabled", |office| office.stop(0)),
+        ("who approved is disabled", |office| office.stop(1)),
+        ("no rule lets them", |office| {
+            office.people.unruled.insert(person(0));
+        }),
+        ("who approved is locked", |office| {
+            office.lock(Locked::Principal(person(1)));
+        }),
+    ];
+    for (what, change) in changes {
+        for on_first_use in [None, Some(3_600)] {
+            let mut office = Office::new();
+            let at = office.now.after(Span::from_secs(1_200));
+            let plan = Plan { opening: opening(on_first_use, false), ..plan(vec![stage("a", 1, deny())]) };
+            let id = office.file_later(0, plan, HOUR, at);
+            office.review(id, 1, Verdict::Approve).unwrap();
+            assert!(office.open(id).is_empty(), "not before its time");
+            let grant = office.scheduled(id)[0];
+            change(&mut office);
+            office.tick(1_200_000);
+            if on_first_use.is_some() {
+                drop(office.redeem(grant));
+            }
+            assert_eq!(!office.open(id).is_empty(), what == "nothing", "{what}");
+            assert!(office.scheduled(id).is_empty(), "{what}");
+        }
+    }
+    // Approved after the start that was asked for, it opens then, for its whole length.
+    let mut office = Office::new();
+    let at = office.now.after(Span::from_secs(60));
+    let id = office.file_later(0, plan(vec![stage("a", 1, deny())]), HOUR, at);
+    office.tick(300_000);
+    office.review(id, 1, Verdict::Approve).unwrap();
+    let Some(Grant::Open(open)) = office.world.grant(office.open(id)[0]) else { panic!("not open") };
+    assert_eq!((open.signed.claims.starts_at, open.signed.claims.ends_at), (office.now, office.now.after(HOUR)));
+}
+
+#[test]
+fn i04_the_stricter_opening_wins() {
+    let merged = |one, other| opening(one, false).combine(opening(other, true));
+    assert_eq!(merged(Some(60), Some(30)), opening(Some(30), true));
+    assert_eq!(merged(Some(60), None), opening(None, true));
+    assert_eq!(merged(None, Some(60)), opening(None, true));
 }

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ajar_core::delegation::DelegationEvent;
 use ajar_core::event::{Event, Stream};
-use ajar_core::grant::{CloseReason, Grant, GrantEvent};
-use ajar_core::id::{DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId};
+use ajar_core::grant::{CloseReason, Grant, GrantEvent, Scheduled};
+use ajar_core::id::{DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
 use ajar_core::lease::{Lease, LeaseEvent};
 use ajar_core::lock::{LockEvent, Locked};
-use ajar_core::plan::{Facts, Limits, Otherwise, Plan, Verdict};
+use ajar_core::plan::{Facts, Limits, Opening, Otherwise, Plan, Verdict};
 use ajar_core::request::RequestEvent;
 use ajar_core::time::Span;
 use ajar_core::world::World;
@@ -21,7 +21,10 @@ use crate::office::{Office, People, ROBOT, SECOND, person, plan, stage};
 
 #[derive(Debug, Clone)]
 enum Step {
-    File { by: u8, stages: Vec<(u8, u8, u8)>, seconds: u16 },
+    File { by: u8, stages: Vec<(u8, u8, u8)>, seconds: u16, opening: u8, later: Option<u16> },
+    Redeem { grant: u8 },
+    Leave { session: u8 },
+    Unrule { who: u8 },
     Review { request: u8, by: u8, deny: bool, most: Option<u16> },
     TakeBack { request: u8, by: u8 },
     Talk { request: u8, by: u8, look: bool },
@@ -42,7 +45,10 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (0..8u8, prop::collection::vec((0..4u8, 1..3u8, 0..3u8), 0..3), 1..2_000u16).prop_map(|(by, stages, seconds)| Step::File { by, stages, seconds }),
+        3 => (0..8u8, prop::collection::vec((0..4u8, 1..3u8, 0..3u8), 0..3), 1..2_000u16, 0..6u8, prop::option::weighted(0.2, 0..2_000u16)).prop_map(|(by, stages, seconds, opening, later)| Step::File { by, stages, seconds, opening, later }),
+        3 => (0..6u8).prop_map(|grant| Step::Redeem { grant }),
+        1 => (0..6u8).prop_map(|session| Step::Leave { session }),
+        1 => (0..8u8).prop_map(|who| Step::Unrule { who }),
         8 => (0..6u8, 0..8u8, prop::bool::weighted(0.12), prop::option::weighted(0.2, 0..1_000u16)).prop_map(|(request, by, deny, most)| Step::Review { request, by, deny, most }),
         2 => (0..6u8, 0..8u8).prop_map(|(request, by)| Step::TakeBack { request, by }),
         1 => (0..6u8, 0..8u8, any::<bool>()).prop_map(|(request, by, look)| Step::Talk { request, by, look }),
@@ -83,6 +89,7 @@ fn pick<T: Copy>(all: &[T], n: u8) -> Option<T> {
 struct Known {
     requests: Vec<RequestId>,
     leases: Vec<LeaseId>,
+    sessions: Vec<SessionId>,
     locks: Vec<LockId>,
     delegations: Vec<DelegationId>,
 }
@@ -105,7 +112,7 @@ fn kept_out_and_away(office: &Office) -> (Vec<Locked>, BTreeMap<PrincipalId, Pri
 
 fn grants(office: &Office) -> Vec<GrantId> {
     let opened = |e: &ajar_core::event::Envelope| match (&e.event, e.stream) {
-        (Event::Grant(GrantEvent::Opened(_)), Stream::Grant(id)) => Some(id),
+        (Event::Grant(GrantEvent::Opened(_) | GrantEvent::Scheduled(_)), Stream::Grant(id)) => Some(id),
         _ => None,
     };
     office.log.iter().filter_map(opened).collect()
@@ -113,9 +120,13 @@ fn grants(office: &Office) -> Vec<GrantId> {
 
 fn take(office: &mut Office, known: &mut Known, step: &Step) {
     match *step {
-        Step::File { by, ref stages, seconds } => {
+        Step::File { by, ref stages, seconds, opening, later } => {
             if by != ROBOT && !office.people.disabled.contains(&person(by)) {
-                let filed = office.file_for(by, plan_of(stages), Span::from_secs(u64::from(seconds)), &["read"]);
+                let on_first_use = (opening % 3 == 1).then_some(Span::from_secs(300));
+                let plan = Plan { opening: Opening { on_first_use, single_use: opening > 2 }, ..plan_of(stages) };
+                office.starts_at = later.map(|s| office.now.after(Span::from_secs(u64::from(s))));
+                let filed = office.file_for(by, plan, Span::from_secs(u64::from(seconds)), &["read"]);
+                office.starts_at = None;
                 known.requests.extend(filed.ok());
             }
         }
@@ -135,6 +146,17 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
                 drop(if look { office.see(id, by) } else { office.comment(id, by) });
             }
         }
+        Step::Redeem { grant } => {
+            if let Some(id) = pick(&grants(office), grant) {
+                drop(office.redeem(id));
+            }
+        }
+        Step::Leave { session } => {
+            if let Some(id) = pick(&known.sessions, session) {
+                drop(office.leave(id));
+            }
+        }
+        Step::Unrule { who } => drop(office.people.unruled.insert(person(who))),
         Step::Lock { who } => {
             let on = who.map_or_else(|| Locked::Resource("orders-db".parse().unwrap()), |who| Locked::Principal(person(who)));
             known.locks.push(office.lock(on));
@@ -182,7 +204,7 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
         }
         Step::Live { grant, lease } => {
             if let (Some(grant), Some(lease)) = (pick(&grants(office), grant), pick(&known.leases, lease)) {
-                drop(office.live(grant, lease));
+                known.sessions.extend(office.live(grant, lease).ok());
             }
         }
     }
@@ -272,6 +294,13 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
 /// What must hold after every step.
 fn check(office: &Office, before: usize, people_before: &People) -> Result<(), String> {
     for envelope in office.log.iter().skip(before) {
+        if let Event::Grant(GrantEvent::Opened(o)) = &envelope.event {
+            let of = office.log.iter().filter(|e| e.stream == envelope.stream && e.version == 1);
+            let later = of.filter(|e| matches!(e.event, Event::Grant(GrantEvent::Scheduled(_)))).count() == 1;
+            if later && office.people.unruled.contains(&o.signed.claims.principal) {
+                return Err(format!("I06: {} opened although no rule lets them any more", o.signed.claims.grant));
+            }
+        }
         if let (Event::Request(RequestEvent::Approved(_)), Stream::Request(id)) = (&envelope.event, envelope.stream) {
             // A step that disables somebody decides with them disabled.
             may_be_approved(office, &office.people, id)
@@ -280,7 +309,8 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
         }
     }
     let mut leases: BTreeMap<GrantId, BTreeMap<LeaseId, &'static str>> = BTreeMap::new();
-    let mut windows = BTreeMap::new();
+    let (mut windows, mut scheduled) = (BTreeMap::new(), BTreeMap::new());
+    let (mut single, mut let_in) = (BTreeSet::new(), BTreeMap::<GrantId, u32>::new());
     for envelope in &office.log {
         match (&envelope.event, envelope.stream) {
             (Event::Grant(GrantEvent::Opened(o)), _) => {
@@ -289,10 +319,21 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
                 if permit.claims() != claims {
                     return Err("I02: a permit allows something else".into());
                 }
+                if o.single_use {
+                    single.insert(claims.grant);
+                }
+                let to_be: Option<&Scheduled> = scheduled.get(&claims.grant);
+                let early = to_be.is_some_and(|s| claims.starts_at < s.opens_at);
+                let late = to_be.and_then(|s| s.redeem_by).is_some_and(|by| claims.starts_at >= by);
+                let longer = to_be.is_some_and(|s| claims.ends_at.since(claims.starts_at) > s.duration);
+                if early || late || longer {
+                    return Err(format!("I08: {claims:?} is not what was to open: {to_be:?}"));
+                }
                 if windows.insert(claims.grant, (claims.starts_at, claims.ends_at)).is_some() {
                     return Err(format!("I07: {} was opened twice", claims.grant));
                 }
             }
+            (Event::Grant(GrantEvent::Scheduled(s)), _) => drop(scheduled.insert(s.id, s.clone())),
             (Event::Lease(LeaseEvent::Intended(i)), _) => {
                 if i.valid_until > windows[&i.grant].1 {
                     return Err(format!("I07: {} outlives its grant", i.id));
@@ -320,6 +361,10 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
                 let (start, end) = windows[&live.grant];
                 if !(start <= live.at && live.at < end) {
                     return Err(format!("I07: {} went live outside the window", live.arrived.id));
+                }
+                *let_in.entry(live.grant).or_default() += 1;
+                if single.contains(&live.grant) && let_in[&live.grant] > 1 {
+                    return Err(format!("A09: {} let more than one session in", live.grant));
                 }
             }
             _ => {}

@@ -119,9 +119,17 @@ fn every_event_of_a_lease() {
 fn every_event_of_a_grant() {
     let made = made();
     let find = |kind: &str| made.grants.iter().find(|e| e.kind() == kind).unwrap().clone();
-    let open = Grant::born(&find("grant.opened")).unwrap();
+    let GrantEvent::Opened(opened) = find("grant.opened") else { panic!("not opened") };
+    let open = Grant::born(&GrantEvent::Opened(ajar_core::grant::Opened { single_use: true, ..opened })).unwrap();
+    let used =
+        GrantEvent::Used(ajar_core::grant::Used { session: "sess_01h455vb4pex5vsknk084sn02q".parse().unwrap(), at: made.office.now });
+    let in_use = open.clone().evolve(&used).unwrap();
+    assert!(in_use.evolve(&used).is_err(), "once");
     let claims = open.signed().unwrap().claims.clone();
     let scheduled = GrantEvent::Scheduled(ajar_core::grant::Scheduled {
+        redeem_by: None,
+        single_use: true,
+        approved_by: [].into(),
         id: claims.grant,
         request: claims.request,
         principal: claims.principal,
@@ -136,7 +144,7 @@ fn every_event_of_a_grant() {
     let closed = closing.clone().evolve(&find("grant.closed")).unwrap();
     let never = waiting.clone().evolve(&failed).unwrap();
     let states = [waiting, open, closing, closed, never];
-    let events = kinds(&[scheduled, find("grant.opened"), find("grant.closing"), find("grant.closed"), failed], GrantEvent::kind);
+    let events = kinds(&[scheduled, find("grant.opened"), used, find("grant.closing"), find("grant.closed"), failed], GrantEvent::kind);
     compare(&table(&states, &events, Grant::state, evolved(|s: Grant, e| s.evolve(e).ok(), Grant::state)), GRANT_EVENTS);
     let now = made.office.now;
     let close = |state: Grant, reason: &CloseReason| match state.close(reason.clone(), now) {
@@ -311,12 +319,12 @@ const LEASE_COMMANDS: &str = "
     revoked: · | · | · | ·
 ";
 const GRANT_EVENTS: &str = "
-    grant.scheduled | grant.opened | grant.closing | grant.closed | grant.failed
-    scheduled: ! | open | ! | ! | failed
-    open: ! | ! | closing | ! | !
-    closing: ! | ! | ! | closed | !
-    closed: ! | ! | ! | ! | !
-    failed: ! | ! | ! | ! | !
+    grant.scheduled | grant.opened | grant.used | grant.closing | grant.closed | grant.failed
+    scheduled: ! | open | ! | ! | ! | failed
+    open: ! | ! | · | closing | ! | !
+    closing: ! | ! | ! | ! | closed | !
+    closed: ! | ! | ! | ! | ! | !
+    failed: ! | ! | ! | ! | ! | !
 ";
 const GRANT_COMMANDS: &str = "
     close

@@ -9,7 +9,7 @@ use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::id::{CommandId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, ReviewId, SessionId};
 use ajar_core::lease::{Intended, RevocationProof};
 use ajar_core::lock::{Locked, Placed};
-use ajar_core::name::ResourceName;
+use ajar_core::name::{ResourceName, RoleName};
 use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Candidates, Facts, Limits, Otherwise, Plan, Stage, Verdict};
 use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Request, ReviewCommand};
@@ -30,6 +30,8 @@ pub(crate) const ROBOT: u8 = 6;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct People {
     pub(crate) disabled: BTreeSet<PrincipalId>,
+    /// Whom no rule lets have anything any more.
+    pub(crate) unruled: BTreeSet<PrincipalId>,
     pub(crate) groups: BTreeMap<&'static str, BTreeSet<PrincipalId>>,
 }
 
@@ -39,6 +41,10 @@ impl Facts for People {
             return None;
         }
         Some(if principal == person(SECOND) { person(0) } else { principal })
+    }
+
+    fn may_have(&self, principal: PrincipalId, _: &ResourceName, _: &RoleName) -> bool {
+        !self.unruled.contains(&principal)
     }
 
     fn candidates(&self, candidates: &[Candidates], _: PrincipalId, _: &[ResourceName]) -> BTreeSet<PrincipalId> {
@@ -62,7 +68,7 @@ pub(crate) fn stage(group: &str, needed: u8, otherwise: Otherwise) -> Stage {
 }
 
 pub(crate) fn plan(stages: Vec<Stage>) -> Plan {
-    Plan { rules: vec!["a-rule".parse().unwrap()], stages }
+    Plan { rules: vec!["a-rule".parse().unwrap()], stages, opening: ajar_core::plan::Opening::default() }
 }
 
 /// The world, its clock, and everything that ever happened.
@@ -73,6 +79,7 @@ pub(crate) struct Office {
     pub(crate) log: Vec<Envelope>,
     pub(crate) signer: GrantSigner,
     next: u128,
+    pub(crate) starts_at: Option<Timestamp>,
 }
 
 impl Office {
@@ -82,11 +89,12 @@ impl Office {
             BTreeMap::from([("a", group(&[1, 2, 3])), ("b", group(&[3, 4, 5])), ("own", group(&[0, ROBOT, SECOND])), ("none", group(&[]))]);
         Self {
             world: World::default(),
-            people: People { disabled: BTreeSet::new(), groups },
+            people: People { groups, ..People::default() },
             now: Timestamp::from_millis(1_800_000_000_000),
             log: Vec::new(),
             signer: GrantSigner::new(&[5; 32]),
             next: 1_000,
+            starts_at: None,
         }
     }
 
@@ -111,6 +119,35 @@ impl Office {
         self.file_for(requester, plan, duration, &["read"]).unwrap()
     }
 
+    /// A request for later.
+    pub(crate) fn file_later(&mut self, requester: u8, plan: Plan, duration: Span, starts_at: Timestamp) -> RequestId {
+        self.starts_at = Some(starts_at);
+        let id = self.file(requester, plan, duration);
+        self.starts_at = None;
+        id
+    }
+
+    pub(crate) fn redeem(&mut self, grant: GrantId) -> Result<(), WorldError> {
+        let decision = self.world.grant_redeem(grant, &self.present(), &self.signer)?;
+        self.commit(decision);
+        Ok(())
+    }
+
+    /// A session of a grant is over.
+    pub(crate) fn leave(&mut self, session: SessionId) -> Result<(), WorldError> {
+        use ajar_core::session::{EndReason, Ended};
+        let ended = Ended { reason: EndReason::ClientLeft, recording: None, bytes_in: 0, bytes_out: 0, late_ms: None, at: self.now };
+        let decision = self.world.session_end(session, ended)?;
+        self.commit(decision);
+        Ok(())
+    }
+
+    /// Grants of a request that are to open.
+    pub(crate) fn scheduled(&self, id: RequestId) -> Vec<GrantId> {
+        let of = |g: &&Grant| matches!(g, Grant::Scheduled(s) if s.request == id);
+        self.world.grants().filter(of).map(Grant::id).collect()
+    }
+
     pub(crate) fn file_for(&mut self, requester: u8, plan: Plan, duration: Span, roles: &[&str]) -> Result<RequestId, WorldError> {
         let id = RequestId::new(self.id());
         let grants = roles.iter().map(|_| GrantId::new(self.id())).collect();
@@ -125,6 +162,7 @@ impl Office {
             plan,
             rules_hash: "00".into(),
             at: self.now,
+            starts_at: self.starts_at,
             expires_at: self.now.after(Span::from_secs(3_600)),
         };
         let decision = self.world.request_file(FileCommand { filed, grants }, &self.present(), &self.signer)?;
@@ -236,7 +274,7 @@ impl Office {
 
     pub(crate) fn tick(&mut self, millis: u64) {
         self.now = self.now.after(Span::from_millis(millis));
-        let decision = self.world.tick(self.now, &self.present(), &self.signer);
+        let decision = self.world.tick(&self.present(), &self.signer);
         self.commit(decision);
     }
 

@@ -140,9 +140,10 @@ fn i06_the_rules_in_force_speak_of_a_filed_request() {
         duration: Span::from_secs(60),
         reason: Commitment::of(&[0; 32], ""),
         ticket: None,
-        plan: Plan { rules: Vec::new(), stages: Vec::new() },
+        plan: Plan { rules: Vec::new(), stages: Vec::new(), opening: ajar_core::plan::Opening::default() },
         rules_hash: String::new(),
         at: Timestamp::EPOCH,
+        starts_at: None,
         expires_at: Timestamp::EPOCH,
     };
     assert!(matches!(company.bound.in_force(&filed("dev")), InForce::Allowed { plan, .. } if plan.stages.len() == 1));
@@ -168,4 +169,38 @@ fn the_order_of_files_and_rules_does_not_matter() {
     assert_eq!(a.decide(&question("INC-7"), Timestamp::EPOCH), b.decide(&question("INC-7"), Timestamp::EPOCH));
     assert_ne!(one.hash(), two.hash(), "the hash is of the files as they are");
     assert_eq!(one.hash(), good(&[BASE, READ, TWO, AUTO]).hash());
+}
+
+#[test]
+fn a_request_carries_what_every_matching_rule_asks_for() {
+    let ticketed =
+        READ.replace("max = \"4h\"", "max = \"4h\"\nreason = { pattern = \"^INC-[0-9]+: \" }\nticket = { pattern = \"^INC-[0-9]+$\" }");
+    let company = Company::with(&[&ticketed, AUTO]);
+    let ask = |reason: &str, ticket: Option<&str>| {
+        let question = Question {
+            principal: company.id("dev"),
+            beneficiary: company.id("dev"),
+            resource: "orders-db".parse().unwrap(),
+            role: "read".parse().unwrap(),
+            duration: None,
+            reason: reason.into(),
+            ticket: ticket.map(str::to_owned),
+        };
+        company.bound.decide(&question, Timestamp::EPOCH)
+    };
+    let why = refused(ask("fix it", Some("INC-7")));
+    assert!(why.message.contains("a reason that fits ^INC-[0-9]+: ") && why.rule.unwrap().as_str() == "engineers-read-orders");
+    assert!(refused(ask("INC-7: fix it", None)).message.contains("a ticket is needed"));
+    assert!(refused(ask("INC-7: fix it", Some("OPS-1"))).message.contains("a ticket that fits ^INC-[0-9]+$"));
+    allowed(ask("INC-7: fix it", Some("INC-7")));
+}
+
+#[test]
+fn the_clock_and_the_single_use_of_a_rule_are_in_its_plan() {
+    use ajar_core::plan::Opening;
+    let opens = |rules: &[&str]| allowed(ask(&Company::with(rules), "dev", "orders-db", "read", None, "")).plan.opening;
+    let first = READ.replace("max = \"4h\"", "max = \"4h\"\nclock = { on_first_use = \"8h\" }\nsingle_use = true");
+    assert_eq!(opens(&[READ]), Opening::default());
+    assert_eq!(opens(&[&first]), Opening { on_first_use: Some(Span::from_secs(8 * 3600)), single_use: true });
+    assert_eq!(opens(&[&first, AUTO]), Opening { on_first_use: None, single_use: true }, "the strictest of both");
 }

@@ -37,6 +37,16 @@ fn mistakes_name_file_line_and_a_near_match() {
             READ.replace("from = [\"owners\"]", "from = [\"owners\"], otherwise = { escalate = [[\"group:ordres\"]] }"),
             "there is no group 'ordres' (did you mean 'orders'?)",
         ),
+        (
+            READ.replace("max = \"4h\"", "max = \"4h\"\nticket = { pattern = \"INC-(\" }"),
+            "1.toml:8:22: not a usable pattern: error: unclosed group",
+        ),
+        (READ.replace("max = \"4h\"", "max = \"4h\"\nreason = { pattern = \"(a{1000}){1000}\" }"), "1.toml:8:22: not a usable pattern: "),
+        (
+            READ.replace("max = \"4h\"", "max = \"4h\"\nclock = \"on_first_use\""),
+            "1.toml:8:9: a clock is \"on_approval\", or { on_first_use = \"8h\" }",
+        ),
+        (READ.replace("max = \"4h\"", "max = \"4h\"\nclock = { on_first_use = \"0s\" }"), "1.toml:8:26: not a length of time"),
         (format!("{READ}{READ}"), "there is another rule 'engineers-read-orders'"),
     ];
     for (rule, expected) in cases {
