@@ -61,6 +61,12 @@ pub(crate) enum Command {
     Comment(Comment),
     /// Take back a request of yours
     Withdraw(Id),
+    /// Reviews that are owed for emergencies
+    Debts,
+    /// Review an emergency: it was right
+    Acknowledge(Review),
+    /// Review an emergency: it was not right; what is still open of it closes
+    Object(Review),
     /// Lock a resource, or user:NAME: cut what is open, and open nothing until it is unlocked
     Lock(Lock),
     /// Lift a lock
@@ -175,6 +181,9 @@ pub(crate) struct Request {
     /// When it is to begin, with a zone: 2026-01-31T17:00:00+01:00; as soon as it is approved, unless said
     #[arg(long, value_name = "INSTANT")]
     pub(crate) at: Option<String>,
+    /// It can't wait: open at once where a rule lets you, alert people, owe a review
+    #[arg(long, conflicts_with = "at")]
+    pub(crate) emergency: bool,
     /// The same as an earlier request, but for what is said here
     #[arg(long, value_name = "ID", conflicts_with = "resource")]
     pub(crate) again: Option<String>,

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use ajar_core::directory::Scope;
 use ajar_core::grant::{Closing, Grant};
+use ajar_core::id::PrincipalId;
 use ajar_core::lease::Lease;
 use ajar_core::lock::Locked;
 use ajar_core::plan::{Candidates, Otherwise, Verdict};
 use ajar_core::port::{Finding, Severity};
 use ajar_core::request::{Ask, DeniedBecause, Request};
 use ajar_core::session::Session;
-use ajar_engine::{LockView, RequestView, SessionView};
+use ajar_engine::{DebtView, LockView, RequestView, SessionView};
 
 use crate::{Api, model};
 
@@ -27,6 +28,13 @@ pub(crate) fn scope_in(scope: model::TokenScope) -> Scope {
         model::TokenScope::Full => Scope::Full,
         model::TokenScope::Connect => Scope::Connect,
         model::TokenScope::Read => Scope::Read,
+    }
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Approve => "approve",
+        Verdict::Deny => "deny",
     }
 }
 
@@ -66,10 +74,7 @@ impl Api {
         let review = |(review, note): (&ajar_core::plan::Review, Option<String>)| model::Review {
             id: review.id.to_string(),
             reviewer: self.engine.name(review.reviewer),
-            verdict: match review.verdict {
-                Verdict::Approve => "approve".into(),
-                Verdict::Deny => "deny".into(),
-            },
+            verdict: verdict(review.verdict).into(),
             note,
             duration: review.limits.duration.map(|d| d.to_string()),
             only: review.limits.asks.as_ref().map(|asks| asks.iter().map(ask).collect()),
@@ -96,6 +101,7 @@ impl Api {
             duration: duration.to_string(),
             reason,
             ticket: filed.ticket.clone(),
+            emergency: filed.emergency.is_some(),
             starts_at: filed.starts_at.map(|at| at.to_string()),
             on_first_use: plan.opening.on_first_use.map(|within| within.to_string()),
             single_use: plan.opening.single_use,
@@ -134,6 +140,31 @@ impl Api {
             by: self.engine.name(placed.by),
             reason: view.reason,
             at: placed.at.to_string(),
+        }
+    }
+
+    pub(crate) fn debt(&self, view: DebtView) -> model::Debt {
+        let owed = view.debt.owed();
+        let incurred = &owed.incurred;
+        let names = |ids: &[PrincipalId]| ids.iter().map(|id| self.engine.name(*id)).collect::<BTreeSet<_>>().into_iter().collect();
+        let review = |(review, note): (&ajar_core::plan::Review, Option<String>)| model::DebtReview {
+            reviewer: self.engine.name(review.reviewer),
+            verdict: verdict(review.verdict).into(),
+            note,
+            at: review.at.to_string(),
+        };
+        model::Debt {
+            id: incurred.id.to_string(),
+            request: incurred.request.to_string(),
+            debtor: self.engine.name(incurred.debtor),
+            resources: incurred.resources.iter().map(ToString::to_string).collect(),
+            alerted: names(&incurred.alerted),
+            asked: names(&view.asked),
+            yours_to_review: view.yours_to_review,
+            reviews: owed.reviews.iter().zip(view.notes).map(review).collect(),
+            due: incurred.due.to_string(),
+            overdue: owed.overdue.is_some(),
+            at: incurred.at.to_string(),
         }
     }
 

@@ -111,6 +111,9 @@ pub struct NewRequest {
     /// When it is to begin, with a zone; as soon as it is approved, unless said.
     #[serde(default)]
     pub starts_at: Option<String>,
+    /// It can't wait: it opens at once where a rule lets it, alerts people, and owes a review.
+    #[serde(default)]
+    pub emergency: bool,
 }
 
 /// A request.
@@ -133,6 +136,8 @@ pub struct Request {
     pub reason: Option<String>,
     /// The ticket.
     pub ticket: Option<String>,
+    /// Whether it is an emergency, which opened without a review.
+    pub emergency: bool,
     /// When it is to begin, if that was said.
     pub starts_at: Option<String>,
     /// Its clock starts at the first use, which must come within this time of the approval.
@@ -319,6 +324,57 @@ pub struct NewDelegation {
     /// For how long: 60 days ahead at the most.
     #[serde(rename = "for")]
     pub duration: String,
+}
+
+/// A review that is owed for an emergency.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Debt {
+    /// Its id.
+    pub id: String,
+    /// The emergency's request.
+    pub request: String,
+    /// Who owes it.
+    pub debtor: String,
+    /// Where.
+    pub resources: Vec<String>,
+    /// Who was alerted.
+    pub alerted: Vec<String>,
+    /// Who may review it now.
+    pub asked: Vec<String>,
+    /// Whether the caller may.
+    pub yours_to_review: bool,
+    /// Reviews so far.
+    pub reviews: Vec<DebtReview>,
+    /// Until when it is to be reviewed.
+    pub due: String,
+    /// Whether that is over.
+    pub overdue: bool,
+    /// Since when it is owed.
+    pub at: String,
+}
+
+/// A review of an emergency.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DebtReview {
+    /// By whom.
+    pub reviewer: String,
+    /// `approve`: it was right; `deny`: it was not.
+    pub verdict: String,
+    /// Their note.
+    pub note: Option<String>,
+    /// When.
+    pub at: String,
+}
+
+/// A review of an emergency, to be given.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDebtReview {
+    /// Whether it was right; an objection closes what is still open of it.
+    pub verdict: Verdict,
+    /// A note for everyone involved.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// A grant.

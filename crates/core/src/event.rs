@@ -9,10 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::debt::DebtEvent;
 use crate::delegation::DelegationEvent;
 use crate::directory::{PolicyEvent, PrincipalEvent, TokenEvent};
 use crate::grant::GrantEvent;
-use crate::id::{CommandId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
+use crate::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
 use crate::lease::LeaseEvent;
 use crate::lock::LockEvent;
 use crate::request::RequestEvent;
@@ -37,6 +38,8 @@ pub enum Stream {
     Lock(LockId),
     /// A delegation.
     Delegation(DelegationId),
+    /// A debt.
+    Debt(DebtId),
     /// A principal.
     Principal(PrincipalId),
     /// A token.
@@ -56,6 +59,7 @@ impl Stream {
             Self::Session(_) => "session",
             Self::Lock(_) => "lock",
             Self::Delegation(_) => "delegation",
+            Self::Debt(_) => "debt",
             Self::Principal(_) => "principal",
             Self::Token(_) => "token",
             Self::Policy => "policy",
@@ -72,6 +76,7 @@ impl fmt::Display for Stream {
             Self::Session(id) => id.fmt(f),
             Self::Lock(id) => id.fmt(f),
             Self::Delegation(id) => id.fmt(f),
+            Self::Debt(id) => id.fmt(f),
             Self::Principal(id) => id.fmt(f),
             Self::Token(id) => id.fmt(f),
             Self::Policy => f.write_str("policy"),
@@ -87,7 +92,9 @@ impl fmt::Debug for Stream {
 
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' names no stream: expected an id such as req_…, grant_…, lease_…, sess_…, lock_…, deleg_…, prin_…, tok_…, or 'policy'")]
+#[error(
+    "'{0}' names no stream: expected an id such as req_…, grant_…, lease_…, sess_…, lock_…, deleg_…, debt_…, prin_…, tok_…, or 'policy'"
+)]
 pub struct ParseStreamError(String);
 
 impl std::str::FromStr for Stream {
@@ -101,6 +108,7 @@ impl std::str::FromStr for Stream {
             SessionId::PREFIX => text.parse().map(Self::Session).map_err(|_| bad()),
             LockId::PREFIX => text.parse().map(Self::Lock).map_err(|_| bad()),
             DelegationId::PREFIX => text.parse().map(Self::Delegation).map_err(|_| bad()),
+            DebtId::PREFIX => text.parse().map(Self::Debt).map_err(|_| bad()),
             PrincipalId::PREFIX => text.parse().map(Self::Principal).map_err(|_| bad()),
             TokenId::PREFIX => text.parse().map(Self::Token).map_err(|_| bad()),
             "policy" => Ok(Self::Policy),
@@ -222,6 +230,12 @@ kinds! {
         Made = "delegation.made";
         Ended = "delegation.ended";
     }
+    DebtEvent {
+        Incurred = "debt.incurred";
+        Reviewed = "debt.reviewed";
+        Overdue = "debt.overdue";
+        Paid = "debt.paid";
+    }
     PrincipalEvent {
         Added = "principal.added";
         Disabled = "principal.disabled";
@@ -252,6 +266,8 @@ pub enum Event {
     Lock(LockEvent),
     /// Of a delegation.
     Delegation(DelegationEvent),
+    /// Of a debt.
+    Debt(DebtEvent),
     /// Of a principal.
     Principal(PrincipalEvent),
     /// Of a token.
@@ -271,6 +287,7 @@ impl Event {
             Self::Session(e) => e.kind(),
             Self::Lock(e) => e.kind(),
             Self::Delegation(e) => e.kind(),
+            Self::Debt(e) => e.kind(),
             Self::Principal(e) => e.kind(),
             Self::Token(e) => e.kind(),
             Self::Policy(e) => e.kind(),
@@ -285,6 +302,7 @@ impl Event {
             Self::Session(e) => e.body(),
             Self::Lock(e) => e.body(),
             Self::Delegation(e) => e.body(),
+            Self::Debt(e) => e.body(),
             Self::Principal(e) => e.body(),
             Self::Token(e) => e.body(),
             Self::Policy(e) => e.body(),
@@ -300,6 +318,7 @@ impl Event {
             "session" => SessionEvent::parse(kind, body).map(|r| r.map(Self::Session)),
             "lock" => LockEvent::parse(kind, body).map(|r| r.map(Self::Lock)),
             "delegation" => DelegationEvent::parse(kind, body).map(|r| r.map(Self::Delegation)),
+            "debt" => DebtEvent::parse(kind, body).map(|r| r.map(Self::Debt)),
             "principal" => PrincipalEvent::parse(kind, body).map(|r| r.map(Self::Principal)),
             "token" => TokenEvent::parse(kind, body).map(|r| r.map(Self::Token)),
             "policy" => PolicyEvent::parse(kind, body).map(|r| r.map(Self::Policy)),

@@ -117,6 +117,8 @@ ids! {
     LockId = "lock";
     /// Somebody who is asked instead of somebody else, for a time.
     DelegationId = "deleg";
+    /// A review that is owed for an emergency.
+    DebtId = "debt";
     /// An API token.
     TokenId = "tok";
     /// The command that caused events.

@@ -7,13 +7,14 @@
 //! | --- | --- |
 //! | [`id`], [`name`], [`time`], [`secret`], [`sealed`] | the words everything else is written in |
 //! | [`plan`] | stages, and whether distinct humans have met them |
-//! | [`request`], [`grant`], [`lease`], [`session`], [`lock`], [`delegation`], [`directory`] | one lifecycle each: commands → events, events → state |
+//! | [`request`], [`grant`], [`lease`], [`session`], [`lock`], [`delegation`], [`debt`], [`directory`] | one lifecycle each: commands → events, events → state |
 //! | [`event`] | the envelope that becomes a leaf of the ledger |
 //! | [`world`] | the fold of all events, with its indexes and timers |
 //! | [`permit`] | the signed proof that a grant is open |
 //! | [`resource`] | what people get into |
 //! | [`port`] | the traits that the outside implements |
 
+pub mod debt;
 pub mod delegation;
 pub mod directory;
 pub mod event;

@@ -6,6 +6,7 @@ mod pending;
 
 use serde::{Deserialize, Serialize};
 
+use crate::debt::Emergency;
 use crate::id::{GrantId, PrincipalId, RequestId, ReviewId};
 use crate::name::{ResourceName, RoleName};
 use crate::plan::{Course, Facts, Limits, Plan, Review, Verdict};
@@ -43,6 +44,9 @@ pub struct Filed {
     pub ticket: Option<String>,
     /// The plan at submission (I06).
     pub plan: Plan,
+    /// It is an emergency: it opens at once, and a review is owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<Emergency>,
     /// Hash of the rules at submission, hexadecimal.
     pub rules_hash: String,
     /// When.

@@ -15,11 +15,12 @@ pub use present::Present;
 pub use row::Row;
 pub use undo::UndoPoint;
 
+use crate::debt::Debt;
 use crate::delegation::Delegation;
 use crate::directory::{Applied, PolicyEvent, Principal, Token, TokenEvent};
 use crate::event::{Actor, Envelope, Event, Stream};
 use crate::grant::Grant;
-use crate::id::{CommandId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
+use crate::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::name::ResourceName;
@@ -38,6 +39,7 @@ pub struct World {
     sessions: BTreeMap<SessionId, Session>,
     locks: BTreeMap<LockId, Lock>,
     delegations: BTreeMap<DelegationId, Delegation>,
+    debts: BTreeMap<DebtId, Debt>,
     principals: BTreeMap<PrincipalId, Principal>,
     tokens: BTreeMap<TokenId, Token>,
     policy: Option<Applied>,
@@ -160,6 +162,7 @@ impl World {
             Stream::Session(id) => self.sessions.get(&id).is_some_and(|s| matches!(s, Session::Ended(_))),
             Stream::Lock(id) => self.locks.get(&id).is_some_and(|l| matches!(l, Lock::Lifted(_))),
             Stream::Delegation(id) => self.delegations.get(&id).is_some_and(|d| matches!(d, Delegation::Ended(_))),
+            Stream::Debt(id) => self.debts.get(&id).is_some_and(|d| matches!(d, Debt::Paid(_))),
             Stream::Token(id) => self.tokens.get(&id).is_some_and(|t| t.revoked),
             Stream::Principal(_) | Stream::Policy => false,
         }
@@ -176,6 +179,7 @@ impl World {
             Stream::Session(id) => drop(self.sessions.remove(&id)),
             Stream::Lock(id) => drop(self.locks.remove(&id)),
             Stream::Delegation(id) => drop(self.delegations.remove(&id)),
+            Stream::Debt(id) => drop(self.debts.remove(&id)),
             Stream::Token(id) => drop(self.tokens.remove(&id)),
             Stream::Principal(_) | Stream::Policy => {}
         }
@@ -224,6 +228,10 @@ impl World {
                 let next = now.map_or_else(|| Delegation::born(e), |d| d.evolve(e))?;
                 own(next.made().id == id).map(|()| next)
             }),
+            (Stream::Debt(id), Event::Debt(e)) => fold_into(&mut self.debts, id, |now| {
+                let next = now.map_or_else(|| Debt::born(e), |d| d.evolve(e))?;
+                own(next.owed().incurred.id == id).map(|()| next)
+            }),
             (Stream::Principal(id), Event::Principal(e)) => fold_into(&mut self.principals, id, |now| {
                 let next = now.map_or_else(|| Principal::born(e).ok_or_else(|| misplaced(envelope)), |p| Ok(p.evolve(e)))?;
                 own(next.id == id).map(|()| next)
@@ -244,6 +252,7 @@ impl World {
                 | Stream::Session(_)
                 | Stream::Lock(_)
                 | Stream::Delegation(_)
+                | Stream::Debt(_)
                 | Stream::Principal(_)
                 | Stream::Token(_)
                 | Stream::Policy,
@@ -253,6 +262,7 @@ impl World {
                 | Event::Session(_)
                 | Event::Lock(_)
                 | Event::Delegation(_)
+                | Event::Debt(_)
                 | Event::Principal(_)
                 | Event::Token(_)
                 | Event::Policy(_),
@@ -265,6 +275,7 @@ impl World {
             Stream::Request(id) => self.requests.get(&id).and_then(Request::due),
             Stream::Grant(id) => self.grants.get(&id).and_then(Grant::due),
             Stream::Delegation(id) => self.delegations.get(&id).and_then(Delegation::due),
+            Stream::Debt(id) => self.debts.get(&id).and_then(Debt::due),
             Stream::Lease(_) | Stream::Session(_) | Stream::Lock(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => None,
         }
     }
@@ -290,7 +301,13 @@ impl World {
                     self.sessions_of.entry(live.grant).or_default().insert(id);
                 }
             }
-            Stream::Request(_) | Stream::Lock(_) | Stream::Delegation(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
+            Stream::Request(_)
+            | Stream::Lock(_)
+            | Stream::Delegation(_)
+            | Stream::Debt(_)
+            | Stream::Principal(_)
+            | Stream::Token(_)
+            | Stream::Policy => {}
         }
     }
 
@@ -315,7 +332,13 @@ impl World {
                     remove_from(&mut self.sessions_of, &grant, &id);
                 }
             }
-            Stream::Request(_) | Stream::Lock(_) | Stream::Delegation(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
+            Stream::Request(_)
+            | Stream::Lock(_)
+            | Stream::Delegation(_)
+            | Stream::Debt(_)
+            | Stream::Principal(_)
+            | Stream::Token(_)
+            | Stream::Policy => {}
         }
     }
 
@@ -399,6 +422,11 @@ impl World {
     /// Every delegation that is in force or to come, and those that were recalled.
     pub fn delegations(&self) -> impl Iterator<Item = &Delegation> {
         self.delegations.values()
+    }
+
+    /// Every debt that is owed, and those that were recalled.
+    pub fn debts(&self) -> impl Iterator<Item = &Debt> {
+        self.debts.values()
     }
 
     /// The rule set in force.

@@ -2,7 +2,7 @@
 
 use ajar_core::event::{Event, Stream};
 use ajar_core::grant::{CloseReason, Grant};
-use ajar_core::id::{GrantId, PrincipalId, RequestId, ReviewId};
+use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId, ReviewId};
 use ajar_core::plan::{Limits, Verdict};
 use ajar_core::port::{CutReason, Refusal, RefusalKind};
 use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Pending, Request, RequestEvent, ReviewCommand};
@@ -41,6 +41,8 @@ pub struct NewRequest {
     pub ticket: Option<String>,
     /// When it is to begin; as soon as it is approved, unless said.
     pub starts_at: Option<Timestamp>,
+    /// Whether it can't wait for a decision.
+    pub emergency: bool,
 }
 
 /// A review, as somebody gave it.
@@ -80,6 +82,7 @@ pub(crate) struct Wanted {
     reason: String,
     ticket: Option<String>,
     starts_at: Option<Timestamp>,
+    emergency: bool,
 }
 
 impl Wanted {
@@ -117,12 +120,17 @@ impl Wanted {
             .map(str::parse)
             .transpose()
             .map_err(|e| bad_input(format!("the duration is {e}"), "for example --for 30m"))?;
+        let NewRequest { starts_at, emergency, .. } = *new;
+        if emergency && starts_at.is_some() {
+            return Err(bad_input("an emergency begins now", "leave --at away, or --emergency"));
+        }
         Ok(Self {
+            emergency,
             ask: Ask { resource, role },
             duration,
             reason: new.reason.trim().to_owned(),
             ticket: new.ticket.clone(),
-            starts_at: new.starts_at,
+            starts_at,
         })
     }
 }
@@ -145,16 +153,17 @@ pub(crate) fn submit(
     principal: PrincipalId,
     wanted: Wanted,
 ) -> Result<(Draft, Submitted), Refusal> {
-    let Wanted { ask, duration, reason, ticket, starts_at } = wanted;
+    let Wanted { ask, duration, reason, ticket, starts_at, emergency } = wanted;
     starts_in_time(starts_at, desk.now)?;
     let mine = || desk.world.requests().filter(|r| r.filed().requester == principal);
     let same = |p: &Pending| p.filed.beneficiary == principal && p.filed.asks == [ask.clone()] && p.filed.starts_at == starts_at;
     let same = mine().find(|r| matches!(r, Request::Pending(p) if same(p)));
-    if let Some(request) = same {
+    // An emergency does not wait for what is pending.
+    if let Some(request) = same.filter(|_| !emergency) {
         return Ok((Draft::default(), Submitted { request: request.filed().id, grants: Vec::new(), existing: true }));
     }
     let pending = mine().count();
-    if pending >= PENDING_MAX {
+    if pending >= PENDING_MAX && !emergency {
         return Err(refusal(
             RefusalKind::NotRequestable,
             format!("you have {pending} requests pending"),
@@ -170,6 +179,7 @@ pub(crate) fn submit(
         duration,
         reason: reason.clone(),
         ticket: ticket.clone(),
+        emergency,
     };
     let allowed = match desk.rules.decide(&question, desk.now) {
         RuleDecision::Allowed(allowed) => allowed,
@@ -191,16 +201,22 @@ pub(crate) fn submit(
         reason: sealed.commitment,
         ticket,
         plan: allowed.plan,
+        emergency: allowed.emergency,
         rules_hash: desk.rules.hash().to_owned(),
         at: desk.now,
         starts_at,
         // One for later may be decided until it is to begin.
         expires_at: desk.now.after(REQUEST_LIFE).max(starts_at.unwrap_or(desk.now)),
     };
-    let command = FileCommand { filed, grants: vec![grant] };
+    let debt = DebtId::new(desk.entropy.uuid(desk.now));
+    let command = FileCommand { filed, grants: vec![grant], debt };
     let decision = desk.world.request_file(command, &desk.present(), signer).map_err(|e| world_refusal(&e))?;
     let approved = decision.iter().any(|(_, e)| matches!(e, Event::Request(RequestEvent::Approved(_))));
     let grants = if approved { vec![grant] } else { Vec::new() };
+    if emergency {
+        metrics::counter!("ajar_emergencies_total").increment(1);
+        tracing::warn!(request.id = %id, "an emergency was opened without a review: one is owed");
+    }
     Ok((Draft { disclosures: vec![sealed], ..Draft::from(decision) }, Submitted { request: id, grants, existing: false }))
 }
 
@@ -399,6 +415,7 @@ fn approved_at(event: &Event) -> Option<Timestamp> {
         | Event::Session(_)
         | Event::Lock(_)
         | Event::Delegation(_)
+        | Event::Debt(_)
         | Event::Principal(_)
         | Event::Token(_)
         | Event::Policy(_) => None,

@@ -122,6 +122,7 @@ impl Engine {
             reason: wishes.reason.unwrap_or_default(),
             ticket: wishes.ticket,
             starts_at: None,
+            emergency: false,
         };
         let signer = self.signer.clone();
         let shut = self.shut();
@@ -357,6 +358,7 @@ impl Wait {
                             | Event::Session(_)
                             | Event::Lock(_)
                             | Event::Delegation(_)
+                            | Event::Debt(_)
                             | Event::Principal(_)
                             | Event::Token(_)
                             | Event::Policy(_),

@@ -16,6 +16,7 @@
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
 mod clockwork;
+mod debts;
 mod desk;
 mod door;
 mod engine;
@@ -32,6 +33,7 @@ mod sequencer;
 mod sign_in_limit;
 mod spans;
 
+pub use debts::DebtView;
 pub use desk::{NewRequest, NewReview, Submitted};
 pub use engine::{Config, Engine, Keys, Parts, StartError};
 pub use locks::{LockView, NewDelegation, ToLock};

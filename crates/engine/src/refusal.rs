@@ -50,7 +50,13 @@ pub(crate) fn world_refusal(error: &WorldError) -> Refusal {
             Some(lock.to_string()),
             Some("'ajar locks' shows what is locked and why; an operator lifts it".into()),
         ),
-        WorldError::Request(_) | WorldError::Grant(_) | WorldError::Delegation(_) => {
+        WorldError::InDebt(debt) => refusal(
+            RefusalKind::Denied,
+            "you owe a review for an emergency: nothing is approved automatically until it is given",
+            Some(debt.to_string()),
+            Some("'ajar debts' shows who can give it".into()),
+        ),
+        WorldError::Debt(_) | WorldError::Request(_) | WorldError::Grant(_) | WorldError::Delegation(_) => {
             refusal(RefusalKind::Denied, error.to_string(), None, None)
         }
         WorldError::NotOpen { .. } => refusal(RefusalKind::Expired, error.to_string(), None, Some("ask again: ajar request --help".into())),

@@ -105,6 +105,7 @@ fn main() {
             duration: None,
             reason: "INC-7: a stuck order".into(),
             ticket: None,
+            emergency: false,
         };
         let (decision, took) = timed(|| bound.decide(black_box(&question), Timestamp::EPOCH));
         allowed += usize::from(matches!(decision, Decision::Allowed(_)));

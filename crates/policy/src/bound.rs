@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ajar_core::debt::Emergency;
 use ajar_core::directory::PrincipalKind;
 use ajar_core::id::PrincipalId;
 use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName};
-use ajar_core::plan::{Candidates, Facts, Otherwise, Plan, Stage, Step};
+use ajar_core::plan::{Candidates, Facts, Opening, Otherwise, Plan, Stage, Step};
 use ajar_core::request::{Filed, InForce};
 use ajar_core::resource::Resource;
 use ajar_core::time::{Span, Timestamp};
 
-use crate::rules::{Candidate, Carries, Effect, OtherwiseByName, Rule, RuleSet, StageByName, Terms};
+use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, OtherwiseByName, Rule, RuleSet, StageByName, Terms};
 
 /// A rule set with the ids of its principals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub struct Question {
     pub reason: String,
     /// The ticket.
     pub ticket: Option<String>,
+    /// Whether it can't wait for a decision.
+    pub emergency: bool,
 }
 
 /// The rules' answer.
@@ -72,6 +75,8 @@ pub struct Allowed {
     pub duration: Span,
     /// The longest that it could be.
     pub max: Span,
+    /// For an emergency: whom it alerts, and the review that it owes.
+    pub emergency: Option<Emergency>,
 }
 
 /// Why something may not be asked for.
@@ -103,6 +108,25 @@ struct Combined<'a> {
     default: Span,
     carries: Vec<(&'a RuleName, &'a Carries)>,
     strictest: &'a RuleName,
+    emergency: Option<Emergency>,
+}
+
+impl Combined<'_> {
+    /// The stricter of both in each respect.
+    fn combine(mut self, other: Self) -> Self {
+        self.carries.extend(other.carries);
+        Self {
+            plan: self.plan.combine(&other.plan),
+            strictest: if other.max < self.max { other.strictest } else { self.strictest },
+            max: self.max.min(other.max),
+            default: self.default.min(other.default),
+            carries: self.carries,
+            emergency: match (self.emergency, other.emergency) {
+                (Some(one), Some(another)) => Some(one.combine(&another)),
+                (one, another) => one.or(another),
+            },
+        }
+    }
 }
 
 enum Matched<'a> {
@@ -237,8 +261,9 @@ impl Bound {
         let offered = roles.into_iter().filter_map(|(name, roles)| {
             let resource = self.set.resources.get(name)?;
             let there = resource.roles();
-            let open =
-                |role: &&&RoleName| there.contains(role) && !matches!(self.matched(id, name, role), Matched::None | Matched::Denied(_));
+            let open = |role: &&&RoleName| {
+                there.contains(role) && [false, true].iter().any(|e| matches!(self.matched(id, name, role, *e), Matched::Terms(_)))
+            };
             let roles: Vec<RoleName> = roles.iter().filter(open).map(|r| (*r).clone()).collect();
             (!roles.is_empty()).then(|| Offered { resource: Arc::clone(resource), roles })
         });
@@ -250,30 +275,37 @@ impl Bound {
     }
 
     /// INVARIANT I01: no rule, no access. INVARIANT I04: a deny beats everything; else the strictest combination.
-    fn matched(&self, id: PrincipalId, resource: &ResourceName, role: &RoleName) -> Matched<'_> {
+    /// Routine and emergency are apart: a rule for one says nothing of the other; one that denies, denies both.
+    fn matched(&self, id: PrincipalId, resource: &ResourceName, role: &RoleName, emergency: bool) -> Matched<'_> {
         let candidates = self.by_resource.get(resource).into_iter().flatten().filter_map(|i| self.set.rules.get(*i));
         let mut terms: Option<Combined<'_>> = None;
         for rule in candidates.filter(|r| r.roles.contains(role) && self.is_for(r, id)) {
-            let Effect::Allow(allowed) = &rule.effect else { return Matched::Denied(&rule.name) };
-            let Terms { max, default, carries, opening, stages } = &**allowed;
-            let stages = stages.iter().map(|s| self.stage(s)).collect();
-            let plan = Plan { rules: vec![rule.name.clone()], stages, opening: *opening };
-            let carries = (&rule.name, carries);
+            let combined = match &rule.effect {
+                Effect::Deny => return Matched::Denied(&rule.name),
+                Effect::Allow(terms) if !emergency => self.routine(&rule.name, terms),
+                Effect::BreakGlass(terms) if emergency => self.emergency(&rule.name, terms),
+                Effect::Allow(_) | Effect::BreakGlass(_) => continue,
+            };
             terms = Some(match terms {
-                None => Combined { plan, max: *max, default: *default, carries: vec![carries], strictest: &rule.name },
-                Some(mut so_far) => {
-                    so_far.carries.push(carries);
-                    Combined {
-                        plan: so_far.plan.combine(&plan),
-                        strictest: if *max < so_far.max { &rule.name } else { so_far.strictest },
-                        max: so_far.max.min(*max),
-                        default: so_far.default.min(*default),
-                        carries: so_far.carries,
-                    }
-                }
+                None => combined,
+                Some(so_far) => so_far.combine(combined),
             });
         }
         terms.map_or(Matched::None, Matched::Terms)
+    }
+
+    fn routine<'a>(&self, rule: &'a RuleName, terms: &'a Terms) -> Combined<'a> {
+        let Terms { max, default, carries, opening, stages } = terms;
+        let stages = stages.iter().map(|s| self.stage(s)).collect();
+        let plan = Plan { rules: vec![rule.clone()], stages, opening: *opening };
+        Combined { plan, max: *max, default: *default, carries: vec![(rule, carries)], strictest: rule, emergency: None }
+    }
+
+    fn emergency<'a>(&self, rule: &'a RuleName, terms: &'a EmergencyTerms) -> Combined<'a> {
+        let EmergencyTerms { max, default, carries, alert, review } = terms;
+        let plan = Plan { rules: vec![rule.clone()], stages: Vec::new(), opening: Opening::default() };
+        let emergency = Emergency { alert: self.named(alert), reviews: vec![self.stage(review)], within: review.within };
+        Combined { plan, max: *max, default: *default, carries: vec![(rule, carries)], strictest: rule, emergency: Some(emergency) }
     }
 
     fn stage(&self, stage: &StageByName) -> Stage {
@@ -303,7 +335,7 @@ impl Bound {
     /// Whether something may be asked for, and what it takes.
     #[must_use]
     pub fn decide(&self, question: &Question, _now: Timestamp) -> Decision {
-        let Question { principal, beneficiary, resource, role, duration, .. } = question;
+        let Question { principal, beneficiary, resource, role, duration, emergency, .. } = question;
         let refused = |rule: Option<&RuleName>, message: String, detail: Option<String>, hint: Option<String>| {
             Decision::Refused(Why { rule: rule.cloned(), message, detail, hint })
         };
@@ -311,9 +343,19 @@ impl Bound {
         if !there || !self.enabled(*principal) || !self.enabled(*beneficiary) {
             return refused(None, "no rule lets you ask for that".into(), None, Some("'ajar ls' shows what you can ask for".into()));
         }
-        let terms = match self.matched(*beneficiary, resource, role) {
+        let terms = match self.matched(*beneficiary, resource, role, *emergency) {
             Matched::None => {
-                return refused(None, "no rule lets you ask for that".into(), None, Some("'ajar ls' shows what you can ask for".into()));
+                // Only to whom it may be known of.
+                let otherwise = matches!(self.matched(*beneficiary, resource, role, !*emergency), Matched::Terms(_));
+                let (message, hint) = match (otherwise, *emergency) {
+                    (true, false) => (
+                        "no rule lets you ask for that, but in an emergency",
+                        "--emergency opens it at once, alerts people, and owes a review",
+                    ),
+                    (true, true) => ("no rule opens that at once", "ask without --emergency"),
+                    (false, _) => ("no rule lets you ask for that", "'ajar ls' shows what you can ask for"),
+                };
+                return refused(None, message.into(), None, Some(hint.into()));
             }
             Matched::Denied(rule) => {
                 return refused(Some(rule), format!("{role} on {resource} is denied"), Some(format!("rule {rule} forbids it")), None);
@@ -329,7 +371,7 @@ impl Bound {
             let detail = format!("rule {} allows {} at the most", terms.strictest, terms.max);
             return refused(Some(terms.strictest), format!("{wanted} is too long"), Some(detail), Some(format!("--for {}", terms.max)));
         }
-        Decision::Allowed(Allowed { plan: terms.plan, duration: wanted, max: terms.max })
+        Decision::Allowed(Allowed { plan: terms.plan, duration: wanted, max: terms.max, emergency: terms.emergency })
     }
 
     /// What the rules say now of a request that was filed (I06).
@@ -341,7 +383,9 @@ impl Bound {
         let mut whole: Option<(Plan, Span)> = None;
         for ask in &filed.asks {
             let there = self.set.resources.get(&ask.resource).is_some_and(|r| r.roles().contains(&&ask.role));
-            let Matched::Terms(terms) = self.matched(filed.beneficiary, &ask.resource, &ask.role) else { return InForce::Refused };
+            let Matched::Terms(terms) = self.matched(filed.beneficiary, &ask.resource, &ask.role, filed.emergency.is_some()) else {
+                return InForce::Refused;
+            };
             if !there {
                 return InForce::Refused;
             }
@@ -384,7 +428,7 @@ impl Facts for Bound {
 
     fn may_have(&self, principal: PrincipalId, resource: &ResourceName, role: &RoleName) -> bool {
         let there = self.set.resources.get(resource).is_some_and(|r| r.roles().contains(&role));
-        there && self.enabled(principal) && matches!(self.matched(principal, resource, role), Matched::Terms(_))
+        there && self.enabled(principal) && matches!(self.matched(principal, resource, role, false), Matched::Terms(_))
     }
 
     fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId> {

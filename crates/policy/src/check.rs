@@ -17,7 +17,7 @@ use toml::Spanned;
 use crate::grants;
 use crate::problem::{Problem, near, place};
 use crate::raw::{self, Text};
-use crate::rules::{Candidate, Carries, Effect, OtherwiseByName, Pattern, Person, Rule, RuleSet, StageByName, Terms, Who};
+use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, OtherwiseByName, Pattern, Person, Rule, RuleSet, StageByName, Terms, Who};
 
 /// A directory of files: path inside it → text.
 pub type Files = BTreeMap<String, String>;
@@ -32,6 +32,12 @@ pub const FILES_MAX: usize = 10_000;
 const PROBLEMS_MAX: usize = 100;
 /// What a rule allows at the most unless it says.
 const DEFAULT_MAX: Span = Span::from_secs(3600);
+/// The longest that an emergency may last.
+const BREAK_GLASS_MAX: Span = Span::from_secs(4 * 3600);
+/// By when an emergency is reviewed unless its rule says.
+const DEFAULT_REVIEW_WITHIN: Span = Span::from_secs(24 * 3600);
+/// Characters of reason that an emergency asks for at least.
+const EMERGENCY_REASON_MIN: usize = 10;
 /// How long a stage may take unless it says.
 const DEFAULT_WITHIN: Span = Span::from_secs(30 * 60);
 
@@ -342,7 +348,13 @@ impl Check {
 
     fn effect(&mut self, at: Place<'_>, raw: &raw::Rule, known: &Known) -> Option<Effect> {
         if raw.deny {
-            if raw.approve.is_some() || raw.stages.is_some() || raw.max.is_some() || raw.clock.is_some() || raw.single_use {
+            if raw.approve.is_some()
+                || raw.stages.is_some()
+                || raw.max.is_some()
+                || raw.clock.is_some()
+                || raw.single_use
+                || raw.break_glass.is_some()
+            {
                 self.problem(at, &raw.name, "a rule that denies has no approval and no duration", None);
             }
             return Some(Effect::Deny);
@@ -357,6 +369,9 @@ impl Check {
         };
         if let Some(text) = raw.default.as_ref().filter(|_| default > max) {
             self.problem(at, text, "the default is longer than the maximum", None);
+        }
+        if let Some(emergency) = &raw.break_glass {
+            return self.break_glass(at, raw, emergency, (max, default), known);
         }
         let stages: Vec<&raw::Stage> = match (&raw.approve, &raw.stages) {
             (Some(approve), None) => match approve.get_ref() {
@@ -384,14 +399,57 @@ impl Check {
             }
         };
         let stages = stages.into_iter().map(|stage| self.stage(at, &raw.name, stage, known)).collect::<Option<_>>()?;
-        let carries = Carries {
+        let carries = self.carries(at, raw);
+        let opening = Opening { on_first_use: self.clock(at, raw)?, single_use: raw.single_use };
+        Some(Effect::Allow(Box::new(Terms { max, default, carries, opening, stages })))
+    }
+
+    fn carries(&mut self, at: Place<'_>, raw: &raw::Rule) -> Carries {
+        Carries {
             reason_min: raw.reason.as_ref().map_or(0, |r| r.min_length),
             reason: raw.reason.as_ref().and_then(|r| r.pattern.as_ref()).and_then(|p| self.pattern(at, p)),
             ticket: raw.ticket.is_some(),
             ticket_pattern: raw.ticket.as_ref().and_then(|t| t.pattern.as_ref()).and_then(|p| self.pattern(at, p)),
+        }
+    }
+
+    fn break_glass(
+        &mut self,
+        at: Place<'_>,
+        raw: &raw::Rule,
+        emergency: &Spanned<raw::BreakGlass>,
+        (max, default): (Span, Span),
+        known: &Known,
+    ) -> Option<Effect> {
+        if raw.approve.is_some() || raw.stages.is_some() || raw.clock.is_some() || raw.single_use {
+            let help = "what is routine is another rule";
+            self.problem(at, emergency, "an emergency opens at once: it has no approval, clock or single use", Some(help.into()));
+        }
+        if let Some(text) = raw.max.as_ref().filter(|_| max > BREAK_GLASS_MAX) {
+            self.problem(at, text, format!("an emergency is short: {BREAK_GLASS_MAX} at the most"), None);
+        }
+        let raw::BreakGlass { alert, review } = emergency.get_ref();
+        for (empty, what, help) in [
+            (alert.is_empty(), "an emergency alerts somebody", "alert = [\"owners\", \"manager\"]"),
+            (review.from.is_empty(), "an emergency is reviewed by somebody", "review = { from = [\"owners\"], within = \"24h\" }"),
+        ] {
+            if empty {
+                self.problem(at, emergency, what, Some(help.into()));
+            }
+        }
+        let Some(needed) = NonZeroU8::new(review.needed) else {
+            self.problem(at, emergency, "an emergency is reviewed by one at least", None);
+            return None;
         };
-        let opening = Opening { on_first_use: self.clock(at, raw)?, single_use: raw.single_use };
-        Some(Effect::Allow(Box::new(Terms { max, default, carries, opening, stages })))
+        let within = match &review.within {
+            Some(text) => self.parsed(at, text)?,
+            None => DEFAULT_REVIEW_WITHIN,
+        };
+        let from = self.candidates(at, &review.from, known);
+        let review = StageByName { from, needed, within, otherwise: OtherwiseByName::Deny, asked_only: false };
+        let mut carries = self.carries(at, raw);
+        carries.reason_min = carries.reason_min.max(EMERGENCY_REASON_MIN);
+        Some(Effect::BreakGlass(Box::new(EmergencyTerms { max, default, carries, alert: self.candidates(at, alert, known), review })))
     }
 
     fn pattern(&mut self, at: Place<'_>, text: &Text) -> Option<Pattern> {

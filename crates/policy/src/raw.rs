@@ -105,6 +105,8 @@ pub(crate) struct Rule {
     #[serde(default)]
     pub(crate) single_use: bool,
     #[serde(default)]
+    pub(crate) break_glass: Option<Spanned<BreakGlass>>,
+    #[serde(default)]
     pub(crate) approve: Option<Spanned<Approve>>,
     #[serde(default)]
     pub(crate) stages: Option<Vec<Stage>>,
@@ -128,6 +130,23 @@ pub(crate) struct Reason {
     pub(crate) min_length: usize,
     #[serde(default)]
     pub(crate) pattern: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BreakGlass {
+    pub(crate) alert: Vec<Text>,
+    pub(crate) review: AfterReview,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AfterReview {
+    pub(crate) from: Vec<Text>,
+    #[serde(default = "one")]
+    pub(crate) needed: u8,
+    #[serde(default)]
+    pub(crate) within: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]

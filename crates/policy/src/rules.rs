@@ -57,6 +57,7 @@ pub(crate) struct Rule {
 pub(crate) enum Effect {
     Deny,
     Allow(Box<Terms>),
+    BreakGlass(Box<EmergencyTerms>),
 }
 
 /// What a rule that allows lets be asked for, and what that takes.
@@ -67,6 +68,16 @@ pub(crate) struct Terms {
     pub(crate) carries: Carries,
     pub(crate) opening: Opening,
     pub(crate) stages: Vec<StageByName>,
+}
+
+/// What a rule lets be opened at once in an emergency, and what is owed for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EmergencyTerms {
+    pub(crate) max: Span,
+    pub(crate) default: Span,
+    pub(crate) carries: Carries,
+    pub(crate) alert: Vec<Candidate>,
+    pub(crate) review: StageByName,
 }
 
 /// What a request must carry.

@@ -59,6 +59,16 @@ pub fn schema() -> Value {
                 { "type": "object", "additionalProperties": false, "required": ["on_first_use"], "properties": { "on_first_use": span } },
             ] },
             "single_use": { "type": "boolean" },
+            "break_glass": {
+                "type": "object", "additionalProperties": false, "required": ["alert", "review"],
+                "properties": {
+                    "alert": texts,
+                    "review": {
+                        "type": "object", "additionalProperties": false, "required": ["from"],
+                        "properties": { "from": texts, "needed": { "type": "integer", "minimum": 1, "maximum": 255 }, "within": span },
+                    },
+                },
+            },
             "approve": { "oneOf": [{ "enum": ["auto"] }, stage] },
             "stages": { "type": "array", "minItems": 1, "items": stage },
         },

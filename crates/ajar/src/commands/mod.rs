@@ -15,6 +15,8 @@ pub(crate) use self::native::{block, pass_line};
 pub(crate) use self::people::secret;
 pub(crate) use self::policy::read_dir;
 
+use ajar_api::model::Verdict;
+
 use crate::cli::{Cli, Command, Internal};
 use crate::client::Client;
 use crate::exit::Failure;
@@ -41,6 +43,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::TakeBack(args) => requests::take_back(&client()?, out, &args.id).await,
         Command::Comment(args) => requests::comment(&client()?, out, args).await,
         Command::Withdraw(args) => requests::withdraw(&client()?, out, &args.id).await,
+        Command::Debts => requests::debts(&client()?, out).await,
+        Command::Acknowledge(args) => requests::debt_review(&client()?, args, Verdict::Approve).await,
+        Command::Object(args) => requests::debt_review(&client()?, args, Verdict::Deny).await,
         Command::Lock(args) => locks::lock(&client()?, out, args).await,
         Command::Unlock(args) => locks::unlock(&client()?, &args.id).await,
         Command::Locks => locks::locks(&client()?, out).await,

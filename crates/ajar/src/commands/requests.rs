@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ajar_api::model::{Ask, Grant, NewComment, NewRequest, NewReview, Page, Request, Verdict};
+use ajar_api::model::{Ask, Debt, Grant, NewComment, NewDebtReview, NewRequest, NewReview, Page, Request, Verdict};
 use futures::StreamExt;
 
 use crate::cli;
@@ -22,6 +22,7 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
                 reason: request.reason.unwrap_or_default(),
                 ticket: request.ticket,
                 starts_at: None,
+                emergency: false,
             }
         }
     };
@@ -32,6 +33,7 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
         reason: args.reason.unwrap_or(before.reason),
         ticket: args.ticket.or(before.ticket),
         starts_at: args.at,
+        emergency: args.emergency,
     };
     let mut request: Request = client.post(&["requests"], &new).await?;
     if let Some(wait) = args.wait.filter(|_| request.state == "pending") {
@@ -106,9 +108,14 @@ pub(super) async fn list(client: &Client, out: Output, args: &cli::List) -> Resu
 pub(super) async fn inbox(client: &Client, out: Output) -> Result<(), Failure> {
     let page: Page<Request> = client.get(&["inbox"], &[]).await?;
     if page.items.is_empty() {
-        say("nothing waits for you");
+        say("no request waits for you");
     }
     out.list(&page.items, || table(&page.items))?;
+    let debts: Page<Debt> = client.get(&["debts"], &[]).await?;
+    let yours = debts.items.iter().filter(|d| d.yours_to_review).count();
+    if yours > 0 {
+        say(&format!("emergencies that you are asked to review: {yours} ('ajar debts')"));
+    }
     if let (Some(first), cli::Format::Table) = (page.items.first(), out.format) {
         say(&format!("ajar approve {} --note '…'   or   ajar deny …", first.id));
     }
@@ -128,6 +135,31 @@ pub(super) async fn deny(client: &Client, out: Output, args: cli::Review) -> Res
 async fn review(client: &Client, out: Output, id: &str, new: NewReview) -> Result<(), Failure> {
     let request: Request = client.post(&["requests", id, "reviews"], &new).await?;
     show(out, &request)
+}
+
+pub(super) async fn debts(client: &Client, out: Output) -> Result<(), Failure> {
+    let page: Page<Debt> = client.get(&["debts"], &[]).await?;
+    if page.items.is_empty() {
+        say("no review is owed for an emergency");
+    }
+    out.list(&page.items, || {
+        let mut table = Table::new(&["debt", "request", "who", "where", "due", "asked"]);
+        for d in &page.items {
+            let due = if d.overdue { format!("{} (overdue)", d.due) } else { d.due.clone() };
+            table.row([d.id.clone(), d.request.clone(), d.debtor.clone(), d.resources.join(", "), due, d.asked.join(", ")]);
+        }
+        table
+    })?;
+    if let (Some(first), cli::Format::Table) = (page.items.iter().find(|d| d.yours_to_review), out.format) {
+        say(&format!("ajar requests {}   then   ajar acknowledge {} --note '…'   or   ajar object …", first.request, first.id));
+    }
+    Ok(())
+}
+
+pub(super) async fn debt_review(client: &Client, args: cli::Review, verdict: Verdict) -> Result<(), Failure> {
+    client.post_text(&["debts", &args.id, "reviews"], Some(&NewDebtReview { verdict, note: args.note })).await?;
+    say("reviewed");
+    Ok(())
 }
 
 pub(super) async fn take_back(client: &Client, out: Output, id: &str) -> Result<(), Failure> {
@@ -166,6 +198,7 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             ("role", r.role.clone()),
             ("also", asks(r.asks.get(1..).unwrap_or_default())),
             ("for", r.duration.clone()),
+            ("emergency", if r.emergency { "opened without a review".into() } else { String::new() }),
             ("begins", r.starts_at.clone().unwrap_or_default()),
             ("clock", r.on_first_use.as_deref().map(|within| format!("starts at the first use, within {within}")).unwrap_or_default()),
             ("sessions", if r.single_use { "one, once".into() } else { String::new() }),

@@ -33,7 +33,7 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 }
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 39] = [
+const ROUTES: [Route; 41] = [
     get("GET /api/v1/me", 200, "dev"),
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
@@ -67,6 +67,11 @@ const ROUTES: [Route; 39] = [
     // Nothing is approved yet.
     Route { happy: 403, ..post("POST /api/v1/requests/{id}/take-back", "", 404, "peer", None) },
     post("POST /api/v1/requests/{id}/reviews", r#"{"verdict":"approve"}"#, 404, "peer", Some((r#"{"verdict":"maybe"}"#, 422))),
+    get("GET /api/v1/debts", 200, "peer"),
+    Route {
+        happy: 204,
+        ..post("POST /api/v1/debts/{id}/reviews", r#"{"verdict":"approve"}"#, 404, "peer", Some((r#"{"verdict":"maybe"}"#, 422)))
+    },
     get("GET /api/v1/locks", 200, "operator"),
     get("GET /api/v1/delegations", 200, "peer"),
     post("POST /api/v1/delegations", r#"{"to":"second","for":"1h"}"#, 200, "peer", Some((r#"{"to":"second"}"#, 422))),
@@ -89,6 +94,7 @@ struct Ids {
     session: String,
     token: String,
     lock: String,
+    debt: String,
     delegation: String,
 }
 
@@ -173,11 +179,14 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
     let tokens: Vec<(&str, String)> = ["dev", "peer", "operator", "auditor", "stranger"].map(|who| (who, full(who).0)).to_vec();
     let token_of = |who: &str| tokens.iter().find(|(name, _)| *name == who).map(|(_, token)| token.as_str()).unwrap();
     let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
+    let emergency = ["request", "orders-db", "--role", "write", "--emergency", "--reason", "orders are lost"];
+    stage.json("dev", &emergency);
+    let debt = id(&stage.json("dev", &["debts"])[0]);
     let lock = id(&stage.json("operator", &["lock", "quick-db"])[0]);
     let next_week = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() + 7 * 24 * 3_600_000;
     let next_week = ajar_core::time::Timestamp::from_millis(next_week.try_into().unwrap()).to_string();
     let delegation = id(&stage.json("peer", &["delegate", "second", "--for", "1d", "--from", &next_week])[0]);
-    let ids = Ids { request: id(&pending), grant, session: id(ended), token: full("dev").1, lock, delegation };
+    let ids = Ids { request: id(&pending), grant, session: id(ended), token: full("dev").1, lock, debt, delegation };
     let policy = |stage: &Stage| {
         let files = ["people.toml", "rules.toml", "resources.toml"];
         let read = |f: &str| (f.to_owned(), Value::String(std::fs::read_to_string(stage.policy().join(f)).unwrap()));
@@ -194,6 +203,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
             () if route.name.contains("/requests/") => &ids.request,
             () if route.name.contains("/grants/") => &ids.grant,
             () if route.name.contains("/sessions/") => &ids.session,
+            () if route.name.contains("/debts/") => &ids.debt,
             () if route.name.contains("/locks/") => &ids.lock,
             () if route.name.contains("/delegations/") => &ids.delegation,
             () => &ids.token,

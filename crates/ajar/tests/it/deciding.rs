@@ -189,3 +189,51 @@ async fn t01_a_request_for_later_opens_then_and_not_before() {
     let (code, out, err) = Kept(stage.psql("dev", "orders-db", &["select 1"]).spawn().unwrap()).finish();
     assert_eq!((code, out.as_str()), (0, "1\n"), "{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a13_an_emergency_opens_at_once_alerts_and_owes_a_review() {
+    let stage = Stage::new().await;
+    let emergency =
+        |reason: &str| stage.ajar("dev", &["request", "orders-db", "--role", "write", "--emergency", "--reason", reason, "-o", "json"]);
+    let (code, _, err) = emergency("help");
+    assert!(code == 7 && err.contains("a reason of 10 characters"), "{code}: {err}");
+    let (code, _, err) = stage.ajar("dev", &["request", "quick-db", "--role", "read", "--emergency", "--reason", "orders are lost"]);
+    assert!(code == 7 && err.contains("ask without --emergency"), "{code}: {err}");
+    let (code, out, err) = emergency("orders are lost");
+    assert_eq!(code, 0, "{err}");
+    let opened: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&opened["state"], &opened["emergency"]), (&"approved".into(), &true.into()));
+    let (code, out, err) =
+        Kept(stage.psql("dev", "orders-db", &["update orders set status = 'found' where id = 1 returning status"]).spawn().unwrap())
+            .finish();
+    assert_eq!((code, out.as_str()), (0, "found\n"), "{err}");
+
+    // Everyone named is alerted; routine automatic approvals stop, another emergency does not.
+    let debt = stage.json("boss", &["debts"]);
+    assert_eq!(debt[0]["alerted"], serde_json::json!(["boss", "dev", "dev-admin", "peer", "robot", "second"]));
+    assert_eq!(debt[0]["asked"], serde_json::json!(["peer", "second"]));
+    let debt = debt[0]["id"].as_str().unwrap();
+    for who in ["dev", "dev-admin"] {
+        let (code, _, err) = stage.ajar(who, &["request", "quick-db", "--role", "read"]);
+        assert!(code == 3 && err.contains("you owe a review") && err.contains("ajar debts"), "{who}: {code}: {err}");
+    }
+    assert_eq!(emergency("they are lost again").0, 0);
+    let (_, _, err) = stage.ajar("peer", &["inbox"]);
+    assert!(err.contains("emergencies that you are asked to review: 2"), "{err}");
+
+    // Who asked, by whatever account, and who is not asked, can't give the review; those who may not know of it see nothing.
+    for (who, why) in [("dev", "not yours"), ("dev-admin", "not yours"), ("boss", "not yours"), ("stranger", "there is no debt")] {
+        let (code, _, err) = stage.ajar(who, &["acknowledge", debt]);
+        assert!(code != 0 && err.contains(why), "{who}: {code}: {err}");
+    }
+    assert_eq!(stage.ajar("peer", &["acknowledge", debt, "--note", "right"]).0, 0);
+    let (code, _, err) = stage.ajar("dev", &["request", "quick-db", "--role", "read"]);
+    assert_eq!(code, 3, "one is still owed: {err}");
+    // An objection is a review too, and closes what is open of it.
+    let other = stage.json("second", &["debts"]);
+    let other = (other[0]["id"].as_str().unwrap().to_owned(), other[0]["request"].as_str().unwrap().to_owned());
+    assert_eq!(stage.ajar("second", &["object", &other.0, "--note", "no need"]).0, 0);
+    let grants = stage.json("dev", &["requests", &other.1]);
+    assert_eq!(stage.proven_gone(grants["grants"][0]["id"].as_str().unwrap())["closed_because"], "denied_late");
+    assert_eq!(stage.json("dev", &["request", "quick-db", "--role", "read"])["state"], "approved");
+}

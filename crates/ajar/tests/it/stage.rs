@@ -62,6 +62,14 @@ default = "10m"
 max = "1h"
 approve = { from = ["owners"], needed = 2, within = "30m" }
 [[rule]]
+name = "break-glass"
+who = ["group:engineers"]
+resources = ["orders-db"]
+roles = ["write"]
+default = "10m"
+max = "30m"
+break_glass = { alert = ["owners", "user:boss"], review = { from = ["owners"], within = "24h" } }
+[[rule]]
 name = "quick"
 who = ["group:engineers"]
 resources = ["quick-db"]

@@ -70,6 +70,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(access::session_list))
         .routes(routes!(access::session_show))
         .routes(routes!(access::session_recording))
+        .routes(routes!(requests::debt_list))
+        .routes(routes!(requests::debt_review))
         .routes(routes!(locks::lock_list, locks::lock_place))
         .routes(routes!(locks::lock_lift))
         .routes(routes!(locks::delegation_list, locks::delegation_make))
@@ -188,5 +190,6 @@ ids! {
     grant_id: "grant" => Grant(ajar_core::id::GrantId);
     lock_id: "lock" => Lock(ajar_core::id::LockId);
     delegation_id: "delegation" => Delegation(ajar_core::id::DelegationId);
+    debt_id: "debt" => Debt(ajar_core::id::DebtId);
     session_id: "session" => Session(ajar_core::id::SessionId);
 }

@@ -11,7 +11,7 @@ use axum::extract::{Path, Query, State};
 use super::Listing;
 use crate::Api;
 use crate::caller::{Reader, Writer};
-use crate::model::{Ask, NewComment, NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
+use crate::model::{Ask, Debt, NewComment, NewDebtReview, NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
 use crate::problem::Refused;
 
 impl Api {
@@ -70,11 +70,11 @@ pub(super) async fn request_file(
     Writer(caller): Writer,
     Json(body): Json<NewRequest>,
 ) -> Result<Json<Request>, Refused> {
-    let NewRequest { resource, role, duration, reason, ticket, starts_at } = body;
+    let NewRequest { resource, role, duration, reason, ticket, starts_at, emergency } = body;
     let no_instant =
         |_| Refused::new(axum::http::StatusCode::BAD_REQUEST, "bad_input", "'starts_at' is not an instant such as 2026-01-31T17:00:00Z");
     let starts_at = starts_at.map(|at| at.parse()).transpose().map_err(no_instant)?;
-    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at };
+    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at, emergency };
     let submitted = api.engine.request_file(&caller, new).await?;
     api.one_request(&caller, submitted.request).await
 }
@@ -103,10 +103,7 @@ pub(super) async fn request_review(
     Json(body): Json<NewReview>,
 ) -> Result<Json<Request>, Refused> {
     let id = api.request_id(&id).await?;
-    let verdict = match body.verdict {
-        Verdict::Approve => CoreVerdict::Approve,
-        Verdict::Deny => CoreVerdict::Deny,
-    };
+    let verdict = core_verdict(body.verdict);
     let bad = |what: &str| Refused::new(axum::http::StatusCode::BAD_REQUEST, "bad_input", what);
     let limits = Limits {
         duration: body.duration.as_deref().map(str::parse).transpose().map_err(|_| bad("'for' is not a duration such as 30m"))?,
@@ -117,6 +114,33 @@ pub(super) async fn request_review(
     };
     api.engine.request_review(&caller, id, ajar_engine::NewReview { verdict, note: body.note, limits }).await?;
     api.one_request(&caller, id).await
+}
+
+fn core_verdict(verdict: Verdict) -> CoreVerdict {
+    match verdict {
+        Verdict::Approve => CoreVerdict::Approve,
+        Verdict::Deny => CoreVerdict::Deny,
+    }
+}
+
+/// The reviews that are owed for emergencies, and that the caller may know of.
+#[utoipa::path(get, path = "/api/v1/debts", security(("token" = [])), responses((status = 200, body = Page<Debt>), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn debt_list(State(api): State<Api>, Reader(caller): Reader) -> Result<Json<Page<Debt>>, Refused> {
+    let items = api.engine.debts(&caller).await?.into_iter().map(|d| api.debt(d)).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Reviews an emergency: whether it was right. An objection closes what is still open of it.
+#[utoipa::path(post, path = "/api/v1/debts/{id}/reviews", security(("token" = [])), params(("id" = String, Path)), request_body = NewDebtReview, responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn debt_review(
+    State(api): State<Api>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+    Json(body): Json<NewDebtReview>,
+) -> Result<axum::http::StatusCode, Refused> {
+    let id = api.debt_id(&id).await?;
+    api.engine.debt_review(&caller, id, core_verdict(body.verdict), body.note).await?;
+    Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
 fn asked(ask: &Ask) -> Option<CoreAsk> {

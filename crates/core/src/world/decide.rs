@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::{Present, World};
+use crate::debt::{DebtError, DebtEvent, DebtReview, Emergency, Incurred};
 use crate::delegation::{self, Delegation, DelegationEvent, Made};
 use crate::event::{Event, Stream};
 use crate::grant::{CloseReason, Grant, GrantError, GrantEvent, Opened, Scheduled, Used};
-use crate::id::{DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
+use crate::id::{DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
 use crate::lease::{Intended, Lease, LeaseEvent, RevocationProof};
 use crate::lock::{Lock, LockEvent, Placed};
 use crate::name::{ResourceName, RoleName};
@@ -43,6 +44,12 @@ pub enum WorldError {
     /// Who asks, or what they ask for, is locked.
     #[error("{0} keeps this shut: nothing opens until it is lifted")]
     Locked(LockId),
+    /// A review is owed: nothing is approved automatically.
+    #[error("{0} is owed: nothing is approved automatically until that emergency is reviewed")]
+    InDebt(DebtId),
+    /// A debt doesn't take the review.
+    #[error(transparent)]
+    Debt(#[from] DebtError),
     /// A delegation that can't be made.
     #[error("that can't be delegated: {0}")]
     Delegation(&'static str),
@@ -55,6 +62,8 @@ pub struct FileCommand {
     pub filed: Filed,
     /// Ids for its grants, one for each ask, should it be approved at once.
     pub grants: Vec<GrantId>,
+    /// For the review that it owes, should it be an emergency.
+    pub debt: DebtId,
 }
 
 /// What a review came to.
@@ -161,8 +170,49 @@ impl World {
     pub fn request_file(&self, command: FileCommand, present: &Present<'_>, signer: &GrantSigner) -> Result<Decision, WorldError> {
         let filed = command.filed.clone();
         unlocked(&filed, present)?;
+        // INVARIANT A13: who owes a review gets nothing by themselves, but for another emergency.
+        if let (true, None, Some(debt)) =
+            (filed.plan.stages.is_empty(), &filed.emergency, present.in_debt(&[filed.requester, filed.beneficiary]))
+        {
+            return Err(WorldError::InDebt(debt));
+        }
         let events = Request::file(command.filed, command.grants, present);
-        Ok(open_approved(&filed, None, events, signer, filed.at))
+        let mut decision = open_approved(&filed, None, events, signer, filed.at);
+        if let Some(Emergency { alert, reviews, within }) = &filed.emergency {
+            let resources = filed.resources();
+            let incurred = Incurred {
+                id: command.debt,
+                request: filed.id,
+                debtor: filed.requester,
+                beneficiary: filed.beneficiary,
+                reviews: reviews.clone(),
+                alerted: present.candidates(alert, filed.requester, &resources).into_iter().collect(),
+                due: filed.at.after(*within),
+                resources,
+                at: filed.at,
+            };
+            decision.push((Stream::Debt(command.debt), Event::Debt(DebtEvent::Incurred(incurred))));
+        }
+        Ok(decision)
+    }
+
+    /// Somebody reviews an emergency. An objection closes what is still open of it.
+    ///
+    /// # Errors
+    /// When there is no such debt, it is paid, or not theirs to review.
+    pub fn debt_review(&self, id: DebtId, review: DebtReview, present: &Present<'_>) -> Result<Decision, WorldError> {
+        let debt = self.debts.get(&id).ok_or(WorldError::NoSuch(Stream::Debt(id)))?;
+        let (by, verdict, note) = (review.reviewer, review.verdict, review.note);
+        let events = debt.review(review, present, present.now)?;
+        let mut decision: Decision = events.into_iter().map(|e| (Stream::Debt(id), Event::Debt(e))).collect();
+        if verdict == Verdict::Deny {
+            let of = |g: &&Grant| g.request() == debt.owed().incurred.request;
+            for grant in self.grants().filter(of).map(Grant::id) {
+                let reason = CloseReason::DeniedLate { by, note };
+                decision.extend(self.grant_close(grant, reason, present.now).unwrap_or_default());
+            }
+        }
+        Ok(decision)
     }
 
     /// Records a review, with everything that follows from it.
@@ -479,6 +529,10 @@ impl World {
                 }
                 Stream::Grant(id) => decision.extend(self.grant_tick(*id, present, signer)),
                 Stream::Delegation(id) => decision.extend(self.delegation_end(*id, now).unwrap_or_default()),
+                Stream::Debt(id) => {
+                    let events = self.debts.get(id).map(|debt| debt.tick(now)).unwrap_or_default();
+                    decision.extend(events.into_iter().map(|e| (Stream::Debt(*id), Event::Debt(e))));
+                }
                 Stream::Lease(_) | Stream::Session(_) | Stream::Lock(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}
             }
         }

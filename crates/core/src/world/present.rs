@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::World;
+use crate::debt::Debt;
 use crate::delegation::Delegation;
 use crate::grant::Grant;
-use crate::id::{LockId, PrincipalId};
+use crate::id::{DebtId, LockId, PrincipalId};
 use crate::lock::{Lock, Locked};
 use crate::name::{ResourceName, RoleName};
 use crate::plan::{Candidates, Facts};
@@ -40,6 +41,13 @@ impl Present<'_> {
             Lock::Lifted(_) => false,
         });
         found.map(|lock| lock.placed().id)
+    }
+
+    /// What any of `principals` owes.
+    #[must_use]
+    pub fn in_debt(&self, principals: &[PrincipalId]) -> Option<DebtId> {
+        let mut owed = self.world.debts.values().filter(|d| matches!(d, Debt::Owed(_))).map(|d| &d.owed().incurred);
+        owed.find(|incurred| principals.iter().any(|p| self.is_same(incurred.debtor, *p))).map(|incurred| incurred.id)
     }
 
     /// Whether a lock on `on` closes `grant`.

@@ -85,6 +85,15 @@ impl World {
                 Row { principal, resource, ..row(lock.state(), json(lock)) }
             }),
             Stream::Delegation(id) => self.delegations.get(&id).map(|d| Row { principal: Some(d.made().from), ..row(d.state(), json(d)) }),
+            Stream::Debt(id) => self.debts.get(&id).map(|debt| {
+                let incurred = &debt.owed().incurred;
+                Row {
+                    principal: Some(incurred.debtor),
+                    resource: incurred.resources.first().cloned(),
+                    parent: Some(Stream::Request(incurred.request)),
+                    ..row(debt.state(), json(debt))
+                }
+            }),
             Stream::Principal(id) => self
                 .principals
                 .get(&id)

@@ -1,6 +1,7 @@
 //! Taking back what was applied ahead of a commit that then failed.
 
 use super::World;
+use crate::debt::Debt;
 use crate::delegation::Delegation;
 use crate::directory::{Applied, Principal, Token};
 use crate::event::Stream;
@@ -25,6 +26,7 @@ enum Was {
     Session(Option<Session>),
     Lock(Option<Lock>),
     Delegation(Option<Delegation>),
+    Debt(Option<Box<Debt>>),
     Principal(Option<Principal>),
     Token(Option<Token>),
     Policy(Option<Applied>),
@@ -41,6 +43,7 @@ impl World {
             Stream::Session(id) => Was::Session(self.sessions.get(&id).cloned()),
             Stream::Lock(id) => Was::Lock(self.locks.get(&id).cloned()),
             Stream::Delegation(id) => Was::Delegation(self.delegations.get(&id).cloned()),
+            Stream::Debt(id) => Was::Debt(self.debts.get(&id).cloned().map(Box::new)),
             Stream::Principal(id) => Was::Principal(self.principals.get(&id).cloned()),
             Stream::Token(id) => Was::Token(self.tokens.get(&id).cloned()),
             Stream::Policy => Was::Policy(self.policy.clone()),
@@ -64,6 +67,7 @@ impl World {
                 (Stream::Session(id), Was::Session(was)) => put(&mut self.sessions, id, was),
                 (Stream::Lock(id), Was::Lock(was)) => put(&mut self.locks, id, was),
                 (Stream::Delegation(id), Was::Delegation(was)) => put(&mut self.delegations, id, was),
+                (Stream::Debt(id), Was::Debt(was)) => put(&mut self.debts, id, was.map(|was| *was)),
                 (Stream::Principal(id), Was::Principal(was)) => put(&mut self.principals, id, was),
                 (Stream::Token(id), Was::Token(was)) => put(&mut self.tokens, id, was),
                 (Stream::Policy, Was::Policy(was)) => self.policy = was,
@@ -75,6 +79,7 @@ impl World {
                     | Stream::Session(_)
                     | Stream::Lock(_)
                     | Stream::Delegation(_)
+                    | Stream::Debt(_)
                     | Stream::Principal(_)
                     | Stream::Token(_)
                     | Stream::Policy,
@@ -84,6 +89,7 @@ impl World {
                     | Was::Session(_)
                     | Was::Lock(_)
                     | Was::Delegation(_)
+                    | Was::Debt(_)
                     | Was::Principal(_)
                     | Was::Token(_)
                     | Was::Policy(_),

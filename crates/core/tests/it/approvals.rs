@@ -567,3 +567,45 @@ fn i04_the_stricter_opening_wins() {
     assert_eq!(merged(Some(60), None), opening(None, true));
     assert_eq!(merged(None, Some(60)), opening(None, true));
 }
+
+#[test]
+fn a13_an_emergency_opens_at_once_and_its_debt_stops_routine_approvals_but_no_emergency() {
+    let mut office = Office::new();
+    let (first, debt) = office.emergency(0).unwrap();
+    assert_eq!(office.open(first).len(), 1);
+    // Nothing is approved automatically, for any account of theirs; what people decide still is, and so is another emergency.
+    for who in [0, SECOND] {
+        assert!(matches!(office.file_for(who, plan(vec![]), HOUR, &["read"]), Err(WorldError::InDebt(owed)) if owed == debt));
+    }
+    let routine = office.file(0, plan(vec![stage("b", 1, deny())]), HOUR);
+    office.review(routine, 4, Verdict::Approve).unwrap();
+    let (second, other) = office.emergency(0).unwrap();
+    assert_eq!(office.open(second).len(), 1);
+    office.file(1, plan(vec![]), HOUR);
+    // Only those whom the rule names review it, never who asked. It stays owed when it is overdue.
+    for by in [0, SECOND, 4, ROBOT] {
+        assert!(office.review_debt(debt, by, Verdict::Approve).is_err(), "{by}");
+    }
+    office.tick(3_600_000);
+    assert_eq!(office.world.debts().filter(|d| d.owed().overdue.is_some()).count(), 2);
+    office.review_debt(debt, 1, Verdict::Approve).unwrap();
+    assert!(office.file_for(0, plan(vec![]), HOUR, &["read"]).is_err(), "one is still owed");
+    office.review_debt(other, 2, Verdict::Approve).unwrap();
+    office.file_for(0, plan(vec![]), HOUR, &["read"]).unwrap();
+}
+
+#[test]
+fn i05_an_objection_to_an_emergency_closes_what_is_open_of_it() {
+    let mut office = Office::new();
+    let (id, debt) = office.emergency(0).unwrap();
+    office.review_debt(debt, 3, Verdict::Deny).unwrap();
+    assert!(office.open(id).is_empty());
+    assert!(office.review_debt(debt, 1, Verdict::Approve).is_err(), "reviewed");
+}
+
+#[test]
+fn i01_an_emergency_opens_nothing_that_is_locked() {
+    let mut office = Office::new();
+    office.lock(Locked::Principal(person(0)));
+    assert!(matches!(office.emergency(0), Err(WorldError::Locked(_))));
+}

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ajar_core::debt::DebtEvent;
 use ajar_core::delegation::DelegationEvent;
 use ajar_core::event::{Event, Stream};
 use ajar_core::grant::{CloseReason, Grant, GrantEvent, Scheduled};
-use ajar_core::id::{DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
+use ajar_core::id::{DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
 use ajar_core::lease::{Lease, LeaseEvent};
 use ajar_core::lock::{LockEvent, Locked};
 use ajar_core::plan::{Facts, Limits, Opening, Otherwise, Plan, Verdict};
@@ -22,6 +23,8 @@ use crate::office::{Office, People, ROBOT, SECOND, person, plan, stage};
 #[derive(Debug, Clone)]
 enum Step {
     File { by: u8, stages: Vec<(u8, u8, u8)>, seconds: u16, opening: u8, later: Option<u16> },
+    Emergency { by: u8 },
+    ReviewDebt { debt: u8, by: u8, deny: bool },
     Redeem { grant: u8 },
     Leave { session: u8 },
     Unrule { who: u8 },
@@ -46,6 +49,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..8u8, prop::collection::vec((0..4u8, 1..3u8, 0..3u8), 0..3), 1..2_000u16, 0..6u8, prop::option::weighted(0.2, 0..2_000u16)).prop_map(|(by, stages, seconds, opening, later)| Step::File { by, stages, seconds, opening, later }),
+        1 => (0..6u8).prop_map(|by| Step::Emergency { by }),
+        2 => (0..3u8, 0..8u8, prop::bool::weighted(0.2)).prop_map(|(debt, by, deny)| Step::ReviewDebt { debt, by, deny }),
         3 => (0..6u8).prop_map(|grant| Step::Redeem { grant }),
         1 => (0..6u8).prop_map(|session| Step::Leave { session }),
         1 => (0..8u8).prop_map(|who| Step::Unrule { who }),
@@ -91,6 +96,7 @@ struct Known {
     leases: Vec<LeaseId>,
     sessions: Vec<SessionId>,
     locks: Vec<LockId>,
+    debts: Vec<DebtId>,
     delegations: Vec<DelegationId>,
 }
 
@@ -144,6 +150,16 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
         Step::Talk { request, by, look } => {
             if let Some(id) = pick(&known.requests, request) {
                 drop(if look { office.see(id, by) } else { office.comment(id, by) });
+            }
+        }
+        Step::Emergency { by } => {
+            if !office.people.disabled.contains(&person(by)) {
+                known.debts.extend(office.emergency(by).ok().map(|(_, debt)| debt));
+            }
+        }
+        Step::ReviewDebt { debt, by, deny } => {
+            if let Some(id) = pick(&known.debts, debt) {
+                drop(office.review_debt(id, by, if deny { Verdict::Deny } else { Verdict::Approve }));
             }
         }
         Step::Redeem { grant } => {
@@ -251,6 +267,19 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
     let kept_out = |p: PrincipalId| locks.iter().any(|on| matches!(on, Locked::Principal(locked) if same(*locked, p)));
     if kept_out(filed.requester) || locks.iter().any(|on| matches!(on, Locked::Resource(_))) {
         return Err("it is locked".into());
+    }
+    if plan.stages.is_empty() && filed.emergency.is_none() {
+        let mut owed = BTreeMap::new();
+        for envelope in &office.log {
+            match (&envelope.event, envelope.stream) {
+                (Event::Debt(DebtEvent::Incurred(i)), _) => drop(owed.insert(i.id, i.debtor)),
+                (Event::Debt(DebtEvent::Paid(_)), Stream::Debt(id)) => drop(owed.remove(&id)),
+                _ => {}
+            }
+        }
+        if owed.values().any(|debtor| same(*debtor, filed.requester)) {
+            return Err("a review is owed".into());
+        }
     }
     let own = [filed.requester, filed.beneficiary].map(|p| people.human(p));
     let mut counted = BTreeSet::new();

@@ -2,6 +2,7 @@
 //!
 //! In the tables a row is a state, a column an event or a command; `·` changes nothing, `!` can't be (an event) or is refused (a command).
 
+use ajar_core::debt::{Debt, DebtEvent};
 use ajar_core::delegation::{Delegation, DelegationEvent};
 use ajar_core::event::Event;
 use ajar_core::grant::{CloseReason, Grant, GrantEvent};
@@ -58,7 +59,7 @@ fn made() -> Made {
             Event::Lease(e) if made.leases.iter().all(|x| x.kind() != e.kind()) => made.leases.push(e.clone()),
             Event::Session(e) if made.sessions.iter().all(|x| x.kind() != e.kind()) => made.sessions.push(e.clone()),
             Event::Request(_) | Event::Grant(_) | Event::Lease(_) | Event::Session(_) => {}
-            Event::Lock(_) | Event::Delegation(_) | Event::Principal(_) | Event::Token(_) | Event::Policy(_) => {}
+            Event::Lock(_) | Event::Delegation(_) | Event::Debt(_) | Event::Principal(_) | Event::Token(_) | Event::Policy(_) => {}
         }
     }
     made
@@ -256,6 +257,54 @@ fn every_event_of_a_request() {
         None => "!".into(),
     };
     compare(&table(&states, &commands, Request::state, cell), REQUEST_COMMANDS);
+}
+
+#[test]
+fn every_event_of_a_debt() {
+    let mut office = Office::new();
+    let (_, late) = office.emergency(0).unwrap();
+    office.tick(3_600_000);
+    office.review_debt(late, 1, Verdict::Approve).unwrap();
+    let events: Vec<DebtEvent> =
+        office.log.iter().filter_map(|e| if let Event::Debt(e) = &e.event { Some(e.clone()) } else { None }).collect();
+    let owed = Debt::born(&events[0]).unwrap();
+    let paid = events[1..].iter().try_fold(owed.clone(), Debt::evolve).unwrap();
+    let states = [owed, paid];
+    compare(
+        &table(&states, &kinds(&events, DebtEvent::kind), Debt::state, evolved(|s: Debt, e| s.evolve(e).ok(), Debt::state)),
+        "
+        debt.incurred | debt.overdue | debt.reviewed | debt.paid
+        owed: ! | · | · | paid
+        paid: ! | ! | ! | !
+        ",
+    );
+    let (people, now) = (&office.people, office.now);
+    type Command<'a> = Box<dyn Fn(&Debt) -> Option<Vec<DebtEvent>> + 'a>;
+    let review = |by: u8, verdict| -> Command<'_> {
+        Box::new(move |debt| {
+            let id = "rev_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+            debt.review(ajar_core::debt::DebtReview { id, reviewer: person(by), verdict, note: None }, people, now).ok()
+        })
+    };
+    let commands: Vec<(&str, Command<'_>)> = vec![
+        ("it was right", review(2, Verdict::Approve)),
+        ("it was not", review(2, Verdict::Deny)),
+        ("by who asked", review(0, Verdict::Approve)),
+        ("by somebody else", review(5, Verdict::Approve)),
+        ("tick", Box::new(move |debt| Some(debt.tick(now)))),
+    ];
+    let cell = |state: Debt, command: &Command<'_>| match command(&state) {
+        Some(events) => events.iter().try_fold(state, Debt::evolve).unwrap().state().to_owned(),
+        None => "!".into(),
+    };
+    compare(
+        &table(&states, &commands, Debt::state, cell),
+        "
+        it was right | it was not | by who asked | by somebody else | tick
+        owed: paid | paid | ! | ! | ·
+        paid: ! | ! | ! | ! | ·
+        ",
+    );
 }
 
 #[test]

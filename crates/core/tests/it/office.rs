@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU8;
 
+use ajar_core::debt::{DebtReview, Emergency};
 use ajar_core::delegation::Made;
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::grant::{CloseReason, Grant};
-use ajar_core::id::{CommandId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, ReviewId, SessionId};
+use ajar_core::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, ReviewId, SessionId};
 use ajar_core::lease::{Intended, RevocationProof};
 use ajar_core::lock::{Locked, Placed};
 use ajar_core::name::{ResourceName, RoleName};
@@ -80,6 +81,7 @@ pub(crate) struct Office {
     pub(crate) signer: GrantSigner,
     next: u128,
     pub(crate) starts_at: Option<Timestamp>,
+    emergency: Option<Emergency>,
 }
 
 impl Office {
@@ -95,6 +97,7 @@ impl Office {
             signer: GrantSigner::new(&[5; 32]),
             next: 1_000,
             starts_at: None,
+            emergency: None,
         }
     }
 
@@ -125,6 +128,24 @@ impl Office {
         let id = self.file(requester, plan, duration);
         self.starts_at = None;
         id
+    }
+
+    /// Something that can't wait: group a reviews it afterwards, within an hour.
+    pub(crate) fn emergency(&mut self, requester: u8) -> Result<(RequestId, DebtId), WorldError> {
+        let alert = vec![Candidates::Group("b".parse().unwrap())];
+        self.emergency = Some(Emergency { alert, reviews: vec![stage("a", 1, Otherwise::Deny)], within: Span::from_secs(3_600) });
+        let filed = self.file_for(requester, plan(vec![]), Span::from_secs(600), &["read"]);
+        self.emergency = None;
+        let id = filed?;
+        let debt = self.world.debts().find(|d| d.owed().incurred.request == id).unwrap().owed().incurred.id;
+        Ok((id, debt))
+    }
+
+    pub(crate) fn review_debt(&mut self, id: DebtId, by: u8, verdict: Verdict) -> Result<(), WorldError> {
+        let review = DebtReview { id: ReviewId::new(self.id()), reviewer: person(by), verdict, note: None };
+        let decision = self.world.debt_review(id, review, &self.present())?;
+        self.commit(decision);
+        Ok(())
     }
 
     pub(crate) fn redeem(&mut self, grant: GrantId) -> Result<(), WorldError> {
@@ -160,12 +181,14 @@ impl Office {
             reason: Disclosure::seal([1; 32], "because".into()).commitment,
             ticket: None,
             plan,
+            emergency: self.emergency.clone(),
             rules_hash: "00".into(),
             at: self.now,
             starts_at: self.starts_at,
             expires_at: self.now.after(Span::from_secs(3_600)),
         };
-        let decision = self.world.request_file(FileCommand { filed, grants }, &self.present(), &self.signer)?;
+        let debt = DebtId::new(self.id());
+        let decision = self.world.request_file(FileCommand { filed, grants, debt }, &self.present(), &self.signer)?;
         self.commit(decision);
         Ok(id)
     }

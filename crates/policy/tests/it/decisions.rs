@@ -38,6 +38,10 @@ deny = true
 "#;
 
 fn ask(company: &Company, who: &str, resource: &str, role: &str, duration: Option<&str>, reason: &str) -> Decision {
+    asked(company, who, (resource, role), duration, reason, false)
+}
+
+fn asked(company: &Company, who: &str, (resource, role): (&str, &str), duration: Option<&str>, reason: &str, emergency: bool) -> Decision {
     let question = Question {
         principal: company.id(who),
         beneficiary: company.id(who),
@@ -46,6 +50,7 @@ fn ask(company: &Company, who: &str, resource: &str, role: &str, duration: Optio
         duration: duration.map(|d| d.parse().unwrap()),
         reason: reason.into(),
         ticket: None,
+        emergency,
     };
     company.bound.decide(&question, Timestamp::EPOCH)
 }
@@ -144,6 +149,7 @@ fn i06_the_rules_in_force_speak_of_a_filed_request() {
         rules_hash: String::new(),
         at: Timestamp::EPOCH,
         starts_at: None,
+        emergency: None,
         expires_at: Timestamp::EPOCH,
     };
     assert!(matches!(company.bound.in_force(&filed("dev")), InForce::Allowed { plan, .. } if plan.stages.len() == 1));
@@ -165,6 +171,7 @@ fn the_order_of_files_and_rules_does_not_matter() {
         duration: None,
         reason: reason.into(),
         ticket: None,
+        emergency: false,
     };
     assert_eq!(a.decide(&question("INC-7"), Timestamp::EPOCH), b.decide(&question("INC-7"), Timestamp::EPOCH));
     assert_ne!(one.hash(), two.hash(), "the hash is of the files as they are");
@@ -185,6 +192,7 @@ fn a_request_carries_what_every_matching_rule_asks_for() {
             duration: None,
             reason: reason.into(),
             ticket: ticket.map(str::to_owned),
+            emergency: false,
         };
         company.bound.decide(&question, Timestamp::EPOCH)
     };
@@ -203,4 +211,36 @@ fn the_clock_and_the_single_use_of_a_rule_are_in_its_plan() {
     assert_eq!(opens(&[READ]), Opening::default());
     assert_eq!(opens(&[&first]), Opening { on_first_use: Some(Span::from_secs(8 * 3600)), single_use: true });
     assert_eq!(opens(&[&first, AUTO]), Opening { on_first_use: None, single_use: true }, "the strictest of both");
+}
+
+#[test]
+fn a13_an_emergency_has_rules_of_its_own() {
+    let glass = r#"
+[[rule]]
+name = "break-glass"
+who = ["group:engineers"]
+resources = ["orders-db"]
+roles = ["read", "write"]
+max = "30m"
+break_glass = { alert = ["owners"], review = { from = ["manager"], within = "4h" } }
+"#;
+    let now = |rules: &[&str], role: &str, reason: &str| asked(&Company::with(rules), "dev", ("orders-db", role), None, reason, true);
+    let opened = allowed(now(&[READ, glass], "write", "orders are lost"));
+    assert!(opened.plan.stages.is_empty());
+    assert_eq!((opened.plan.rules.len(), opened.max), (1, Span::from_secs(1800)), "a routine rule says nothing of it");
+    let owed = opened.emergency.unwrap();
+    assert_eq!((owed.alert, owed.within), (vec![Candidates::Owners], Span::from_secs(4 * 3600)));
+    assert_eq!(owed.reviews[0].candidates, [Candidates::Manager]);
+    // It needs a reason; a rule that denies forbids it too; without a rule of its own there is none.
+    assert!(refused(now(&[glass], "write", "help")).message.contains("a reason of 10 characters"));
+    assert_eq!(refused(now(&[glass, FORBID], "read", "orders are lost")).rule.unwrap().as_str(), "not-dev");
+    assert!(refused(now(&[READ], "read", "orders are lost")).hint.unwrap().contains("without --emergency"));
+    // Nor does it let anything be asked for in routine.
+    let company = Company::with(&[glass]);
+    assert!(refused(ask(&company, "dev", "orders-db", "write", None, "orders are lost")).hint.unwrap().contains("--emergency"));
+    assert_eq!(company.bound.visible(company.id("dev")).len(), 1);
+    // Two rules: the stricter of both, and both their reviews.
+    let other = glass.replace("\"break-glass\"", "\"other\"").replace("30m", "10m").replace("[\"manager\"]", "[\"owners\"]");
+    let both = allowed(now(&[glass, &other], "write", "orders are lost"));
+    assert_eq!((both.max, both.emergency.unwrap().reviews.len()), (Span::from_secs(600), 2));
 }

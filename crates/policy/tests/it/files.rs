@@ -47,6 +47,19 @@ fn mistakes_name_file_line_and_a_near_match() {
             "1.toml:8:9: a clock is \"on_approval\", or { on_first_use = \"8h\" }",
         ),
         (READ.replace("max = \"4h\"", "max = \"4h\"\nclock = { on_first_use = \"0s\" }"), "1.toml:8:26: not a length of time"),
+        (
+            READ.replace("approve = {", "break_glass = { alert = [\"owners\"], review = { from = [\"owners\"] } }\napprove = {"),
+            "1.toml:8:15: an emergency opens at once: it has no approval, clock or single use",
+        ),
+        (
+            READ.replace("approve = { from = [\"owners\"] }", "break_glass = { alert = [], review = { from = [\"ownres\"] } }")
+                .replace("4h", "5h"),
+            "1.toml:7:7: an emergency is short: 4h at the most",
+        ),
+        (
+            READ.replace("approve = { from = [\"owners\"] }", "break_glass = { alert = [], review = { from = [\"owners\"] } }"),
+            "1.toml:8:15: an emergency alerts somebody",
+        ),
         (format!("{READ}{READ}"), "there is another rule 'engineers-read-orders'"),
     ];
     for (rule, expected) in cases {
