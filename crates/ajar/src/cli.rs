@@ -181,6 +181,9 @@ pub(crate) struct Request {
     /// When it is to begin, with a zone: 2026-01-31T17:00:00+01:00; as soon as it is approved, unless said
     #[arg(long, value_name = "INSTANT")]
     pub(crate) at: Option<String>,
+    /// Only show what would come of it: the same as 'ajar policy explain'
+    #[arg(long, conflicts_with_all = ["again", "at", "wait"])]
+    pub(crate) dry_run: bool,
     /// It can't wait: open at once where a rule lets you, alert people, owe a review
     #[arg(long, conflicts_with = "at")]
     pub(crate) emergency: bool,
@@ -379,6 +382,8 @@ pub(crate) enum Policy {
         #[arg(long)]
         commit: Option<String>,
     },
+    /// What would come of a request, and why: which rules match, what they ask for, who could decide
+    Explain(Explain),
     /// Check a directory without a server
     Check {
         /// The directory
@@ -386,6 +391,30 @@ pub(crate) enum Policy {
     },
     /// The JSON Schema of the files
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The resource
+    pub(crate) resource: String,
+    /// The role; the resource's default unless said
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// For how long: 30m, 2h; the rules' default unless said
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// The ticket
+    #[arg(long)]
+    pub(crate) ticket: Option<String>,
+    /// It can't wait
+    #[arg(long)]
+    pub(crate) emergency: bool,
+    /// Who would ask: for auditors and operators; you, unless said
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
 }
 
 #[derive(Debug, Args)]

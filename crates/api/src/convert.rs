@@ -7,11 +7,12 @@ use ajar_core::grant::{Closing, Grant};
 use ajar_core::id::PrincipalId;
 use ajar_core::lease::Lease;
 use ajar_core::lock::Locked;
-use ajar_core::plan::{Candidates, Otherwise, Verdict};
+use ajar_core::plan::{Candidates, Otherwise, Stage, Verdict};
 use ajar_core::port::{Finding, Severity};
 use ajar_core::request::{Ask, DeniedBecause, Request};
 use ajar_core::session::Session;
-use ajar_engine::{DebtView, LockView, RequestView, SessionView};
+use ajar_engine::{DebtView, ExplainView, LockView, RequestView, SessionView};
+use ajar_policy::Decision;
 
 use crate::{Api, model};
 
@@ -58,19 +59,7 @@ impl Api {
             Request::Pending(p) => p.stage.as_ref().map(|s| s.stage),
             Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => None,
         };
-        let stage = |(index, stage): (usize, &ajar_core::plan::Stage)| model::Stage {
-            from: stage.candidates.iter().map(|c| self.candidates(c)).collect(),
-            needed: stage.needed.get(),
-            within: stage.within.to_string(),
-            otherwise: match &stage.otherwise {
-                Otherwise::Deny => vec!["deny".into()],
-                Otherwise::Next => vec!["next".into()],
-                Otherwise::Escalate(chain) => {
-                    chain.iter().map(|step| step.0.iter().map(|c| self.candidates(c)).collect::<Vec<_>>().join(" or ")).collect()
-                }
-            },
-            waiting: waiting == Some(index),
-        };
+        let stage = |(index, stage): (usize, &Stage)| self.stage(stage, waiting == Some(index));
         let review = |(review, note): (&ajar_core::plan::Review, Option<String>)| model::Review {
             id: review.id.to_string(),
             reviewer: self.engine.name(review.reviewer),
@@ -124,6 +113,65 @@ impl Api {
             denied_because,
             grants: grants.iter().map(|g| self.grant(g)).collect(),
             link: format!("{}/requests/{}", self.public_url, filed.id),
+        }
+    }
+
+    fn stage(&self, stage: &Stage, waiting: bool) -> model::Stage {
+        let names = |candidates: &[Candidates]| candidates.iter().map(|c| self.candidates(c)).collect::<Vec<_>>();
+        model::Stage {
+            from: names(&stage.candidates),
+            needed: stage.needed.get(),
+            within: stage.within.to_string(),
+            otherwise: match &stage.otherwise {
+                Otherwise::Deny => vec!["deny".into()],
+                Otherwise::Next => vec!["next".into()],
+                Otherwise::Escalate(chain) => chain.iter().map(|step| names(&step.0).join(" or ")).collect(),
+            },
+            waiting,
+        }
+    }
+
+    pub(crate) fn explanation(&self, view: ExplainView) -> model::Explanation {
+        let names = |ids: &[PrincipalId]| ids.iter().map(|id| self.engine.name(*id)).collect::<BTreeSet<_>>().into_iter().collect();
+        let stages = view.stages.iter().map(|s| model::ExplainedStage {
+            stage: self.stage(&s.stage, false),
+            able: names(&s.able),
+            can_be_fulfilled: s.can_be_fulfilled,
+        });
+        let part = |part: &ajar_policy::RulePart| model::RulePart {
+            rule: part.rule.to_string(),
+            effect: part.effect.to_owned(),
+            passed_over: part.passed_over.clone(),
+            max: part.max.map(|max| max.to_string()),
+            stages: part.plan.iter().flat_map(|plan| &plan.stages).map(|stage| self.stage(stage, false)).collect(),
+            lacks: part.lacks.clone(),
+        };
+        let (allowed, why) = match &view.explanation.decision {
+            Decision::Allowed(allowed) => (Some(allowed), None),
+            Decision::Refused(why) => (None, Some(why)),
+        };
+        let shut = view.lock.map(|lock| (format!("it is locked ({lock})"), "'ajar locks' shows why".to_owned()));
+        let owed = view.debt.map(|debt| (format!("a review is owed ({debt})"), "'ajar debts' shows who can give it".to_owned()));
+        let shut = shut.or(owed);
+        let outcome = match allowed {
+            _ if shut.is_some() => "refused",
+            None => "refused",
+            Some(allowed) if allowed.emergency.is_some() => "emergency",
+            Some(allowed) if allowed.plan.stages.is_empty() => "automatic",
+            Some(_) => "review",
+        };
+        let refused = why.map(|why| [Some(why.message.clone()), why.detail.clone()].into_iter().flatten().collect::<Vec<_>>().join(": "));
+        model::Explanation {
+            outcome: outcome.to_owned(),
+            resource: view.ask.resource.to_string(),
+            role: view.ask.role.to_string(),
+            duration: allowed.map(|a| a.duration.to_string()),
+            max: allowed.map(|a| a.max.to_string()),
+            refused: shut.as_ref().map(|(why, _)| why.clone()).or(refused),
+            hint: shut.map(|(_, hint)| hint).or_else(|| why.and_then(|why| why.hint.clone())),
+            stages: stages.collect(),
+            alerted: names(&view.alerted),
+            rules: view.explanation.rules.iter().map(part).collect(),
         }
     }
 

@@ -326,6 +326,61 @@ pub struct NewDelegation {
     pub duration: String,
 }
 
+/// What would come of a request, and why.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// `automatic`, `review`, `emergency` or `refused`.
+    pub outcome: String,
+    /// What is asked for.
+    pub resource: String,
+    /// As what.
+    pub role: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub duration: Option<String>,
+    /// The longest that it could be.
+    pub max: Option<String>,
+    /// Why it would be refused.
+    pub refused: Option<String>,
+    /// What to do then.
+    pub hint: Option<String>,
+    /// Its stages, with those who could decide them now; for an emergency, those of the review that it owes.
+    pub stages: Vec<ExplainedStage>,
+    /// Who would be alerted.
+    pub alerted: Vec<String>,
+    /// Each rule's part in it; those that don't match only for auditors and operators.
+    pub rules: Vec<RulePart>,
+}
+
+/// A stage of a plan, before anybody asks.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedStage {
+    /// The stage.
+    #[serde(flatten)]
+    pub stage: Stage,
+    /// Who could decide it now.
+    pub able: Vec<String>,
+    /// Whether they are enough.
+    pub can_be_fulfilled: bool,
+}
+
+/// A rule's part in an answer.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RulePart {
+    /// Which.
+    pub rule: String,
+    /// `allow`, `deny` or `break_glass`.
+    pub effect: String,
+    /// Why it doesn't match.
+    pub passed_over: Option<String>,
+    /// Alone, it would allow so long.
+    pub max: Option<String>,
+    /// Alone, it would ask for these stages.
+    pub stages: Vec<Stage>,
+    /// What the request lacks for it.
+    pub lacks: Option<String>,
+}
+
 /// A review that is owed for an emergency.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Debt {

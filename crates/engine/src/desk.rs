@@ -86,6 +86,20 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// As a question to the rules.
+    pub(crate) fn question(&self, principal: PrincipalId) -> Question {
+        Question {
+            principal,
+            beneficiary: principal,
+            resource: self.ask.resource.clone(),
+            role: self.ask.role.clone(),
+            duration: self.duration,
+            reason: self.reason.clone(),
+            ticket: self.ticket.clone(),
+            emergency: self.emergency,
+        }
+    }
+
     /// Reads what was said. A resource that doesn't exist and one that nobody may tell them of look the same (I20).
     pub(crate) fn read(rules: &ajar_policy::Bound, principal: PrincipalId, new: &NewRequest) -> Result<Self, Refusal> {
         text_ok("reason", &new.reason)?;
@@ -153,7 +167,8 @@ pub(crate) fn submit(
     principal: PrincipalId,
     wanted: Wanted,
 ) -> Result<(Draft, Submitted), Refusal> {
-    let Wanted { ask, duration, reason, ticket, starts_at, emergency } = wanted;
+    let question = wanted.question(principal);
+    let Wanted { ask, duration: _, reason, ticket, starts_at, emergency } = wanted;
     starts_in_time(starts_at, desk.now)?;
     let mine = || desk.world.requests().filter(|r| r.filed().requester == principal);
     let same = |p: &Pending| p.filed.beneficiary == principal && p.filed.asks == [ask.clone()] && p.filed.starts_at == starts_at;
@@ -171,17 +186,7 @@ pub(crate) fn submit(
             Some("withdraw some: ajar requests".into()),
         ));
     }
-    let question = Question {
-        principal,
-        beneficiary: principal,
-        resource: ask.resource.clone(),
-        role: ask.role.clone(),
-        duration,
-        reason: reason.clone(),
-        ticket: ticket.clone(),
-        emergency,
-    };
-    let allowed = match desk.rules.decide(&question, desk.now) {
+    let allowed = match desk.rules.decide(&question) {
         RuleDecision::Allowed(allowed) => allowed,
         RuleDecision::Refused(why) => {
             metrics::counter!("ajar_denials_total", "rule" => why.rule.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))

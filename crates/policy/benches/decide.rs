@@ -17,7 +17,6 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use ajar_core::id::PrincipalId;
-use ajar_core::time::Timestamp;
 use ajar_policy::{Decision, Files, Question};
 use uuid::Uuid;
 
@@ -107,7 +106,7 @@ fn main() {
             ticket: None,
             emergency: false,
         };
-        let (decision, took) = timed(|| bound.decide(black_box(&question), Timestamp::EPOCH));
+        let (decision, took) = timed(|| bound.decide(black_box(&question)));
         allowed += usize::from(matches!(decision, Decision::Allowed(_)));
         times.push(took);
         let (found, took) = timed(|| (bound.resource(black_box(&question.resource)).is_some(), bound.enabled(principal)));

@@ -10,7 +10,7 @@ use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName
 use ajar_core::plan::{Candidates, Facts, Opening, Otherwise, Plan, Stage, Step};
 use ajar_core::request::{Filed, InForce};
 use ajar_core::resource::Resource;
-use ajar_core::time::{Span, Timestamp};
+use ajar_core::time::Span;
 
 use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, OtherwiseByName, Rule, RuleSet, StageByName, Terms};
 
@@ -102,9 +102,9 @@ pub struct Offered {
 }
 
 /// The strictest combination of what several rules allow.
-struct Combined<'a> {
-    plan: Plan,
-    max: Span,
+pub(crate) struct Combined<'a> {
+    pub(crate) plan: Plan,
+    pub(crate) max: Span,
     default: Span,
     carries: Vec<(&'a RuleName, &'a Carries)>,
     strictest: &'a RuleName,
@@ -112,6 +112,14 @@ struct Combined<'a> {
 }
 
 impl Combined<'_> {
+    /// What a question does not carry, the rule that asks for it, and how to give it.
+    pub(crate) fn lacks(&self, question: &Question) -> Option<(&RuleName, String, &'static str)> {
+        self.carries.iter().find_map(|(rule, carries)| {
+            let (message, hint) = lacks(carries, question)?;
+            Some((*rule, message, hint))
+        })
+    }
+
     /// The stricter of both in each respect.
     fn combine(mut self, other: Self) -> Self {
         self.carries.extend(other.carries);
@@ -270,16 +278,21 @@ impl Bound {
         offered.collect()
     }
 
-    fn is_for(&self, rule: &Rule, id: PrincipalId) -> bool {
+    pub(crate) fn is_for(&self, rule: &Rule, id: PrincipalId) -> bool {
         self.people.get(&id).is_some_and(|s| rule.who.people.contains(&s.name) || !rule.who.groups.is_disjoint(&s.groups))
+    }
+
+    /// The rules that speak of a role on a resource, by name.
+    pub(crate) fn rules_on<'a, 'b>(&'a self, resource: &ResourceName, role: &'b RoleName) -> impl Iterator<Item = &'a Rule> + use<'a, 'b> {
+        let on_it = self.by_resource.get(resource).into_iter().flatten().filter_map(|i| self.set.rules.get(*i));
+        on_it.filter(move |rule| rule.roles.contains(role))
     }
 
     /// INVARIANT I01: no rule, no access. INVARIANT I04: a deny beats everything; else the strictest combination.
     /// Routine and emergency are apart: a rule for one says nothing of the other; one that denies, denies both.
     fn matched(&self, id: PrincipalId, resource: &ResourceName, role: &RoleName, emergency: bool) -> Matched<'_> {
-        let candidates = self.by_resource.get(resource).into_iter().flatten().filter_map(|i| self.set.rules.get(*i));
         let mut terms: Option<Combined<'_>> = None;
-        for rule in candidates.filter(|r| r.roles.contains(role) && self.is_for(r, id)) {
+        for rule in self.rules_on(resource, role).filter(|r| self.is_for(r, id)) {
             let combined = match &rule.effect {
                 Effect::Deny => return Matched::Denied(&rule.name),
                 Effect::Allow(terms) if !emergency => self.routine(&rule.name, terms),
@@ -294,14 +307,14 @@ impl Bound {
         terms.map_or(Matched::None, Matched::Terms)
     }
 
-    fn routine<'a>(&self, rule: &'a RuleName, terms: &'a Terms) -> Combined<'a> {
+    pub(crate) fn routine<'a>(&self, rule: &'a RuleName, terms: &'a Terms) -> Combined<'a> {
         let Terms { max, default, carries, opening, stages } = terms;
         let stages = stages.iter().map(|s| self.stage(s)).collect();
         let plan = Plan { rules: vec![rule.clone()], stages, opening: *opening };
         Combined { plan, max: *max, default: *default, carries: vec![(rule, carries)], strictest: rule, emergency: None }
     }
 
-    fn emergency<'a>(&self, rule: &'a RuleName, terms: &'a EmergencyTerms) -> Combined<'a> {
+    pub(crate) fn emergency<'a>(&self, rule: &'a RuleName, terms: &'a EmergencyTerms) -> Combined<'a> {
         let EmergencyTerms { max, default, carries, alert, review } = terms;
         let plan = Plan { rules: vec![rule.clone()], stages: Vec::new(), opening: Opening::default() };
         let emergency = Emergency { alert: self.named(alert), reviews: vec![self.stage(review)], within: review.within };
@@ -334,7 +347,7 @@ impl Bound {
 
     /// Whether something may be asked for, and what it takes.
     #[must_use]
-    pub fn decide(&self, question: &Question, _now: Timestamp) -> Decision {
+    pub fn decide(&self, question: &Question) -> Decision {
         let Question { principal, beneficiary, resource, role, duration, emergency, .. } = question;
         let refused = |rule: Option<&RuleName>, message: String, detail: Option<String>, hint: Option<String>| {
             Decision::Refused(Why { rule: rule.cloned(), message, detail, hint })
@@ -362,8 +375,7 @@ impl Bound {
             }
             Matched::Terms(terms) => terms,
         };
-        if let Some((rule, missing)) = terms.carries.iter().find_map(|(rule, carries)| Some((*rule, lacks(carries, question)?))) {
-            let (message, hint) = missing;
+        if let Some((rule, message, hint)) = terms.lacks(question) {
             return refused(Some(rule), message, Some(format!("rule {rule} asks for it")), Some(hint.into()));
         }
         let wanted = duration.unwrap_or(terms.default);

@@ -8,10 +8,12 @@
 //! | [`grants`] | `GRANT` lines of a PostgreSQL role |
 //! | [`rules`] | a checked set of files |
 //! | [`bound`] | the set bound to principals: facts and decisions |
+//! | [`explain`] | why the rules answer as they do |
 //! | [`schema`] | the JSON Schema of the files |
 
 mod bound;
 mod check;
+mod explain;
 mod grants;
 mod problem;
 mod raw;
@@ -20,6 +22,7 @@ mod schema;
 
 pub use bound::{Allowed, Bound, Decision, Offered, Question, Why};
 pub use check::{FILE_MAX, FILES_MAX, Files, TOTAL_MAX, parse};
+pub use explain::{Explanation, RulePart};
 pub use problem::Problem;
 pub use rules::{PrincipalEntry, RuleSet};
 pub use schema::schema;

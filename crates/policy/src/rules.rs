@@ -122,6 +122,13 @@ pub(crate) struct Who {
     pub(crate) people: BTreeSet<PrincipalName>,
 }
 
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.groups.iter().map(|g| format!("group:{g}")).chain(self.people.iter().map(|p| format!("user:{p}")));
+        f.write_str(&names.collect::<Vec<_>>().join(", "))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StageByName {
     pub(crate) from: Vec<Candidate>,

@@ -1,6 +1,7 @@
 //! What each command does, through the API.
 
 mod access;
+mod explain;
 mod ledger;
 mod locks;
 mod native;

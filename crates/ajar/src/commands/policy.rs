@@ -15,6 +15,7 @@ use crate::output::{Output, say};
 
 pub(super) async fn run(client: impl Fn() -> Result<Client, Failure>, out: Output, args: Policy) -> Result<(), Failure> {
     match args {
+        Policy::Explain(args) => super::explain::explain(&client()?, out, args).await,
         Policy::Schema => out.data(&ajar_policy::schema()),
         Policy::Check { dir } => {
             let files = read_dir(&dir)?;

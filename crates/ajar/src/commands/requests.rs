@@ -11,6 +11,12 @@ use crate::exit::{Code, Failure};
 use crate::output::{Output, Table, say};
 
 pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Result<(), Failure> {
+    if args.dry_run {
+        let cli::Request { resource, role, duration, reason, ticket, emergency, .. } = args;
+        let resource = resource.unwrap_or_default();
+        return super::explain::explain(client, out, cli::Explain { resource, role, duration, reason, ticket, emergency, user: None })
+            .await;
+    }
     let before = match &args.again {
         None => NewRequest::default(),
         Some(id) => {

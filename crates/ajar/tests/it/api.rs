@@ -33,10 +33,11 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 }
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 41] = [
+const ROUTES: [Route; 42] = [
     get("GET /api/v1/me", 200, "dev"),
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
+    get("GET /api/v1/resources/{name}/explain", 404, "dev"),
     get("GET /api/v1/status", 200, "dev"),
     get("GET /api/v1/policy/schema", 200, "dev"),
     get("GET /api/v1/ledger/key", 200, "dev"),
@@ -208,7 +209,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
             () if route.name.contains("/delegations/") => &ids.delegation,
             () => &ids.token,
         };
-        route.name.replace("{id}", id)
+        route.name.replace("{id}", id).replace("{name}", "orders-db")
     };
     let signing_in = |route: &Route| route.name.ends_with("/sign-in");
     let to_connect = |route: &Route| ["GET /api/v1/me", "GET /api/v1/doors"].contains(&route.name);

@@ -237,3 +237,47 @@ async fn a13_an_emergency_opens_at_once_alerts_and_owes_a_review() {
     assert_eq!(stage.proven_gone(grants["grants"][0]["id"].as_str().unwrap())["closed_because"], "denied_late");
     assert_eq!(stage.json("dev", &["request", "quick-db", "--role", "read"])["state"], "approved");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i20_explain_tells_what_would_come_of_it_and_why_and_files_nothing() {
+    let stage = Stage::new().await;
+    let told = |who: &str, args: &[&str]| {
+        let (code, out, err) = stage.ajar(who, &[&["policy", "explain"], args].concat());
+        (code, out + &err)
+    };
+    let (code, text) = told("dev", &["orders-db", "--role", "write", "--for", "30m"]);
+    assert_eq!(code, 0, "{text}");
+    for line in [
+        "waits for a decision",
+        "30m, 1h at the most",
+        "2 of owners within 30m, otherwise deny; now peer, second",
+        "write asks for 2 of owners",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("break-glass"), "rules that don't match are not for everybody: {text}");
+    // Somebody away, somebody locked: it says who could decide now.
+    let lock = stage.json("operator", &["lock", "user:second"]);
+    let (_, text) = told("dev", &["orders-db", "--role", "write"]);
+    assert!(text.contains("now peer: not enough"), "{text}");
+    stage.ajar("operator", &["unlock", lock[0]["id"].as_str().unwrap()]);
+    let (code, text) = told("dev", &["quick-db", "--role", "read"]);
+    assert!(code == 0 && text.contains("approved automatically"), "{text}");
+    let (code, text) = told("dev", &["orders-db", "--role", "write", "--emergency", "--reason", "orders are lost"]);
+    assert!(code == 0 && text.contains("opens at once") && text.contains("alerted") && text.contains("boss"), "{text}");
+
+    // A refusal says which rule, and what to do; another's question is for auditors and operators, who see every rule.
+    let (code, text) = told("dev", &["orders-db", "--for", "5h"]);
+    assert!(code == 7 && text.contains("5h is too long: rule read allows 4h at the most") && text.contains("--for 4h"), "{code}: {text}");
+    let (code, text) = told("stranger", &["orders-db"]);
+    assert!(code == 7 && text.contains("there is no such resource"), "{code}: {text}");
+    let (code, text) = told("dev", &["orders-db", "--user", "peer"]);
+    assert!(code == 3 && text.contains("for auditors and operators"), "{code}: {text}");
+    let (code, text) = told("auditor", &["orders-db", "--role", "write", "--user", "peer"]);
+    assert!(code == 0 && text.contains("now dev, dev-admin, second"), "{text}");
+    assert!(text.contains("break-glass says nothing of it: it is for emergencies"), "{text}");
+
+    let (code, out, err) = stage.ajar("dev", &["request", "orders-db", "--dry-run"]);
+    assert!(code == 0 && out.contains("waits for a decision"), "{out}{err}");
+    assert_eq!(stage.json("dev", &["requests"]), serde_json::json!([]), "nothing was filed");
+}

@@ -54,6 +54,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(sign_in::token_issue))
         .routes(routes!(sign_in::token_revoke))
         .routes(routes!(requests::resources))
+        .routes(routes!(requests::explain))
         .routes(routes!(requests::request_list, requests::request_file))
         .routes(routes!(requests::inbox))
         .routes(routes!(requests::request_show))

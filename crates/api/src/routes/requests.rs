@@ -11,7 +11,7 @@ use axum::extract::{Path, Query, State};
 use super::Listing;
 use crate::Api;
 use crate::caller::{Reader, Writer};
-use crate::model::{Ask, Debt, NewComment, NewDebtReview, NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
+use crate::model::{Ask, Debt, Explanation, NewComment, NewDebtReview, NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
 use crate::problem::Refused;
 
 impl Api {
@@ -50,6 +50,41 @@ pub(super) async fn resources(State(api): State<Api>, Reader(caller): Reader) ->
         open: open.iter().filter(|g| *g.parties().1 == offered.resource.name).map(|g| api.grant(g)).collect(),
     });
     Ok(Json(Page { items: items.collect(), next: None }))
+}
+
+/// What somebody wants to know of the rules.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asking {
+    /// The role; the resource's default unless said.
+    role: Option<String>,
+    /// For how long: the rules' default unless said.
+    #[serde(rename = "for")]
+    duration: Option<String>,
+    /// Why.
+    reason: Option<String>,
+    /// The ticket.
+    ticket: Option<String>,
+    /// Whether it can't wait.
+    #[serde(default)]
+    emergency: bool,
+    /// Who would ask: for auditors and operators.
+    user: Option<String>,
+}
+
+/// What would come of a request now, and why: which rules match, what they ask for, who could decide. Nothing is filed.
+#[utoipa::path(get, path = "/api/v1/resources/{name}/explain", security(("token" = [])), params(("name" = String, Path), Asking), responses((status = 200, body = Explanation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn explain(
+    State(api): State<Api>,
+    Reader(caller): Reader,
+    Path(resource): Path<String>,
+    Query(asking): Query<Asking>,
+) -> Result<Json<Explanation>, Refused> {
+    let Asking { role, duration, reason, ticket, emergency, user } = asking;
+    let reason = reason.unwrap_or_default();
+    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at: None, emergency };
+    Ok(Json(api.explanation(api.engine.explain(&caller, new, user).await?)))
 }
 
 /// Requests, newest first: one's own; all of them for auditors and operators.

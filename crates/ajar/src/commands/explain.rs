@@ -1,0 +1,67 @@
+//! What would come of a request, and why.
+
+use ajar_api::model::{Explanation, RulePart, Stage};
+
+use crate::cli;
+use crate::client::Client;
+use crate::exit::{Code, Failure};
+use crate::output::Output;
+
+pub(super) async fn explain(client: &Client, out: Output, args: cli::Explain) -> Result<(), Failure> {
+    let cli::Explain { resource, role, duration, reason, ticket, emergency, user } = args;
+    let said = [("role", role), ("for", duration), ("reason", reason), ("ticket", ticket), ("user", user)];
+    let mut query: Vec<_> = said.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    if emergency {
+        query.push(("emergency", "true".into()));
+    }
+    let found: Explanation = client.get(&["resources", &resource, "explain"], &query).await?;
+    out.one(&found, || fields(&found))?;
+    match &found.refused {
+        None => Ok(()),
+        Some(why) => Err(Failure::new(Code::NotRequestable, why.clone()).hint(found.hint.unwrap_or_default())),
+    }
+}
+
+fn fields(found: &Explanation) -> Vec<(&'static str, String)> {
+    let outcome = match found.outcome.as_str() {
+        "automatic" => "approved automatically",
+        "review" => "waits for a decision",
+        "emergency" => "opens at once, alerts, and owes a review",
+        _ => "refused",
+    };
+    let mut fields = vec![("outcome", outcome.to_owned()), ("resource", found.resource.clone()), ("role", found.role.clone())];
+    if let (Some(duration), Some(max)) = (&found.duration, &found.max) {
+        fields.push(("for", format!("{duration}, {max} at the most")));
+    }
+    for stage in &found.stages {
+        let able = if stage.able.is_empty() { "nobody".into() } else { stage.able.join(", ") };
+        let enough = if stage.can_be_fulfilled { "" } else { ": not enough, so that it escalates or is denied at once" };
+        fields.push(("stage", format!("{}; now {able}{enough}", stage_line(&stage.stage))));
+    }
+    if !found.alerted.is_empty() {
+        fields.push(("alerted", found.alerted.join(", ")));
+    }
+    fields.extend(found.rules.iter().map(|rule| ("rule", rule_line(rule))));
+    fields
+}
+
+fn stage_line(stage: &Stage) -> String {
+    let otherwise = stage.otherwise.join(", then ");
+    format!("{} of {} within {}, otherwise {otherwise}", stage.needed, stage.from.join(" or "), stage.within)
+}
+
+fn rule_line(rule: &RulePart) -> String {
+    let name = &rule.rule;
+    if let Some(why) = &rule.passed_over {
+        return format!("{name} says nothing of it: {why}");
+    }
+    let does = match (rule.effect.as_str(), rule.stages.as_slice()) {
+        ("deny", _) => "denies it".to_owned(),
+        ("break_glass", _) => "lets it open at once".to_owned(),
+        (_, []) => "approves it automatically".to_owned(),
+        (_, stages) => format!("asks for {}", stages.iter().map(stage_line).collect::<Vec<_>>().join("; then ")),
+    };
+    let max = rule.max.as_deref().map(|max| format!(", for {max} at the most")).unwrap_or_default();
+    let lacks = rule.lacks.as_deref().map(|lacks| format!("; but {lacks}")).unwrap_or_default();
+    format!("{name} {does}{max}{lacks}")
+}

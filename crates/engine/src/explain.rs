@@ -1,0 +1,102 @@
+//! What would come of a request, and why, without filing it.
+
+use ajar_core::id::{DebtId, LockId, PrincipalId};
+use ajar_core::name::PrincipalName;
+use ajar_core::plan::{Course, Facts, Plan, Stage, Standing, Subject};
+use ajar_core::port::{Refusal, RefusalKind};
+use ajar_core::request::Ask;
+use ajar_policy::{Decision, Explanation};
+
+use crate::desk::{NewRequest, Wanted};
+use crate::engine::Engine;
+use crate::people::Caller;
+use crate::refusal::{no_such, of, refusal};
+use crate::sequencer::{Desk, Draft};
+
+/// What would come of a request now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainView {
+    /// What is asked for.
+    pub ask: Ask,
+    /// The rules' answer, with each rule's part in it.
+    pub explanation: Explanation,
+    /// The stages of the plan, with those who could decide them now.
+    pub stages: Vec<StageView>,
+    /// Who would be alerted.
+    pub alerted: Vec<PrincipalId>,
+    /// The lock that keeps it shut.
+    pub lock: Option<LockId>,
+    /// What is owed and keeps it from being approved automatically.
+    pub debt: Option<DebtId>,
+}
+
+/// A stage, and who could decide it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageView {
+    /// The stage.
+    pub stage: Stage,
+    /// Who could decide it: who is asked, less who asks.
+    pub able: Vec<PrincipalId>,
+    /// Whether they are enough humans.
+    pub can_be_fulfilled: bool,
+}
+
+impl Engine {
+    /// What would come of a request of the caller's, or, for auditors and operators, of `user`'s.
+    ///
+    /// # Errors
+    /// When what was said is unusable, there is no such resource for them, or the caller may not ask about others.
+    pub async fn explain(&self, caller: &Caller, new: NewRequest, user: Option<String>) -> Result<ExplainView, Refusal> {
+        let all = self.sees_all(caller);
+        let principal = match user {
+            None => caller.principal,
+            Some(_) if !all => {
+                return Err(refusal(RefusalKind::Denied, "asking about others is for auditors and operators", None, None));
+            }
+            Some(name) => {
+                let known = name.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name));
+                known.ok_or_else(|| no_such("such user"))?
+            }
+        };
+        let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
+            let wanted = Wanted::read(desk.rules, principal, &new)?;
+            Ok::<_, Refusal>((Draft::default(), explain(desk, principal, &wanted, all)))
+        });
+        done.await.map_err(of)
+    }
+}
+
+fn explain(desk: &Desk<'_>, principal: PrincipalId, wanted: &Wanted, all: bool) -> ExplainView {
+    let present = desk.present();
+    let explanation = desk.rules.explain(&wanted.question(principal), all);
+    let resources = [wanted.ask.resource.clone()];
+    let subject = Subject { requester: principal, beneficiary: principal, resources: &resources };
+    let view = |stage: &Stage| {
+        // Alone in a plan, a stage that nobody has decided waits.
+        let alone = Plan { rules: Vec::new(), stages: vec![stage.clone()], opening: ajar_core::plan::Opening::default() };
+        let standing = alone.standing(subject, &Course::default(), &[], &present);
+        let can_be_fulfilled = standing.can_be_fulfilled(&present);
+        let able = match standing {
+            Standing::Waiting { asked, .. } => asked.into_iter().collect(),
+            Standing::Met => Vec::new(),
+        };
+        StageView { stage: stage.clone(), able, can_be_fulfilled }
+    };
+    let (stages, alert, automatic) = match &explanation.decision {
+        Decision::Refused(_) => (Vec::new(), Vec::new(), false),
+        Decision::Allowed(allowed) => {
+            let emergency = allowed.emergency.as_ref();
+            let stages = emergency.map_or(&allowed.plan.stages, |e| &e.reviews);
+            let alert = emergency.map(|e| e.alert.clone()).unwrap_or_default();
+            (stages.iter().map(view).collect(), alert, emergency.is_none() && allowed.plan.stages.is_empty())
+        }
+    };
+    ExplainView {
+        ask: wanted.ask.clone(),
+        stages,
+        alerted: present.candidates(&alert, principal, &resources).into_iter().collect(),
+        lock: present.locked(&[principal], &resources),
+        debt: present.in_debt(&[principal]).filter(|_| automatic),
+        explanation,
+    }
+}
