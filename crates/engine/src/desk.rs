@@ -1,10 +1,13 @@
 //! What people do: ask, decide, take back, return, revoke.
 
+use std::sync::Arc;
+
 use ajar_core::event::{Event, Stream};
 use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId, ReviewId};
+use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Limits, Verdict};
-use ajar_core::port::{CutReason, Refusal, RefusalKind};
+use ajar_core::port::{Clock, CutReason, Refusal, RefusalKind};
 use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Pending, Request, RequestEvent, ReviewCommand};
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{FileCommand, ReviewOutcome, WorldError};
@@ -12,6 +15,7 @@ use ajar_policy::{Decision as RuleDecision, Question};
 
 use tracing::instrument;
 
+use crate::brake::Brake;
 use crate::engine::{Engine, SYSTEM};
 use crate::people::{Caller, seal};
 use crate::refusal::{bad_input, no_such, of, refusal, world_refusal};
@@ -149,6 +153,13 @@ impl Wanted {
     }
 }
 
+/// What filing a request takes besides the desk.
+pub(crate) struct Counter {
+    signer: Arc<GrantSigner>,
+    asking: Arc<Brake<PrincipalId>>,
+    clock: Arc<dyn Clock>,
+}
+
 /// A beginning is ahead, and not too far.
 fn starts_in_time(starts_at: Option<Timestamp>, now: Timestamp) -> Result<(), Refusal> {
     match starts_at {
@@ -161,12 +172,7 @@ fn starts_in_time(starts_at: Option<Timestamp>, now: Timestamp) -> Result<(), Re
 }
 
 /// Files it, or finds the one that is pending or open already.
-pub(crate) fn submit(
-    desk: &Desk<'_>,
-    signer: &ajar_core::permit::GrantSigner,
-    principal: PrincipalId,
-    wanted: Wanted,
-) -> Result<(Draft, Submitted), Refusal> {
+pub(crate) fn submit(desk: &Desk<'_>, counter: &Counter, principal: PrincipalId, wanted: Wanted) -> Result<(Draft, Submitted), Refusal> {
     let question = wanted.question(principal);
     let Wanted { ask, duration: _, reason, ticket, starts_at, emergency } = wanted;
     starts_in_time(starts_at, desk.now)?;
@@ -194,6 +200,16 @@ pub(crate) fn submit(
             return Err(refusal(RefusalKind::NotRequestable, why.message, why.detail, why.hint));
         }
     };
+    // INVARIANT A12: whoever asks others again and again wears them out; what nobody is asked about, and emergencies, do not.
+    let asks_others = !allowed.plan.stages.is_empty() && !emergency;
+    if asks_others && !counter.asking.take(principal, counter.clock.mono()) {
+        return Err(refusal(
+            RefusalKind::NotRequestable,
+            "you have asked too often",
+            Some("so that approvers are not flooded, there is a limit to how many requests one can file in a while".into()),
+            Some("wait a minute, and ask once for as long as you need".into()),
+        ));
+    }
     let sealed = seal(desk.entropy, reason);
     let id = RequestId::new(desk.entropy.uuid(desk.now));
     let grant = GrantId::new(desk.entropy.uuid(desk.now));
@@ -215,7 +231,7 @@ pub(crate) fn submit(
     };
     let debt = DebtId::new(desk.entropy.uuid(desk.now));
     let command = FileCommand { filed, grants: vec![grant], debt };
-    let decision = desk.world.request_file(command, &desk.present(), signer).map_err(|e| world_refusal(&e))?;
+    let decision = desk.world.request_file(command, &desk.present(), &counter.signer).map_err(|e| world_refusal(&e))?;
     let approved = decision.iter().any(|(_, e)| matches!(e, Event::Request(RequestEvent::Approved(_))));
     let grants = if approved { vec![grant] } else { Vec::new() };
     if emergency {
@@ -234,12 +250,16 @@ impl Engine {
     pub async fn request_file(&self, caller: &Caller, new: NewRequest) -> Result<Submitted, Refusal> {
         caller.writes()?;
         let principal = caller.principal;
-        let signer = self.signer.clone();
+        let counter = self.counter();
         let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
             let wanted = Wanted::read(desk.rules, principal, &new)?;
-            submit(desk, &signer, principal, wanted)
+            submit(desk, &counter, principal, wanted)
         });
         done.await.map_err(of)
+    }
+
+    pub(crate) fn counter(&self) -> Counter {
+        Counter { signer: Arc::clone(&self.signer), asking: Arc::clone(&self.asking), clock: Arc::clone(&self.clock) }
     }
 
     /// Records the caller's review of a request.

@@ -124,7 +124,7 @@ impl Engine {
             starts_at: None,
             emergency: false,
         };
-        let signer = self.signer.clone();
+        let counter = self.counter();
         let shut = self.shut();
         let guest = who.clone();
         let done = self.sequencer.run(who.actor, Vec::new(), move |desk| {
@@ -143,7 +143,7 @@ impl Engine {
             }
             let wanted = Wanted::read(desk.rules, guest.principal, &new)?;
             let arrived = arrived(wanted.ask.resource.clone());
-            let (mut draft, submitted) = submit(desk, &signer, guest.principal, wanted)?;
+            let (mut draft, submitted) = submit(desk, &counter, guest.principal, wanted)?;
             let placed = match submitted.grants.first() {
                 Some(grant) => Placed::Open(*grant),
                 None => {

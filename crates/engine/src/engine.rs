@@ -1,12 +1,13 @@
 //! The façade: what the binary starts, the API calls and gateways knock on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::grant::{Grant, GrantEvent};
-use ajar_core::id::GrantId;
+use ajar_core::id::{GrantId, PrincipalId};
 use ajar_core::lease::LeaseEvent;
 use ajar_core::permit::{GrantSigner, GrantVerifier};
 use ajar_core::port::{Clock, Connector, CutReason, Entropy, Store, StoreError};
@@ -21,14 +22,18 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
+use crate::brake::Brake;
 use crate::leases::Leases;
 use crate::log::Log;
 use crate::orders::Orders;
 use crate::people::{People, hash_password};
 use crate::policies;
 use crate::sequencer::{Committed, Seat, Sequencer};
-use crate::sign_in_limit::SignInLimit;
 use crate::spans::Spans;
+
+/// Requests with which one principal may ask others at once, and how many more each minute (A12).
+const ASKING_BURST: u32 = 30;
+const ASKING_A_MINUTE: u32 = 1;
 
 /// What the engine needs to know.
 #[derive(Debug, Clone)]
@@ -123,7 +128,10 @@ pub struct Engine {
     pub(crate) feed: broadcast::Sender<Committed>,
     pub(crate) next_due: watch::Receiver<Option<Timestamp>>,
     pub(crate) effects: Arc<Notify>,
-    pub(crate) sign_in_limit: SignInLimit,
+    /// Passwords that may be tried from one address.
+    pub(crate) sign_ins: Brake<IpAddr>,
+    /// Requests with which one principal may ask others for a decision (A12).
+    pub(crate) asking: Arc<Brake<PrincipalId>>,
     pub(crate) decoy_hash: Secret,
     /// Grants that are closing although that could not be recorded yet (I13): nothing new goes in.
     pub(crate) barred: Mutex<BTreeSet<GrantId>>,
@@ -216,7 +224,8 @@ impl Engine {
             feed,
             next_due,
             effects,
-            sign_in_limit: SignInLimit::default(),
+            sign_ins: Brake::new(20, 20),
+            asking: Arc::new(Brake::new(ASKING_BURST, ASKING_A_MINUTE)),
             decoy_hash: Secret::new(decoy_hash),
             barred: Mutex::default(),
             rules,

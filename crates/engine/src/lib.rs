@@ -15,6 +15,7 @@
 //! | [`mod@rebuild`] | the projections, made anew from the log |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
+mod brake;
 mod clockwork;
 mod debts;
 mod desk;
@@ -31,7 +32,6 @@ mod rebuild;
 mod records;
 mod refusal;
 mod sequencer;
-mod sign_in_limit;
 mod spans;
 
 pub use debts::DebtView;

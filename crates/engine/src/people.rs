@@ -208,6 +208,14 @@ impl Engine {
         Ok(Caller { principal: issued.principal, name, actor, scope: issued.scope })
     }
 
+    /// A brake on guessing passwords.
+    fn brake_sign_in(&self, client: IpAddr) -> Result<(), Refusal> {
+        if self.sign_ins.take(client, self.clock.mono()) {
+            return Ok(());
+        }
+        Err(refusal(RefusalKind::BadCredential, "too many sign-ins from this address", None, Some("wait a minute and try again".into())))
+    }
+
     /// Who a verified client certificate belongs to.
     ///
     /// # Errors
@@ -224,7 +232,7 @@ impl Engine {
     /// # Errors
     /// When name and password don't fit; the same answer, after the same work, for a name that doesn't exist.
     pub async fn sign_in(&self, name: &str, password: Secret, label: &str, client: IpAddr) -> Result<(Caller, IssuedToken), Refusal> {
-        self.sign_in_limit.check(client, self.clock.mono())?;
+        self.brake_sign_in(client)?;
         let known = name.parse::<PrincipalName>().ok().and_then(|name| Some((self.people.id(&name)?, name)));
         let stored = known.as_ref().and_then(|(id, _)| self.people.read().passwords.get(id).cloned());
         let hash = stored.clone().unwrap_or_else(|| self.decoy_hash.clone());
@@ -296,7 +304,7 @@ impl Engine {
                 name.parse().map_err(|_| no_such("principal"))?
             }
             Some(_) | None => {
-                self.sign_in_limit.check(client, self.clock.mono())?;
+                self.brake_sign_in(client)?;
                 let stored = self.people.read().passwords.get(&caller.principal).cloned();
                 let hash = stored.ok_or_else(bad_credential)?;
                 let current = current.ok_or_else(bad_credential)?;

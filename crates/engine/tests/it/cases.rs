@@ -222,3 +222,26 @@ fn a07_whoever_changes_who_is_who_is_in_the_ledger_with_the_files() {
         assert!(event.at <= town.weather.now());
     });
 }
+
+#[test]
+fn a12_who_asks_again_and_again_is_slowed_and_nobody_else_is() {
+    let town = Arc::new(Town::new(1));
+    town.live(async |engine| {
+        town.furnished(&engine).await;
+        let mut filed = 0;
+        let refused = loop {
+            match engine.request_file(&town.caller("dev"), ask("read", None)).await {
+                // Taken back at once, so that never more than one is pending.
+                Ok(submitted) => engine.request_withdraw(&town.caller("dev"), submitted.request).await.unwrap(),
+                Err(refused) => break refused,
+            }
+            filed += 1;
+            assert!(filed < 1_000, "there is a limit");
+        };
+        assert!(filed >= 20 && refused.message.contains("too often") && refused.hint.is_some(), "{filed}: {refused:?}");
+        engine.request_file(&town.caller("peer"), ask("read", None)).await.unwrap();
+        engine.request_file(&town.caller("dev"), ask("status", None)).await.expect("nobody is asked about it");
+        sleep(Duration::from_secs(61)).await;
+        engine.request_file(&town.caller("dev"), ask("read", None)).await.expect("a minute later");
+    });
+}
