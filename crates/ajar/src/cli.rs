@@ -182,11 +182,17 @@ pub(crate) struct Request {
     #[arg(long, value_name = "INSTANT")]
     pub(crate) at: Option<String>,
     /// Only show what would come of it: the same as 'ajar policy explain'
-    #[arg(long, conflicts_with_all = ["again", "at", "wait"])]
+    #[arg(long, conflicts_with_all = ["again", "also", "wait"])]
     pub(crate) dry_run: bool,
     /// It can't wait: open at once where a rule lets you, alert people, owe a review
     #[arg(long, conflicts_with = "at")]
     pub(crate) emergency: bool,
+    /// Something else together with it: another resource, or RESOURCE/ROLE; may be given several times
+    #[arg(long, value_name = "RESOURCE[/ROLE]", conflicts_with = "emergency")]
+    pub(crate) also: Vec<String>,
+    /// For somebody else, where a rule lets you
+    #[arg(long, value_name = "NAME", conflicts_with = "emergency")]
+    pub(crate) on_behalf_of: Option<String>,
     /// The same as an earlier request, but for what is said here
     #[arg(long, value_name = "ID", conflicts_with = "resource")]
     pub(crate) again: Option<String>,
@@ -412,6 +418,12 @@ pub(crate) struct Explain {
     /// It can't wait
     #[arg(long)]
     pub(crate) emergency: bool,
+    /// When it would begin, with a zone: 2026-01-31T02:00:00+01:00; now unless said
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) at: Option<String>,
+    /// For somebody else
+    #[arg(long, value_name = "NAME")]
+    pub(crate) on_behalf_of: Option<String>,
     /// Who would ask: for auditors and operators; you, unless said
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,

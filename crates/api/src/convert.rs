@@ -52,7 +52,7 @@ fn word<T: serde::Serialize>(value: &T) -> String {
 
 impl Api {
     pub(crate) fn request(&self, view: RequestView, grants: Vec<Grant>) -> model::Request {
-        let RequestView { request, reason, notes, comments, asked, yours_to_decide } = view;
+        let RequestView { request, reason, notes, comments, values, asked, yours_to_decide } = view;
         let filed = request.filed();
         let (plan, duration) = request.terms();
         let waiting = match &request {
@@ -73,6 +73,7 @@ impl Api {
         let denied_because = match &request {
             Request::Denied(s) => Some(match &s.outcome.because {
                 DeniedBecause::Review(_) => "review".to_owned(),
+                DeniedBecause::Automatic(_) => "automatic".to_owned(),
                 DeniedBecause::Rules => "rules".to_owned(),
                 DeniedBecause::RequesterDisabled => "requester_disabled".to_owned(),
                 DeniedBecause::NobodyCanDecide(_) => "nobody_can_decide".to_owned(),
@@ -85,6 +86,7 @@ impl Api {
             id: filed.id.to_string(),
             state: request.state().to_owned(),
             requester: self.engine.name(filed.requester),
+            beneficiary: self.engine.name(filed.beneficiary),
             resource,
             role,
             duration: duration.to_string(),
@@ -101,6 +103,13 @@ impl Api {
             asked: asked.iter().map(|id| self.engine.name(*id)).collect::<BTreeSet<_>>().into_iter().collect(),
             yours_to_decide,
             asks: filed.asks.iter().map(ask).collect(),
+            automatic: request.automatic().map(|auto| model::AutoReview {
+                verdict: verdict(auto.verdict).into(),
+                rules: auto.rules.iter().map(ToString::to_string).collect(),
+                rules_hash: auto.rules_hash.clone(),
+                values: values.and_then(|values| serde_json::from_str(&values).ok()),
+                at: auto.at.to_string(),
+            }),
             reviews: request.reviews().iter().zip(notes).map(review).collect(),
             seen: request.talk().seen.iter().map(|s| self.engine.name(s.by)).collect(),
             comments: request
@@ -112,6 +121,7 @@ impl Api {
                 .collect(),
             denied_because,
             grants: grants.iter().map(|g| self.grant(g)).collect(),
+            apart: Vec::new(),
             link: format!("{}/requests/{}", self.public_url, filed.id),
         }
     }
@@ -146,21 +156,26 @@ impl Api {
             stages: part.plan.iter().flat_map(|plan| &plan.stages).map(|stage| self.stage(stage, false)).collect(),
             lacks: part.lacks.clone(),
         };
-        let (allowed, why) = match &view.explanation.decision {
-            Decision::Allowed(allowed) => (Some(allowed), None),
-            Decision::Refused(why) => (None, Some(why)),
+        let (allowed, denied, why) = match &view.explanation.decision {
+            Decision::Allowed(allowed) => (Some(allowed), None, None),
+            Decision::Denied(denied) => (None, Some(denied), None),
+            Decision::Refused(why) => (None, None, Some(why)),
         };
+        let values = allowed.map(|a| &a.values).or(denied.map(|d| &d.values));
         let shut = view.lock.map(|lock| (format!("it is locked ({lock})"), "'ajar locks' shows why".to_owned()));
         let owed = view.debt.map(|debt| (format!("a review is owed ({debt})"), "'ajar debts' shows who can give it".to_owned()));
         let shut = shut.or(owed);
         let outcome = match allowed {
             _ if shut.is_some() => "refused",
+            None if denied.is_some() => "denied",
             None => "refused",
             Some(allowed) if allowed.emergency.is_some() => "emergency",
             Some(allowed) if allowed.plan.stages.is_empty() => "automatic",
             Some(_) => "review",
         };
         let refused = why.map(|why| [Some(why.message.clone()), why.detail.clone()].into_iter().flatten().collect::<Vec<_>>().join(": "));
+        let denied = denied.map(|denied| format!("rule {} denies it", denied.rule));
+        let refused = denied.or(refused);
         model::Explanation {
             outcome: outcome.to_owned(),
             resource: view.ask.resource.to_string(),
@@ -171,6 +186,7 @@ impl Api {
             hint: shut.map(|(_, hint)| hint).or_else(|| why.and_then(|why| why.hint.clone())),
             stages: stages.collect(),
             alerted: names(&view.alerted),
+            values: serde_json::to_value(values.cloned().unwrap_or_default()).unwrap_or_default(),
             rules: view.explanation.rules.iter().map(part).collect(),
         }
     }
@@ -231,6 +247,7 @@ impl Api {
             Candidates::Group(group) => format!("group:{group}"),
             Candidates::Owners => "owners".into(),
             Candidates::Manager => "manager".into(),
+            Candidates::OnCall(schedule) => format!("on-call:{schedule}"),
             Candidates::Person(id) => format!("user:{}", self.engine.name(*id)),
         }
     }

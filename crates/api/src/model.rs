@@ -114,6 +114,23 @@ pub struct NewRequest {
     /// It can't wait: it opens at once where a rule lets it, alerts people, and owes a review.
     #[serde(default)]
     pub emergency: bool,
+    /// What else is asked for together with it.
+    #[serde(default)]
+    pub also: Vec<NewAsk>,
+    /// For whom, if not for who asks.
+    #[serde(default)]
+    pub on_behalf_of: Option<String>,
+}
+
+/// Something that is asked for together with something else.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAsk {
+    /// The resource's name.
+    pub resource: String,
+    /// The role; the resource's default unless said.
+    #[serde(default)]
+    pub role: Option<String>,
 }
 
 /// A request.
@@ -125,6 +142,8 @@ pub struct Request {
     pub state: String,
     /// Who asked.
     pub requester: String,
+    /// Who would get in.
+    pub beneficiary: String,
     /// The resource.
     pub resource: String,
     /// The role.
@@ -158,6 +177,8 @@ pub struct Request {
     pub yours_to_decide: bool,
     /// Everything that is asked for, the first included.
     pub asks: Vec<Ask>,
+    /// What the rules decided by themselves.
+    pub automatic: Option<AutoReview>,
     /// Decisions so far.
     pub reviews: Vec<Review>,
     /// Who of those asked has looked at it.
@@ -168,8 +189,26 @@ pub struct Request {
     pub denied_because: Option<String>,
     /// Its grants, once approved.
     pub grants: Vec<Grant>,
+    /// Only in the answer to filing: requests for what was asked for together with it and is decided apart from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<String>,
     /// Where people see it.
     pub link: String,
+}
+
+/// What the rules decided by themselves.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AutoReview {
+    /// `approve` or `deny`.
+    pub verdict: String,
+    /// Which rules.
+    pub rules: Vec<String>,
+    /// Their hash.
+    pub rules_hash: String,
+    /// What their conditions looked at, by role: `{"orders-db/read":{"context.hours.office":true}}`; absent when it was erased.
+    pub values: Option<serde_json::Value>,
+    /// When.
+    pub at: String,
 }
 
 /// A stage of a plan.
@@ -329,7 +368,7 @@ pub struct NewDelegation {
 /// What would come of a request, and why.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
-    /// `automatic`, `review`, `emergency` or `refused`.
+    /// `automatic`, `review`, `emergency`, `denied` or `refused`.
     pub outcome: String,
     /// What is asked for.
     pub resource: String,
@@ -348,7 +387,9 @@ pub struct Explanation {
     pub stages: Vec<ExplainedStage>,
     /// Who would be alerted.
     pub alerted: Vec<String>,
-    /// Each rule's part in it; those that don't match only for auditors and operators.
+    /// What conditions looked at, and what it was.
+    pub values: serde_json::Value,
+    /// Each rule's part in it; those for others only for auditors and operators.
     pub rules: Vec<RulePart>,
 }
 

@@ -192,6 +192,7 @@ kinds! {
         StageEntered = "request.stage_entered";
         StageEscalated = "request.stage_escalated";
         StageSkipped = "request.stage_skipped";
+        AutoReviewed = "request.auto_reviewed";
         Reviewed = "request.reviewed";
         TakenBack = "request.review_taken_back";
         Seen = "request.seen";

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Proof;
 use crate::id::{GrantId, LockId, PrincipalId, RequestId, SessionId};
 use crate::name::{ResourceName, RoleName};
 use crate::permit::SignedGrant;
@@ -37,6 +38,15 @@ pub struct Scheduled {
     /// Who approved it: if one of them may decide no more when it opens, it doesn't (I06).
     #[serde(default)]
     pub approved_by: BTreeSet<PrincipalId>,
+    /// The ticket that the request carried: the rules are asked again when it opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// How who asked had proved who they are, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// Who asked, if it was somebody else than who gets in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<PrincipalId>,
 }
 
 /// Why a grant closes.

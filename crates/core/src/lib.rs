@@ -8,6 +8,7 @@
 //! | [`id`], [`name`], [`time`], [`secret`], [`sealed`] | the words everything else is written in |
 //! | [`plan`] | stages, and whether distinct humans have met them |
 //! | [`request`], [`grant`], [`lease`], [`session`], [`lock`], [`delegation`], [`debt`], [`directory`] | one lifecycle each: commands → events, events → state |
+//! | [`history`] | what lately became of requests |
 //! | [`event`] | the envelope that becomes a leaf of the ledger |
 //! | [`world`] | the fold of all events, with its indexes and timers |
 //! | [`permit`] | the signed proof that a grant is open |
@@ -19,6 +20,7 @@ pub mod delegation;
 pub mod directory;
 pub mod event;
 pub mod grant;
+pub mod history;
 pub mod id;
 pub mod lease;
 pub mod lock;

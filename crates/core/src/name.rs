@@ -80,6 +80,8 @@ names! {
     GroupName = "group name", 63, ". _ -";
     /// A rule.
     RuleName = "rule name", 63, ". _ -";
+    /// A schedule of who is on call.
+    ScheduleName = "schedule name", 63, ". _ -";
     /// What a principal signs in as: `dev`, or an address such as `dev@example.org`.
     PrincipalName = "principal name", 63, ". _ - @ +";
 }

@@ -8,8 +8,9 @@ use std::num::NonZeroU8;
 
 use serde::{Deserialize, Serialize};
 
+use crate::grant::Scheduled;
 use crate::id::{PrincipalId, ReviewId};
-use crate::name::{GroupName, ResourceName, RoleName, RuleName};
+use crate::name::{GroupName, ResourceName, RuleName, ScheduleName};
 use crate::request::Ask;
 use crate::sealed::Commitment;
 use crate::time::{Span, Timestamp};
@@ -93,10 +94,12 @@ impl Stage {
 pub enum Candidates {
     /// Members of a group.
     Group(GroupName),
-    /// Owners of the resources asked for.
+    /// Who owns everything that is asked for.
     Owners,
     /// The requester's manager.
     Manager,
+    /// Whoever is on call in a schedule.
+    OnCall(ScheduleName),
     /// One person.
     Person(PrincipalId),
 }
@@ -186,8 +189,8 @@ pub trait Facts {
     /// The human behind a principal: linked accounts give the same answer. `None` for a workload,
     /// for somebody unknown and for somebody disabled: they can't approve.
     fn human(&self, principal: PrincipalId) -> Option<PrincipalId>;
-    /// Whether the rules in force let `principal` have `role` on `resource`, once that is approved: asked again when it opens later.
-    fn may_have(&self, principal: PrincipalId, resource: &ResourceName, role: &RoleName) -> bool;
+    /// Whether the rules in force let what was approved open now: asked again when it opens later.
+    fn may_open(&self, scheduled: &Scheduled) -> bool;
     /// Everyone whom `candidates` names, for a request of `requester` for `resources`.
     fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId>;
 }

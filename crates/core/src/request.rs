@@ -7,8 +7,9 @@ mod pending;
 use serde::{Deserialize, Serialize};
 
 use crate::debt::Emergency;
+use crate::event::Proof;
 use crate::id::{GrantId, PrincipalId, RequestId, ReviewId};
-use crate::name::{ResourceName, RoleName};
+use crate::name::{ResourceName, RoleName, RuleName};
 use crate::plan::{Course, Facts, Limits, Plan, Review, Verdict};
 use crate::sealed::Commitment;
 use crate::time::{Span, Timestamp};
@@ -49,6 +50,9 @@ pub struct Filed {
     pub emergency: Option<Emergency>,
     /// Hash of the rules at submission, hexadecimal.
     pub rules_hash: String,
+    /// How who asked had proved who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
     /// When.
     pub at: Timestamp,
     /// When access is to begin; as soon as it is approved, unless said.
@@ -72,6 +76,8 @@ impl Filed {
 pub enum DeniedBecause {
     /// A reviewer said no.
     Review(ReviewId),
+    /// A rule denies it by itself.
+    Automatic(RuleName),
     /// The rules in force at the decision no longer allow it.
     Rules,
     /// The requester or beneficiary is disabled.
@@ -93,6 +99,8 @@ pub enum RequestEvent {
     StageEscalated(StageEscalated),
     /// A stage was not decided in time: the next decides.
     StageSkipped(StageSkipped),
+    /// The rules decided, and nobody was asked.
+    AutoReviewed(AutoReview),
     /// Somebody decided.
     Reviewed(Review),
     /// Somebody took their approve back.
@@ -136,6 +144,22 @@ pub struct StageEscalated {
 pub struct StageSkipped {
     /// Index of the stage.
     pub stage: usize,
+}
+
+/// See [`RequestEvent::AutoReviewed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutoReview {
+    /// What they decided.
+    pub verdict: Verdict,
+    /// Which rules.
+    pub rules: Vec<RuleName>,
+    /// Their hash, hexadecimal.
+    pub rules_hash: String,
+    /// The values that their conditions looked at, as JSON, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Commitment>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// See [`RequestEvent::TakenBack`].
@@ -249,6 +273,9 @@ pub struct Pending {
     pub duration: Span,
     /// Skips and escalations so far.
     pub course: Course,
+    /// What the rules decided by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<AutoReview>,
     /// Decisions so far.
     pub reviews: Vec<Review>,
     /// What was said so far.
@@ -268,6 +295,9 @@ pub struct Settled<T> {
     pub duration: Span,
     /// Skips and escalations.
     pub course: Course,
+    /// What the rules decided by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<AutoReview>,
     /// Decisions.
     pub reviews: Vec<Review>,
     /// What was said.
@@ -370,6 +400,15 @@ pub struct FreshIds {
     pub grants: Vec<GrantId>,
 }
 
+/// What the rules decide by themselves when a request is filed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ByRules {
+    /// The rule that denies it.
+    pub denied_by: Option<RuleName>,
+    /// The values that conditions looked at, as JSON, sealed.
+    pub values: Option<Commitment>,
+}
+
 /// A review to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReviewCommand {
@@ -433,6 +472,18 @@ impl Request {
         }
     }
 
+    /// What the rules decided by themselves.
+    #[must_use]
+    pub fn automatic(&self) -> Option<&AutoReview> {
+        match self {
+            Self::Pending(p) => p.automatic.as_ref(),
+            Self::Approved(s) => s.automatic.as_ref(),
+            Self::Denied(s) => s.automatic.as_ref(),
+            Self::Withdrawn(s) => s.automatic.as_ref(),
+            Self::Expired(s) => s.automatic.as_ref(),
+        }
+    }
+
     /// What happened to the stages besides reviews.
     #[must_use]
     pub fn course(&self) -> &Course {
@@ -487,13 +538,24 @@ impl Request {
         }
     }
 
-    /// Files a request: the events of its birth, up to the stage that waits, or its approval when no stage is needed.
+    /// Files a request: the events of its birth, up to the stage that waits, or its approval when no stage is needed; or its denial,
+    /// when a rule denies it. What the rules decide by themselves leaves a review of theirs; `values` is what they looked at.
     #[must_use]
-    pub fn file(filed: Filed, grants: Vec<GrantId>, facts: &dyn Facts) -> Vec<RequestEvent> {
+    pub fn file(filed: Filed, by_rules: ByRules, grants: Vec<GrantId>, facts: &dyn Facts) -> Vec<RequestEvent> {
         let now = filed.at;
-        let pending = Pending::new(filed.clone());
-        let mut events = vec![RequestEvent::Filed(filed)];
-        events.extend(pending.advance(Some(grants), facts, now));
+        let ByRules { denied_by, values } = by_rules;
+        let review = |verdict, rules| {
+            RequestEvent::AutoReviewed(AutoReview { verdict, rules, rules_hash: filed.rules_hash.clone(), values, at: now })
+        };
+        if let Some(rule) = denied_by {
+            let denied = RequestEvent::Denied(Denied { because: DeniedBecause::Automatic(rule.clone()), at: now });
+            return vec![RequestEvent::Filed(filed.clone()), review(Verdict::Deny, vec![rule]), denied];
+        }
+        let mut events = vec![RequestEvent::Filed(filed.clone())];
+        if filed.plan.stages.is_empty() && filed.emergency.is_none() {
+            events.push(review(Verdict::Approve, filed.plan.rules.clone()));
+        }
+        events.extend(Pending::new(filed).advance(Some(grants), facts, now));
         events
     }
 
@@ -617,6 +679,10 @@ impl Request {
             (Self::Pending(mut p), RequestEvent::StageSkipped(e)) => {
                 p.course.skipped.insert(e.stage);
                 p.stage = None;
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(mut p), RequestEvent::AutoReviewed(e)) => {
+                p.automatic = Some(e.clone());
                 Ok(Self::Pending(p))
             }
             (Self::Pending(mut p), RequestEvent::Reviewed(e)) => {

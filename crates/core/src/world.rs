@@ -20,6 +20,7 @@ use crate::delegation::Delegation;
 use crate::directory::{Applied, PolicyEvent, Principal, Token, TokenEvent};
 use crate::event::{Actor, Envelope, Event, Stream};
 use crate::grant::Grant;
+use crate::history::History;
 use crate::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
 use crate::lease::Lease;
 use crate::lock::Lock;
@@ -40,6 +41,7 @@ pub struct World {
     locks: BTreeMap<LockId, Lock>,
     delegations: BTreeMap<DelegationId, Delegation>,
     debts: BTreeMap<DebtId, Debt>,
+    history: History,
     principals: BTreeMap<PrincipalId, Principal>,
     tokens: BTreeMap<TokenId, Token>,
     policy: Option<Applied>,
@@ -127,6 +129,11 @@ impl World {
             return Err(DamagedLog::Sequence { expected: self.next_seq, found: envelope.seq });
         }
         self.fold(envelope)?;
+        if let Stream::Request(id) = envelope.stream
+            && let Some(request) = self.requests.get(&id)
+        {
+            self.history.learn(request, envelope.seq);
+        }
         self.next_seq += 1;
         Ok(())
     }
@@ -427,6 +434,12 @@ impl World {
     /// Every debt that is owed, and those that were recalled.
     pub fn debts(&self) -> impl Iterator<Item = &Debt> {
         self.debts.values()
+    }
+
+    /// What lately became of requests.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The rule set in force.

@@ -1,53 +1,22 @@
-//! What people do: ask, decide, take back, return, revoke.
-
-use std::sync::Arc;
+//! What people do: decide, take back, return, revoke.
 
 use ajar_core::event::{Event, Stream};
 use ajar_core::grant::{CloseReason, Grant};
-use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId, ReviewId};
-use ajar_core::permit::GrantSigner;
+use ajar_core::id::{GrantId, RequestId, ReviewId};
 use ajar_core::plan::{Limits, Verdict};
-use ajar_core::port::{Clock, CutReason, Refusal, RefusalKind};
-use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Pending, Request, RequestEvent, ReviewCommand};
+use ajar_core::port::{CutReason, Refusal, RefusalKind};
+use ajar_core::request::{Comment, FreshIds, InForce, RequestEvent, ReviewCommand};
 use ajar_core::time::{Span, Timestamp};
-use ajar_core::world::{FileCommand, ReviewOutcome, WorldError};
-use ajar_policy::{Decision as RuleDecision, Question};
-
+use ajar_core::world::{ReviewOutcome, WorldError};
 use tracing::instrument;
 
-use crate::brake::Brake;
 use crate::engine::{Engine, SYSTEM};
 use crate::people::{Caller, seal};
 use crate::refusal::{bad_input, no_such, of, refusal, world_refusal};
-use crate::sequencer::{Desk, Draft, Failed};
+use crate::sequencer::{Draft, Failed};
 
-/// How long a request may wait for its decision, unless its stages are over sooner (I08).
-const REQUEST_LIFE: Span = Span::from_secs(24 * 3600);
-/// How far ahead access may be asked for.
-const STARTS_AHEAD: Span = Span::from_secs(60 * 24 * 3600);
 /// The longest reason or note.
 const TEXT_MAX: usize = 2_000;
-/// Requests that one principal may have pending at once (A12).
-const PENDING_MAX: usize = 20;
-
-/// A request to be filed, as somebody said it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NewRequest {
-    /// The resource's name.
-    pub resource: String,
-    /// The role's name; without it the resource's default.
-    pub role: Option<String>,
-    /// For how long: `10m`; without it the rule's default.
-    pub duration: Option<String>,
-    /// Why.
-    pub reason: String,
-    /// The ticket.
-    pub ticket: Option<String>,
-    /// When it is to begin; as soon as it is approved, unless said.
-    pub starts_at: Option<Timestamp>,
-    /// Whether it can't wait for a decision.
-    pub emergency: bool,
-}
 
 /// A review, as somebody gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,17 +29,6 @@ pub struct NewReview {
     pub limits: Limits,
 }
 
-/// What came of filing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Submitted {
-    /// The request.
-    pub request: RequestId,
-    /// Its grants, if it was approved at once or one is open already.
-    pub grants: Vec<GrantId>,
-    /// Whether it is the same that was pending already.
-    pub existing: bool,
-}
-
 pub(crate) fn text_ok(what: &str, text: &str) -> Result<(), Refusal> {
     if text.chars().count() > TEXT_MAX || text.contains('\0') {
         return Err(bad_input(format!("the {what} is longer than {TEXT_MAX} characters, or holds a NUL"), "make it shorter"));
@@ -78,190 +36,7 @@ pub(crate) fn text_ok(what: &str, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What somebody wants, checked against the rules in force: one role on one resource.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) ask: Ask,
-    duration: Option<Span>,
-    reason: String,
-    ticket: Option<String>,
-    starts_at: Option<Timestamp>,
-    emergency: bool,
-}
-
-impl Wanted {
-    /// As a question to the rules.
-    pub(crate) fn question(&self, principal: PrincipalId) -> Question {
-        Question {
-            principal,
-            beneficiary: principal,
-            resource: self.ask.resource.clone(),
-            role: self.ask.role.clone(),
-            duration: self.duration,
-            reason: self.reason.clone(),
-            ticket: self.ticket.clone(),
-            emergency: self.emergency,
-        }
-    }
-
-    /// Reads what was said. A resource that doesn't exist and one that nobody may tell them of look the same (I20).
-    pub(crate) fn read(rules: &ajar_policy::Bound, principal: PrincipalId, new: &NewRequest) -> Result<Self, Refusal> {
-        text_ok("reason", &new.reason)?;
-        text_ok("ticket", new.ticket.as_deref().unwrap_or_default())?;
-        let unknown = || no_such("such resource");
-        let resource = new.resource.parse().map_err(|_| unknown())?;
-        let offered = rules.visible(principal).into_iter().find(|v| v.resource.name == resource).ok_or_else(unknown)?;
-        let roles = offered.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let role = match &new.role {
-            Some(role) => role.parse().ok().filter(|r| offered.roles.contains(r)).ok_or_else(|| {
-                refusal(
-                    RefusalKind::NotRequestable,
-                    format!("you can't ask for that role on {resource}"),
-                    Some("no rule lets you".into()),
-                    Some(format!("you can ask for: {roles}")),
-                )
-            })?,
-            None => match (&offered.resource.default_role, offered.roles.as_slice()) {
-                (Some(role), _) if offered.roles.contains(role) => role.clone(),
-                (_, [only]) => only.clone(),
-                _ => {
-                    return Err(bad_input(
-                        format!("{resource} has several roles: say which"),
-                        format!("--role (or ajar.role): one of {roles}"),
-                    ));
-                }
-            },
-        };
-        let duration = new
-            .duration
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(|e| bad_input(format!("the duration is {e}"), "for example --for 30m"))?;
-        let NewRequest { starts_at, emergency, .. } = *new;
-        if emergency && starts_at.is_some() {
-            return Err(bad_input("an emergency begins now", "leave --at away, or --emergency"));
-        }
-        Ok(Self {
-            emergency,
-            ask: Ask { resource, role },
-            duration,
-            reason: new.reason.trim().to_owned(),
-            ticket: new.ticket.clone(),
-            starts_at,
-        })
-    }
-}
-
-/// What filing a request takes besides the desk.
-pub(crate) struct Counter {
-    signer: Arc<GrantSigner>,
-    asking: Arc<Brake<PrincipalId>>,
-    clock: Arc<dyn Clock>,
-}
-
-/// A beginning is ahead, and not too far.
-fn starts_in_time(starts_at: Option<Timestamp>, now: Timestamp) -> Result<(), Refusal> {
-    match starts_at {
-        Some(at) if at <= now => Err(bad_input("it would begin in the past", "leave --at away to begin as soon as it is approved")),
-        Some(at) if at.since(now) > STARTS_AHEAD => {
-            Err(bad_input(format!("it would begin more than {STARTS_AHEAD} from now"), "ask for it nearer to when it is needed"))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Files it, or finds the one that is pending or open already.
-pub(crate) fn submit(desk: &Desk<'_>, counter: &Counter, principal: PrincipalId, wanted: Wanted) -> Result<(Draft, Submitted), Refusal> {
-    let question = wanted.question(principal);
-    let Wanted { ask, duration: _, reason, ticket, starts_at, emergency } = wanted;
-    starts_in_time(starts_at, desk.now)?;
-    let mine = || desk.world.requests().filter(|r| r.filed().requester == principal);
-    let same = |p: &Pending| p.filed.beneficiary == principal && p.filed.asks == [ask.clone()] && p.filed.starts_at == starts_at;
-    let same = mine().find(|r| matches!(r, Request::Pending(p) if same(p)));
-    // An emergency does not wait for what is pending.
-    if let Some(request) = same.filter(|_| !emergency) {
-        return Ok((Draft::default(), Submitted { request: request.filed().id, grants: Vec::new(), existing: true }));
-    }
-    let pending = mine().count();
-    if pending >= PENDING_MAX && !emergency {
-        return Err(refusal(
-            RefusalKind::NotRequestable,
-            format!("you have {pending} requests pending"),
-            Some(format!("{PENDING_MAX} at once is the limit, so that approvers are not flooded")),
-            Some("withdraw some: ajar requests".into()),
-        ));
-    }
-    let allowed = match desk.rules.decide(&question) {
-        RuleDecision::Allowed(allowed) => allowed,
-        RuleDecision::Refused(why) => {
-            metrics::counter!("ajar_denials_total", "rule" => why.rule.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))
-                .increment(1);
-            return Err(refusal(RefusalKind::NotRequestable, why.message, why.detail, why.hint));
-        }
-    };
-    // INVARIANT A12: whoever asks others again and again wears them out; what nobody is asked about, and emergencies, do not.
-    let asks_others = !allowed.plan.stages.is_empty() && !emergency;
-    if asks_others && !counter.asking.take(principal, counter.clock.mono()) {
-        return Err(refusal(
-            RefusalKind::NotRequestable,
-            "you have asked too often",
-            Some("so that approvers are not flooded, there is a limit to how many requests one can file in a while".into()),
-            Some("wait a minute, and ask once for as long as you need".into()),
-        ));
-    }
-    let sealed = seal(desk.entropy, reason);
-    let id = RequestId::new(desk.entropy.uuid(desk.now));
-    let grant = GrantId::new(desk.entropy.uuid(desk.now));
-    let filed = Filed {
-        id,
-        requester: principal,
-        beneficiary: principal,
-        asks: vec![ask],
-        duration: allowed.duration,
-        reason: sealed.commitment,
-        ticket,
-        plan: allowed.plan,
-        emergency: allowed.emergency,
-        rules_hash: desk.rules.hash().to_owned(),
-        at: desk.now,
-        starts_at,
-        // One for later may be decided until it is to begin.
-        expires_at: desk.now.after(REQUEST_LIFE).max(starts_at.unwrap_or(desk.now)),
-    };
-    let debt = DebtId::new(desk.entropy.uuid(desk.now));
-    let command = FileCommand { filed, grants: vec![grant], debt };
-    let decision = desk.world.request_file(command, &desk.present(), &counter.signer).map_err(|e| world_refusal(&e))?;
-    let approved = decision.iter().any(|(_, e)| matches!(e, Event::Request(RequestEvent::Approved(_))));
-    let grants = if approved { vec![grant] } else { Vec::new() };
-    if emergency {
-        metrics::counter!("ajar_emergencies_total").increment(1);
-        tracing::warn!(request.id = %id, "an emergency was opened without a review: one is owed");
-    }
-    Ok((Draft { disclosures: vec![sealed], ..Draft::from(decision) }, Submitted { request: id, grants, existing: false }))
-}
-
 impl Engine {
-    /// Files a request for the caller, or finds the one that is pending already for the same role.
-    ///
-    /// # Errors
-    /// When no rule allows it, what was said is unusable, or nothing can be recorded.
-    #[instrument(name = "file a request", skip_all, fields(principal.id = %caller.principal))]
-    pub async fn request_file(&self, caller: &Caller, new: NewRequest) -> Result<Submitted, Refusal> {
-        caller.writes()?;
-        let principal = caller.principal;
-        let counter = self.counter();
-        let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
-            let wanted = Wanted::read(desk.rules, principal, &new)?;
-            submit(desk, &counter, principal, wanted)
-        });
-        done.await.map_err(of)
-    }
-
-    pub(crate) fn counter(&self) -> Counter {
-        Counter { signer: Arc::clone(&self.signer), asking: Arc::clone(&self.asking), clock: Arc::clone(&self.clock) }
-    }
-
     /// Records the caller's review of a request.
     ///
     /// # Errors
@@ -278,7 +53,7 @@ impl Engine {
         needs.extend(self.grants_of(id).await.into_iter().map(Stream::Grant));
         let done = self.sequencer.run(caller.actor, needs, move |desk| {
             let request = desk.world.request(id).ok_or_else(|| no_such("request"))?;
-            let in_force: InForce = desk.rules.in_force(request.filed());
+            let in_force: InForce = desk.at.in_force(request.filed());
             let review = ReviewId::new(desk.entropy.uuid(desk.now));
             let grants = request.filed().asks.iter().map(|_| GrantId::new(desk.entropy.uuid(desk.now))).collect();
             let note = note.filter(|n| !n.trim().is_empty()).map(|n| seal(desk.entropy, n.trim().to_owned()));

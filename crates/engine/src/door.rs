@@ -19,8 +19,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
 use tracing::{Instrument, instrument};
 
-use crate::desk::{NewRequest, Wanted, submit};
 use crate::engine::Engine;
+use crate::filing::{Asker, NewRequest, Wanted, submit};
 use crate::people::seal;
 use crate::refusal::{denied, no_such, of, refusal, world_refusal};
 use crate::sequencer::{Committed, Desk, Draft, Failed};
@@ -123,6 +123,8 @@ impl Engine {
             ticket: wishes.ticket,
             starts_at: None,
             emergency: false,
+            also: Vec::new(),
+            on_behalf_of: None,
         };
         let counter = self.counter();
         let shut = self.shut();
@@ -141,9 +143,11 @@ impl Engine {
                 let guest = Guest { arrived: arrived(resource), who: guest, client };
                 return Ok((Draft::default(), (guest, Placed::Open(grant))));
             }
-            let wanted = Wanted::read(desk.rules, guest.principal, &new)?;
-            let arrived = arrived(wanted.ask.resource.clone());
-            let (mut draft, submitted) = submit(desk, &counter, guest.principal, wanted)?;
+            let asker = Asker::themselves(guest.principal, guest.actor);
+            let wanted = Wanted::read(desk, asker, &new)?;
+            let resource = wanted.asks.first().map(|ask| ask.resource.clone()).ok_or_else(|| no_such("such resource"))?;
+            let arrived = arrived(resource);
+            let (mut draft, submitted) = submit(desk, &counter, asker, wanted)?;
             let placed = match submitted.grants.first() {
                 Some(grant) => Placed::Open(*grant),
                 None => {
@@ -398,7 +402,7 @@ impl Wait {
                 Some(News::Say(format!("{by} has commented: {}/requests/{}", self.engine.config.public_url, self.request)))
             }
             RequestEvent::Seen(seen) => Some(News::Say(format!("{} is looking at it", self.engine.people.name(seen.by)))),
-            RequestEvent::Filed(_) | RequestEvent::Approved(_) => None,
+            RequestEvent::Filed(_) | RequestEvent::AutoReviewed(_) | RequestEvent::Approved(_) => None,
         }
     }
 }
@@ -407,6 +411,7 @@ impl Wait {
 pub(crate) fn because(because: &DeniedBecause) -> String {
     match because {
         DeniedBecause::Review(_) => "a reviewer said no".into(),
+        DeniedBecause::Automatic(rule) => format!("rule {rule} denies it"),
         DeniedBecause::Rules => "the rules in force no longer allow it".into(),
         DeniedBecause::RequesterDisabled => "who asked is disabled".into(),
         DeniedBecause::NobodyCanDecide(stage) => format!("nobody can decide its stage {}: have an operator look at the rule", stage + 1),

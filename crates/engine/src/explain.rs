@@ -5,10 +5,10 @@ use ajar_core::name::PrincipalName;
 use ajar_core::plan::{Course, Facts, Plan, Stage, Standing, Subject};
 use ajar_core::port::{Refusal, RefusalKind};
 use ajar_core::request::Ask;
-use ajar_policy::{Decision, Explanation};
+use ajar_policy::{Decision, Explanation, Question};
 
-use crate::desk::{NewRequest, Wanted};
 use crate::engine::Engine;
+use crate::filing::{Asker, NewRequest, Wanted};
 use crate::people::Caller;
 use crate::refusal::{no_such, of, refusal};
 use crate::sequencer::{Desk, Draft};
@@ -48,29 +48,35 @@ impl Engine {
     /// When what was said is unusable, there is no such resource for them, or the caller may not ask about others.
     pub async fn explain(&self, caller: &Caller, new: NewRequest, user: Option<String>) -> Result<ExplainView, Refusal> {
         let all = self.sees_all(caller);
-        let principal = match user {
-            None => caller.principal,
+        let asker = match user {
+            None => self.asker(caller, new.on_behalf_of.as_deref())?,
             Some(_) if !all => {
                 return Err(refusal(RefusalKind::Denied, "asking about others is for auditors and operators", None, None));
             }
             Some(name) => {
                 let known = name.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name));
-                known.ok_or_else(|| no_such("such user"))?
+                let principal = known.ok_or_else(|| no_such("such user"))?;
+                Asker { principal, beneficiary: principal, ..self.asker(caller, None)? }
             }
         };
         let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
-            let wanted = Wanted::read(desk.rules, principal, &new)?;
-            Ok::<_, Refusal>((Draft::default(), explain(desk, principal, &wanted, all)))
+            let wanted = Wanted::read(desk, asker, &new)?;
+            let questions = wanted.questions(desk, asker);
+            let question = questions.first().ok_or_else(|| no_such("such resource"))?;
+            Ok::<_, Refusal>((Draft::default(), explain(desk, question, all)))
         });
         done.await.map_err(of)
     }
 }
 
-fn explain(desk: &Desk<'_>, principal: PrincipalId, wanted: &Wanted, all: bool) -> ExplainView {
-    let present = desk.present();
-    let explanation = desk.rules.explain(&wanted.question(principal), all);
-    let resources = [wanted.ask.resource.clone()];
-    let subject = Subject { requester: principal, beneficiary: principal, resources: &resources };
+fn explain(desk: &Desk<'_>, question: &Question, all: bool) -> ExplainView {
+    // Who could decide, when it would begin: who is on call then, who is away then.
+    let at = desk.rules.at(desk.world.history(), question.at);
+    let present = ajar_core::world::Present { files: &at, world: desk.world, now: question.at };
+    let Question { principal, beneficiary, .. } = *question;
+    let explanation = desk.rules.explain(question, all);
+    let resources = [question.resource.clone()];
+    let subject = Subject { requester: principal, beneficiary, resources: &resources };
     let view = |stage: &Stage| {
         // Alone in a plan, a stage that nobody has decided waits.
         let alone = Plan { rules: Vec::new(), stages: vec![stage.clone()], opening: ajar_core::plan::Opening::default() };
@@ -83,7 +89,7 @@ fn explain(desk: &Desk<'_>, principal: PrincipalId, wanted: &Wanted, all: bool) 
         StageView { stage: stage.clone(), able, can_be_fulfilled }
     };
     let (stages, alert, automatic) = match &explanation.decision {
-        Decision::Refused(_) => (Vec::new(), Vec::new(), false),
+        Decision::Refused(_) | Decision::Denied(_) => (Vec::new(), Vec::new(), false),
         Decision::Allowed(allowed) => {
             let emergency = allowed.emergency.as_ref();
             let stages = emergency.map_or(&allowed.plan.stages, |e| &e.reviews);
@@ -92,11 +98,11 @@ fn explain(desk: &Desk<'_>, principal: PrincipalId, wanted: &Wanted, all: bool) 
         }
     };
     ExplainView {
-        ask: wanted.ask.clone(),
+        ask: Ask { resource: question.resource.clone(), role: question.role.clone() },
         stages,
         alerted: present.candidates(&alert, principal, &resources).into_iter().collect(),
-        lock: present.locked(&[principal], &resources),
-        debt: present.in_debt(&[principal]).filter(|_| automatic),
+        lock: present.locked(&[principal, beneficiary], &resources),
+        debt: present.in_debt(&[principal, beneficiary]).filter(|_| automatic),
         explanation,
     }
 }

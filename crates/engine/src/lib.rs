@@ -5,7 +5,8 @@
 //! | [`engine`] | the façade that the API and the binary use, start and stop |
 //! | [`sequencer`] | the one task that decides and commits, in batches |
 //! | [`people`] | names, passwords and tokens |
-//! | [`desk`] | requests, reviews, grants: what people do |
+//! | [`filing`] | from what somebody said to requests |
+//! | [`desk`] | reviews, grants: what people do |
 //! | [`door`] | what gateways ask: identify, knock, hold, go live |
 //! | [`leases`] | minting, and revoking until the target confirms |
 //! | [`log`] | the whole log, read from the beginning |
@@ -22,6 +23,7 @@ mod desk;
 mod door;
 mod engine;
 mod explain;
+mod filing;
 mod leases;
 mod locks;
 mod log;
@@ -35,9 +37,10 @@ mod sequencer;
 mod spans;
 
 pub use debts::DebtView;
-pub use desk::{NewRequest, NewReview, Submitted};
+pub use desk::NewReview;
 pub use engine::{Config, Engine, Keys, Parts, StartError};
 pub use explain::{ExplainView, StageView};
+pub use filing::{NewRequest, Submitted};
 pub use locks::{LockView, NewDelegation, ToLock};
 pub use people::{Caller, IssuedToken};
 pub use policies::{Applied, ApplyError};

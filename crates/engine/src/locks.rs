@@ -188,7 +188,7 @@ impl Engine {
             let starts_at = new.from.unwrap_or(desk.now).max(desk.now);
             let id = DelegationId::new(desk.entropy.uuid(desk.now));
             let made = Made { id, from, to, starts_at, until: starts_at.after(new.life), at: desk.now };
-            let decision = desk.world.delegation_make(made.clone(), &**desk.rules).map_err(|e| crate::refusal::world_refusal(&e))?;
+            let decision = desk.world.delegation_make(made.clone(), &desk.at).map_err(|e| crate::refusal::world_refusal(&e))?;
             Ok((Draft::from(decision), made))
         });
         done.await.map_err(of)
@@ -228,12 +228,10 @@ impl Engine {
 fn sees_lock(desk: &Desk<'_>, me: PrincipalId, placed: &Placed) -> bool {
     let concerns_me = match &placed.on {
         Locked::Principal(locked) => {
-            let human = |p| ajar_core::plan::Facts::human(&**desk.rules, p);
+            let human = |p| desk.rules.human(p);
             *locked == me || human(me).is_some() && human(me) == human(*locked)
         }
-        Locked::Resource(resource) => {
-            desk.rules.owns(me, resource) || desk.rules.visible(me).iter().any(|offered| offered.resource.name == *resource)
-        }
+        Locked::Resource(resource) => desk.rules.owns(me, resource) || desk.rules.offered(me, resource).is_some(),
     };
     concerns_me || placed.by == me || desk.rules.may_operate(me) || desk.rules.may_audit(me)
 }

@@ -81,7 +81,7 @@ impl Engine {
             let rules = desk.rules;
             let orphans =
                 desk.world.grants_orphaned(&|resource, role| rules.resource(resource).is_some_and(|r| r.roles().contains(&role)), desk.now);
-            let reassessed = desk.world.requests_reassess(&|filed| rules.in_force(filed), &desk.present(), desk.now);
+            let reassessed = desk.world.requests_reassess(&|filed| desk.at.in_force(filed), &desk.present(), desk.now);
             for part in [gone.collect::<Vec<_>>(), orphans, reassessed] {
                 let new: Vec<_> = part.into_iter().filter(|(stream, _)| !touched.contains(stream)).collect();
                 touched.extend(new.iter().map(|(stream, _)| *stream));

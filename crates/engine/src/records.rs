@@ -38,6 +38,8 @@ pub struct RequestView {
     pub notes: Vec<Option<String>>,
     /// Texts of its comments, in order.
     pub comments: Vec<Option<String>>,
+    /// What the rules looked at when they decided by themselves, as JSON.
+    pub values: Option<String>,
     /// Who may decide now.
     pub asked: Vec<PrincipalId>,
     /// Whether the caller may decide now.
@@ -167,7 +169,10 @@ impl Engine {
     async fn request_views(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<RequestView>, Refusal> {
         let notes = |r: &Request| r.reviews().iter().map(|review| review.note).collect::<Vec<_>>();
         let comments = |r: &Request| r.talk().comments.iter().map(|c| c.text).collect::<Vec<_>>();
-        let texts = |r: &Request| notes(r).into_iter().flatten().chain(comments(r)).chain([r.filed().reason]).collect::<Vec<_>>();
+        let looked_at = |r: &Request| r.automatic().and_then(|auto| auto.values);
+        let texts = |r: &Request| {
+            notes(r).into_iter().flatten().chain(comments(r)).chain(looked_at(r)).chain([r.filed().reason]).collect::<Vec<_>>()
+        };
         let wanted: Vec<_> = requests.iter().flat_map(texts).collect();
         let values = self.values(&wanted).await;
         let asks = self.sequencer.look(move |desk| {
@@ -184,6 +189,7 @@ impl Engine {
             reason: values.get(&request.filed().reason).cloned(),
             notes: notes(&request).iter().map(|note| note.and_then(|c| values.get(&c).cloned())).collect(),
             comments: comments(&request).iter().map(|c| values.get(c).cloned()).collect(),
+            values: looked_at(&request).and_then(|c| values.get(&c).cloned()),
             yours_to_decide: asked.contains(&caller.principal),
             asked,
             request,
@@ -205,8 +211,8 @@ impl Engine {
         let (requester, resources) = (filed.requester, filed.resources());
         // Whoever is away still sees what their delegate is asked.
         let asked = move |facts: &dyn Facts| facts.candidates(&named, requester, &resources).contains(&me);
-        let sees = theirs || self.sees_all(caller) || owner() || asked(&*rules) || {
-            self.sequencer.look(move |desk| asked(&desk.present())).await?
+        let sees = theirs || self.sees_all(caller) || owner() || {
+            self.sequencer.look(move |desk| asked(&desk.at) || asked(&desk.present())).await?
         };
         if sees { Ok(request) } else { Err(no_such("request")) }
     }

@@ -16,7 +16,7 @@ use ajar_core::sealed::Disclosure;
 use ajar_core::time::Timestamp;
 use ajar_core::world::{DamagedLog, Decision, Present, UndoPoint, World};
 use ajar_ledger::tree::{Frontier, Hash};
-use ajar_policy::Bound;
+use ajar_policy::{At, Bound};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// At most so many commands share a transaction.
@@ -45,6 +45,8 @@ impl From<Decision> for Draft {
 pub(crate) struct Desk<'a> {
     pub(crate) world: &'a World,
     pub(crate) rules: &'a Arc<Bound>,
+    /// The rules as they are now.
+    pub(crate) at: At<'a>,
     pub(crate) now: Timestamp,
     pub(crate) entropy: &'a dyn Entropy,
 }
@@ -52,7 +54,7 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     /// Who is who now.
     pub(crate) fn present(&self) -> Present<'_> {
-        Present { files: &**self.rules, world: self.world, now: self.now }
+        Present { files: &self.at, world: self.world, now: self.now }
     }
 }
 
@@ -203,7 +205,8 @@ impl Seat {
     fn decide(&mut self, command: Command, pending: &mut Pending) {
         let now = self.clock.now();
         let rules = pending.rules.as_ref().unwrap_or(&self.rules);
-        let desk = Desk { world: &self.world, rules, now, entropy: &*self.entropy };
+        let at = rules.at(self.world.history(), now);
+        let desk = Desk { world: &self.world, rules, at, now, entropy: &*self.entropy };
         let (draft, answer) = (command.decide)(&desk);
         let Some(draft) = draft else { return answer(Ok(())) };
         if draft.decision.is_empty() {

@@ -17,6 +17,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use ajar_core::id::PrincipalId;
+use ajar_core::time::Timestamp;
 use ajar_policy::{Decision, Files, Question};
 use uuid::Uuid;
 
@@ -96,16 +97,9 @@ fn main() {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (a, b) = (usize::try_from(dice >> 33).unwrap(), usize::try_from(dice >> 40).unwrap());
         let principal = people[a % people.len()];
-        let question = Question {
-            principal,
-            beneficiary: principal,
-            resource: format!("db-{}", b % RESOURCES).parse().unwrap(),
-            role: "read".parse().unwrap(),
-            duration: None,
-            reason: "INC-7: a stuck order".into(),
-            ticket: None,
-            emergency: false,
-        };
+        let resource = format!("db-{}", b % RESOURCES).parse().unwrap();
+        let plain = Question::new(principal, resource, "read".parse().unwrap(), Timestamp::from_millis(1_790_000_000_000));
+        let question = Question { reason: "INC-7: a stuck order".into(), ..plain };
         let (decision, took) = timed(|| bound.decide(black_box(&question)));
         allowed += usize::from(matches!(decision, Decision::Allowed(_)));
         times.push(took);

@@ -4,7 +4,8 @@ use ajar_core::name::RuleName;
 use ajar_core::plan::Plan;
 use ajar_core::time::Span;
 
-use crate::bound::{Bound, Decision, Question};
+use crate::bound::Bound;
+use crate::decide::{Decision, Question, Says};
 use crate::rules::{Effect, Rule};
 
 /// The rules' answer, with each rule's part in it.
@@ -42,16 +43,19 @@ impl Bound {
     }
 
     fn part(&self, rule: &Rule, question: &Question) -> RulePart {
-        let mismatched = match (&rule.effect, question.emergency) {
-            (Effect::Allow(_), true) => Some("it is for routine requests, and this is an emergency".to_owned()),
-            (Effect::BreakGlass(_), false) => Some("it is for emergencies".to_owned()),
-            (Effect::Allow(_), false) | (Effect::BreakGlass(_), true) | (Effect::Deny, _) => None,
+        let asking = self.asking(question);
+        let condition = rule.when.as_ref().map(|when| when.as_str()).unwrap_or_default();
+        let passed_over = match asking.says(rule) {
+            _ if !self.is_for(rule, question.beneficiary) => Some(format!("it is for {}", rule.who)),
+            Says::Something => None,
+            Says::NothingNow => Some(format!("its condition does not hold: {condition}")),
+            Says::OfTheOtherKind if question.emergency => Some("it is for routine requests, and this is an emergency".to_owned()),
+            Says::OfTheOtherKind => Some("it is for emergencies".to_owned()),
         };
-        let passed_over = if self.is_for(rule, question.beneficiary) { mismatched } else { Some(format!("it is for {}", rule.who)) };
         let (effect, terms) = match &rule.effect {
             Effect::Deny => ("deny", None),
-            Effect::Allow(terms) => ("allow", Some(self.routine(&rule.name, terms))),
-            Effect::BreakGlass(terms) => ("break_glass", Some(self.emergency(&rule.name, terms))),
+            Effect::Allow(terms) => ("allow", Some(self.routine(rule, terms, Some(&asking)))),
+            Effect::BreakGlass(terms) => ("break_glass", Some(self.emergency(rule, terms))),
         };
         let lacks = terms.as_ref().filter(|_| passed_over.is_none()).and_then(|terms| terms.lacks(question)).map(|(_, lacks, _)| lacks);
         RulePart { rule: rule.name.clone(), effect, passed_over, max: terms.as_ref().map(|t| t.max), plan: terms.map(|t| t.plan), lacks }

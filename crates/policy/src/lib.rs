@@ -7,12 +7,18 @@
 //! | [`check`] | from the shape to a [`RuleSet`]: names, references, limits |
 //! | [`grants`] | `GRANT` lines of a PostgreSQL role |
 //! | [`rules`] | a checked set of files |
-//! | [`bound`] | the set bound to principals: facts and decisions |
+//! | [`calendar`] | hours of the week, and who is on call, in time zones |
+//! | [`condition`] | Cedar expressions: checked, evaluated |
+//! | [`bound`] | the set bound to principals: who is who |
+//! | [`decide`] | what may be asked for, and what it takes |
 //! | [`explain`] | why the rules answer as they do |
 //! | [`schema`] | the JSON Schema of the files |
 
 mod bound;
+mod calendar;
 mod check;
+mod condition;
+mod decide;
 mod explain;
 mod grants;
 mod problem;
@@ -20,8 +26,9 @@ mod raw;
 mod rules;
 mod schema;
 
-pub use bound::{Allowed, Bound, Decision, Offered, Question, Why};
+pub use bound::{At, Bound, Offered};
 pub use check::{FILE_MAX, FILES_MAX, Files, TOTAL_MAX, parse};
+pub use decide::{Allowed, Decision, Denied, Question, Values, Why};
 pub use explain::{Explanation, RulePart};
 pub use problem::Problem;
 pub use rules::{PrincipalEntry, RuleSet};

@@ -23,6 +23,10 @@ pub(crate) struct File {
     pub(crate) user: Vec<User>,
     #[serde(default)]
     pub(crate) workload: Vec<Workload>,
+    #[serde(default)]
+    pub(crate) hours: Vec<Hours>,
+    #[serde(default)]
+    pub(crate) schedule: Vec<Schedule>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +116,79 @@ pub(crate) struct Rule {
     pub(crate) stages: Option<Vec<Stage>>,
     #[serde(default)]
     pub(crate) deny: bool,
+    #[serde(default)]
+    pub(crate) when: Option<Text>,
+    #[serde(default)]
+    pub(crate) auto_when: Option<Text>,
+    #[serde(default)]
+    pub(crate) bundle: Option<Text>,
+    #[serde(default)]
+    pub(crate) on_behalf_by: Vec<Text>,
+    #[serde(default)]
+    pub(crate) extend: Option<Spanned<Extend>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Extend {
+    #[serde(default = "one")]
+    pub(crate) times: u8,
+    #[serde(default)]
+    pub(crate) max: Option<Text>,
+    #[serde(default)]
+    pub(crate) approve: Option<Spanned<Approve>>,
+    #[serde(default)]
+    pub(crate) stages: Option<Vec<Stage>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hours {
+    pub(crate) name: Text,
+    pub(crate) zone: Text,
+    #[serde(default)]
+    pub(crate) days: Option<Vec<Text>>,
+    #[serde(default)]
+    pub(crate) from: Option<Text>,
+    #[serde(default)]
+    pub(crate) to: Option<Text>,
+    #[serde(default)]
+    pub(crate) except: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Schedule {
+    pub(crate) name: Text,
+    pub(crate) shift: Vec<Shift>,
+    #[serde(default)]
+    pub(crate) cover: Vec<Cover>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shift {
+    pub(crate) zone: Text,
+    #[serde(default)]
+    pub(crate) days: Option<Vec<Text>>,
+    #[serde(default)]
+    pub(crate) from: Option<Text>,
+    #[serde(default)]
+    pub(crate) to: Option<Text>,
+    #[serde(default)]
+    pub(crate) except: Vec<Text>,
+    pub(crate) people: Vec<Text>,
+    pub(crate) since: Text,
+    #[serde(default)]
+    pub(crate) every: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cover {
+    pub(crate) person: Text,
+    pub(crate) from: Text,
+    pub(crate) until: Text,
 }
 
 #[derive(Debug, Deserialize)]
@@ -174,6 +251,8 @@ pub(crate) struct Stage {
     pub(crate) otherwise: Option<Spanned<Otherwise>>,
     #[serde(default)]
     pub(crate) asked_only: bool,
+    #[serde(default)]
+    pub(crate) when: Option<Text>,
 }
 
 fn one() -> u8 {
@@ -205,6 +284,8 @@ pub(crate) struct User {
     pub(crate) disabled: bool,
     #[serde(default)]
     pub(crate) may: Vec<Text>,
+    #[serde(default)]
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -213,6 +294,8 @@ pub(crate) struct Workload {
     pub(crate) name: Text,
     #[serde(default)]
     pub(crate) disabled: bool,
+    #[serde(default)]
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 /// A value that may be written in two ways. Written out rather than `untagged`, which would lose the places inside.

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ajar_core::directory::PrincipalKind;
-use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName};
+use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName, ScheduleName};
 use ajar_core::plan::Opening;
 use ajar_core::resource::Resource;
 use ajar_core::time::Span;
 use regex::Regex;
+
+use crate::calendar::{Hours, Schedule};
+use crate::condition::Condition;
 
 /// Bytes that a compiled pattern may take.
 const PATTERN_SIZE_MAX: usize = 256 * 1024;
@@ -20,6 +23,8 @@ pub struct RuleSet {
     pub(crate) resources: BTreeMap<ResourceName, Arc<Resource>>,
     pub(crate) groups: BTreeMap<GroupName, BTreeSet<PrincipalName>>,
     pub(crate) people: BTreeMap<PrincipalName, Person>,
+    pub(crate) hours: BTreeMap<String, Hours>,
+    pub(crate) schedules: BTreeMap<ScheduleName, Schedule>,
     pub(crate) rules: Vec<Rule>,
 }
 
@@ -42,6 +47,7 @@ pub(crate) struct Person {
     pub(crate) same_as: Vec<PrincipalName>,
     pub(crate) audit: bool,
     pub(crate) operate: bool,
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +56,8 @@ pub(crate) struct Rule {
     pub(crate) who: Who,
     pub(crate) resources: BTreeSet<ResourceName>,
     pub(crate) roles: BTreeSet<RoleName>,
+    /// It speaks only of what fits.
+    pub(crate) when: Option<Condition>,
     pub(crate) effect: Effect,
 }
 
@@ -67,7 +75,25 @@ pub(crate) struct Terms {
     pub(crate) default: Span,
     pub(crate) carries: Carries,
     pub(crate) opening: Opening,
+    /// Nobody needs to approve what fits.
+    pub(crate) auto_when: Option<Condition>,
     pub(crate) stages: Vec<StageByName>,
+    /// What is asked for together with other things is decided apart from them.
+    pub(crate) apart: bool,
+    /// Who may ask for somebody whom the rule is for.
+    pub(crate) on_behalf_by: Vec<Candidate>,
+    pub(crate) extend: Extend,
+}
+
+/// How a grant may be gone on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Extend {
+    /// So often.
+    pub(crate) times: u8,
+    /// For so long each time; as long as the rule allows unless said.
+    pub(crate) max: Option<Span>,
+    /// Its own stages; those of the rule unless said.
+    pub(crate) stages: Option<Vec<StageByName>>,
 }
 
 /// What a rule lets be opened at once in an emergency, and what is owed for it.
@@ -136,6 +162,8 @@ pub(crate) struct StageByName {
     pub(crate) within: Span,
     pub(crate) otherwise: OtherwiseByName,
     pub(crate) asked_only: bool,
+    /// Only what fits needs it.
+    pub(crate) when: Option<Condition>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,6 +171,7 @@ pub(crate) enum Candidate {
     Group(GroupName),
     Owners,
     Manager,
+    OnCall(ScheduleName),
     Person(PrincipalName),
 }
 

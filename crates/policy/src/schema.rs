@@ -12,7 +12,7 @@ pub fn schema() -> Value {
     let stage = json!({
         "type": "object", "additionalProperties": false, "required": ["from"],
         "properties": {
-            "from": texts, "needed": { "type": "integer", "minimum": 1, "maximum": 255 }, "within": span, "asked_only": { "type": "boolean" },
+            "from": texts, "needed": { "type": "integer", "minimum": 1, "maximum": 255 }, "within": span, "asked_only": { "type": "boolean" }, "when": text,
             "otherwise": { "oneOf": [
                 { "enum": ["deny", "next"] },
                 { "type": "object", "additionalProperties": false, "required": ["escalate"], "properties": { "escalate": { "oneOf": [texts, { "type": "array", "minItems": 1, "items": texts }] } } },
@@ -48,6 +48,14 @@ pub fn schema() -> Value {
         "type": "object", "additionalProperties": false, "required": ["name", "who", "resources", "roles"],
         "properties": {
             "name": text, "who": texts, "roles": texts, "max": span, "default": span, "deny": { "type": "boolean" },
+            "when": text, "auto_when": text, "bundle": { "enum": ["together", "apart"] }, "on_behalf_by": texts,
+            "extend": {
+                "type": "object", "additionalProperties": false,
+                "properties": {
+                    "times": { "type": "integer", "minimum": 0, "maximum": 255 }, "max": span,
+                    "approve": { "oneOf": [{ "enum": ["auto"] }, stage] }, "stages": { "type": "array", "minItems": 1, "items": stage },
+                },
+            },
             "resources": { "oneOf": [
                 texts,
                 { "type": "object", "additionalProperties": false, "properties": { "labels": labels, "kind": { "enum": ["postgres"] } } },
@@ -78,15 +86,39 @@ pub fn schema() -> Value {
         "type": "object", "additionalProperties": false, "required": ["name"],
         "properties": {
             "name": text, "manager": text, "same_person_as": texts, "disabled": { "type": "boolean" },
-            "may": { "type": "array", "items": { "enum": ["audit", "operate"] } },
+            "may": { "type": "array", "items": { "enum": ["audit", "operate"] } }, "attributes": labels,
         },
     });
-    let workload = json!({ "type": "object", "additionalProperties": false, "required": ["name"], "properties": { "name": text, "disabled": { "type": "boolean" } } });
+    let workload = json!({ "type": "object", "additionalProperties": false, "required": ["name"], "properties": { "name": text, "disabled": { "type": "boolean" }, "attributes": labels } });
+    let days = json!({ "type": "array", "minItems": 1, "items": { "enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] } });
+    let (time, date) = (json!({ "type": "string", "pattern": "^[0-9]{2}:[0-9]{2}$" }), json!({ "type": "string", "format": "date" }));
+    let dates = json!({ "type": "array", "items": date });
+    let hours = json!({
+        "type": "object", "additionalProperties": false, "required": ["name", "zone"],
+        "properties": { "name": text, "zone": text, "days": days, "from": time, "to": time, "except": dates },
+    });
+    let shift = json!({
+        "type": "object", "additionalProperties": false, "required": ["zone", "people", "since"],
+        "properties": {
+            "zone": text, "days": days, "from": time, "to": time, "except": dates, "people": texts, "since": date, "every": span,
+        },
+    });
+    let cover = json!({
+        "type": "object", "additionalProperties": false, "required": ["person", "from", "until"],
+        "properties": { "person": text, "from": text, "until": text },
+    });
+    let schedule = json!({
+        "type": "object", "additionalProperties": false, "required": ["name", "shift"],
+        "properties": { "name": text, "shift": { "type": "array", "minItems": 1, "items": shift }, "cover": { "type": "array", "items": cover } },
+    });
     let list = |items: Value| json!({ "type": "array", "items": items });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Ajar: resources, rules and people",
         "type": "object", "additionalProperties": false,
-        "properties": { "resource": list(resource), "rule": list(rule), "group": list(group), "user": list(user), "workload": list(workload) },
+        "properties": {
+            "resource": list(resource), "rule": list(rule), "group": list(group), "user": list(user), "workload": list(workload),
+            "hours": list(hours), "schedule": list(schedule),
+        },
     })
 }

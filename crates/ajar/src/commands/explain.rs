@@ -8,9 +8,10 @@ use crate::exit::{Code, Failure};
 use crate::output::Output;
 
 pub(super) async fn explain(client: &Client, out: Output, args: cli::Explain) -> Result<(), Failure> {
-    let cli::Explain { resource, role, duration, reason, ticket, emergency, user } = args;
-    let said = [("role", role), ("for", duration), ("reason", reason), ("ticket", ticket), ("user", user)];
-    let mut query: Vec<_> = said.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let cli::Explain { resource, role, duration, reason, ticket, emergency, at, on_behalf_of, user } = args;
+    let who = [("on_behalf_of", on_behalf_of), ("user", user)];
+    let said = [("role", role), ("for", duration), ("reason", reason), ("ticket", ticket), ("at", at)].into_iter().chain(who);
+    let mut query: Vec<_> = said.filter_map(|(name, value)| Some((name, value?))).collect();
     if emergency {
         query.push(("emergency", "true".into()));
     }
@@ -27,6 +28,7 @@ fn fields(found: &Explanation) -> Vec<(&'static str, String)> {
         "automatic" => "approved automatically",
         "review" => "waits for a decision",
         "emergency" => "opens at once, alerts, and owes a review",
+        "denied" => "denied by a rule",
         _ => "refused",
     };
     let mut fields = vec![("outcome", outcome.to_owned()), ("resource", found.resource.clone()), ("role", found.role.clone())];
@@ -42,6 +44,7 @@ fn fields(found: &Explanation) -> Vec<(&'static str, String)> {
         fields.push(("alerted", found.alerted.join(", ")));
     }
     fields.extend(found.rules.iter().map(|rule| ("rule", rule_line(rule))));
+    fields.extend(found.values.as_object().into_iter().flatten().map(|(name, value)| ("seen", format!("{name} is {value}"))));
     fields
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ajar_api::model::{Ask, Debt, Grant, NewComment, NewDebtReview, NewRequest, NewReview, Page, Request, Verdict};
+use ajar_api::model::{Ask, AutoReview, Debt, Grant, NewAsk, NewComment, NewDebtReview, NewRequest, NewReview, Page, Request, Verdict};
 use futures::StreamExt;
 
 use crate::cli;
@@ -12,10 +12,10 @@ use crate::output::{Output, Table, say};
 
 pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Result<(), Failure> {
     if args.dry_run {
-        let cli::Request { resource, role, duration, reason, ticket, emergency, .. } = args;
+        let cli::Request { resource, role, duration, reason, ticket, emergency, at, on_behalf_of, .. } = args;
         let resource = resource.unwrap_or_default();
-        return super::explain::explain(client, out, cli::Explain { resource, role, duration, reason, ticket, emergency, user: None })
-            .await;
+        let asked = cli::Explain { resource, role, duration, reason, ticket, emergency, at, on_behalf_of, user: None };
+        return super::explain::explain(client, out, asked).await;
     }
     let before = match &args.again {
         None => NewRequest::default(),
@@ -29,6 +29,8 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
                 ticket: request.ticket,
                 starts_at: None,
                 emergency: false,
+                also: request.asks.iter().skip(1).map(|a| NewAsk { resource: a.resource.clone(), role: Some(a.role.clone()) }).collect(),
+                on_behalf_of: Some(request.beneficiary).filter(|b| *b != request.requester),
             }
         }
     };
@@ -40,6 +42,8 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
         ticket: args.ticket.or(before.ticket),
         starts_at: args.at,
         emergency: args.emergency,
+        also: if args.also.is_empty() { before.also } else { args.also.iter().map(|also| also_asked(also)).collect() },
+        on_behalf_of: args.on_behalf_of.or(before.on_behalf_of),
     };
     let mut request: Request = client.post(&["requests"], &new).await?;
     if let Some(wait) = args.wait.filter(|_| request.state == "pending") {
@@ -47,7 +51,18 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
         request = decided(client, &request.id, wait).await?;
     }
     show(out, &request)?;
+    for apart in &request.apart {
+        say(&format!("decided apart from it: {apart}; 'ajar requests {apart}' shows how it stands"));
+    }
     outcome(&request, args.wait.is_some())
+}
+
+/// `orders-db`, or `orders-db/read`.
+fn also_asked(text: &str) -> NewAsk {
+    match text.split_once('/') {
+        Some((resource, role)) => NewAsk { resource: resource.to_owned(), role: Some(role.to_owned()) },
+        None => NewAsk { resource: text.to_owned(), role: None },
+    }
 }
 
 /// Waits until a request is decided, or for `limit`.
@@ -200,6 +215,7 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             ("request", r.id.clone()),
             ("state", r.state.clone()),
             ("who", r.requester.clone()),
+            ("on behalf of", if r.beneficiary == r.requester { String::new() } else { r.beneficiary.clone() }),
             ("resource", r.resource.clone()),
             ("role", r.role.clone()),
             ("also", asks(r.asks.get(1..).unwrap_or_default())),
@@ -224,6 +240,7 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             let from = stage.from.join(" or ");
             fields.push(("stage", format!("{} of {from} within {}, otherwise {otherwise}{waits}", stage.needed, stage.within)));
         }
+        fields.extend(r.automatic.iter().map(|auto| ("review", automatic(auto))));
         for review in &r.reviews {
             let note = review.note.as_deref().map(|n| format!(": {n}")).unwrap_or_default();
             let most = review.duration.as_deref().map(|d| format!(" for {d}")).unwrap_or_default();
@@ -239,6 +256,12 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
         fields.push(("link", r.link.clone()));
         fields
     })
+}
+
+fn automatic(auto: &AutoReview) -> String {
+    let verdict = if auto.verdict == "approve" { "approved" } else { "denied" };
+    let values = auto.values.as_ref().map(|values| format!(", which saw {values}")).unwrap_or_default();
+    format!("{verdict} by {} at {}{values}", auto.rules.join(", "), auto.at)
 }
 
 fn asks(asks: &[Ask]) -> String {

@@ -4,9 +4,11 @@ use ajar_core::grant::Grant as CoreGrant;
 use ajar_core::id::RequestId;
 use ajar_core::plan::{Limits, Verdict as CoreVerdict};
 use ajar_core::request::Ask as CoreAsk;
+use ajar_core::time::Timestamp;
 use ajar_engine::{Caller, ListQuery, RequestView};
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 
 use super::Listing;
 use crate::Api;
@@ -69,6 +71,10 @@ pub(super) struct Asking {
     /// Whether it can't wait.
     #[serde(default)]
     emergency: bool,
+    /// When it would begin, with a zone; now unless said.
+    at: Option<String>,
+    /// For whom, if not for who asks.
+    on_behalf_of: Option<String>,
     /// Who would ask: for auditors and operators.
     user: Option<String>,
 }
@@ -81,9 +87,9 @@ pub(super) async fn explain(
     Path(resource): Path<String>,
     Query(asking): Query<Asking>,
 ) -> Result<Json<Explanation>, Refused> {
-    let Asking { role, duration, reason, ticket, emergency, user } = asking;
-    let reason = reason.unwrap_or_default();
-    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at: None, emergency };
+    let Asking { role, duration, reason, ticket, emergency, at, on_behalf_of, user } = asking;
+    let (reason, starts_at) = (reason.unwrap_or_default(), instant("at", at)?);
+    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at, emergency, also: Vec::new(), on_behalf_of };
     Ok(Json(api.explanation(api.engine.explain(&caller, new, user).await?)))
 }
 
@@ -105,13 +111,19 @@ pub(super) async fn request_file(
     Writer(caller): Writer,
     Json(body): Json<NewRequest>,
 ) -> Result<Json<Request>, Refused> {
-    let NewRequest { resource, role, duration, reason, ticket, starts_at, emergency } = body;
-    let no_instant =
-        |_| Refused::new(axum::http::StatusCode::BAD_REQUEST, "bad_input", "'starts_at' is not an instant such as 2026-01-31T17:00:00Z");
-    let starts_at = starts_at.map(|at| at.parse()).transpose().map_err(no_instant)?;
-    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at, emergency };
+    let NewRequest { resource, role, duration, reason, ticket, starts_at, emergency, also, on_behalf_of } = body;
+    let starts_at = instant("starts_at", starts_at)?;
+    let also = also.into_iter().map(|ask| (ask.resource, ask.role)).collect();
+    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at, emergency, also, on_behalf_of };
     let submitted = api.engine.request_file(&caller, new).await?;
-    api.one_request(&caller, submitted.request).await
+    let Json(filed) = api.one_request(&caller, submitted.request).await?;
+    Ok(Json(Request { apart: submitted.apart.iter().map(ToString::to_string).collect(), ..filed }))
+}
+
+fn instant(what: &str, text: Option<String>) -> Result<Option<Timestamp>, Refused> {
+    let message = format!("'{what}' is not an instant such as 2026-01-31T17:00:00Z");
+    let bad = |_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", &message);
+    text.map(|at| at.parse()).transpose().map_err(bad)
 }
 
 /// Requests that wait for the caller's decision.
@@ -139,7 +151,7 @@ pub(super) async fn request_review(
 ) -> Result<Json<Request>, Refused> {
     let id = api.request_id(&id).await?;
     let verdict = core_verdict(body.verdict);
-    let bad = |what: &str| Refused::new(axum::http::StatusCode::BAD_REQUEST, "bad_input", what);
+    let bad = |what: &str| Refused::new(StatusCode::BAD_REQUEST, "bad_input", what);
     let limits = Limits {
         duration: body.duration.as_deref().map(str::parse).transpose().map_err(|_| bad("'for' is not a duration such as 30m"))?,
         asks: body
@@ -172,10 +184,10 @@ pub(super) async fn debt_review(
     Writer(caller): Writer,
     Path(id): Path<String>,
     Json(body): Json<NewDebtReview>,
-) -> Result<axum::http::StatusCode, Refused> {
+) -> Result<StatusCode, Refused> {
     let id = api.debt_id(&id).await?;
     api.engine.debt_review(&caller, id, core_verdict(body.verdict), body.note).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn asked(ask: &Ask) -> Option<CoreAsk> {

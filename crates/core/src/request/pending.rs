@@ -16,6 +16,7 @@ impl Pending {
             duration: filed.duration,
             filed,
             course: Course::default(),
+            automatic: None,
             reviews: Vec::new(),
             talk: Talk::default(),
             stage: None,
@@ -112,6 +113,7 @@ impl Pending {
             plan: self.plan,
             duration: self.duration,
             course: self.course,
+            automatic: self.automatic,
             reviews: self.reviews,
             talk: self.talk,
             outcome,
@@ -337,6 +339,7 @@ impl Pending {
             }
             RequestEvent::Filed(_)
             | RequestEvent::StageEntered(_)
+            | RequestEvent::AutoReviewed(_)
             | RequestEvent::Reviewed(_)
             | RequestEvent::TakenBack(_)
             | RequestEvent::Seen(_)

@@ -14,7 +14,7 @@ use crate::lock::{Lock, LockEvent, Placed};
 use crate::name::{ResourceName, RoleName};
 use crate::permit::{Claims, GrantSigner};
 use crate::plan::{Facts, Verdict};
-use crate::request::{Comment, Filed, InForce, Pending, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
+use crate::request::{ByRules, Comment, Filed, InForce, Pending, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
 use crate::session::{Ended, HeldFor, Live, SessionEvent};
 use crate::time::Timestamp;
 
@@ -60,6 +60,8 @@ pub enum WorldError {
 pub struct FileCommand {
     /// What is asked.
     pub filed: Filed,
+    /// What the rules decide by themselves.
+    pub by_rules: ByRules,
     /// Ids for its grants, one for each ask, should it be approved at once.
     pub grants: Vec<GrantId>,
     /// For the review that it owes, should it be an emergency.
@@ -116,6 +118,9 @@ fn open_approved(filed: &Filed, before: Option<&Pending>, events: Vec<RequestEve
                         redeem_by: opening.on_first_use.map(|within| opens_at.after(within)),
                         single_use: opening.single_use,
                         approved_by: approved_by.clone(),
+                        ticket: filed.ticket.clone(),
+                        proof: filed.proof,
+                        asked_by: (filed.requester != filed.beneficiary).then_some(filed.requester),
                     };
                     let later = opens_at > now || scheduled.redeem_by.is_some();
                     let event = if later { GrantEvent::Scheduled(scheduled) } else { GrantEvent::Opened(opened(&scheduled, signer, now)) };
@@ -126,6 +131,7 @@ fn open_approved(filed: &Filed, before: Option<&Pending>, events: Vec<RequestEve
             | RequestEvent::StageEntered(_)
             | RequestEvent::StageEscalated(_)
             | RequestEvent::StageSkipped(_)
+            | RequestEvent::AutoReviewed(_)
             | RequestEvent::Reviewed(_)
             | RequestEvent::TakenBack(_)
             | RequestEvent::Seen(_)
@@ -171,14 +177,14 @@ impl World {
         let filed = command.filed.clone();
         unlocked(&filed, present)?;
         // INVARIANT A13: who owes a review gets nothing by themselves, but for another emergency.
-        if let (true, None, Some(debt)) =
-            (filed.plan.stages.is_empty(), &filed.emergency, present.in_debt(&[filed.requester, filed.beneficiary]))
-        {
+        let automatic = filed.plan.stages.is_empty() && command.by_rules.denied_by.is_none();
+        if let (true, None, Some(debt)) = (automatic, &filed.emergency, present.in_debt(&[filed.requester, filed.beneficiary])) {
             return Err(WorldError::InDebt(debt));
         }
-        let events = Request::file(command.filed, command.grants, present);
+        let events = Request::file(command.filed, command.by_rules, command.grants, present);
+        let opens = events.iter().any(|e| matches!(e, RequestEvent::Approved(_)));
         let mut decision = open_approved(&filed, None, events, signer, filed.at);
-        if let Some(Emergency { alert, reviews, within }) = &filed.emergency {
+        if let (Some(Emergency { alert, reviews, within }), true) = (&filed.emergency, opens) {
             let resources = filed.resources();
             let incurred = Incurred {
                 id: command.debt,
@@ -554,7 +560,7 @@ impl World {
 
     /// INVARIANT I06: who gets in, who approved it and what the rules say are looked up again when it opens.
     fn grant_open(&self, scheduled: &Scheduled, present: &Present<'_>, signer: &GrantSigner) -> Decision {
-        let Scheduled { id, principal, resource, role, .. } = scheduled;
+        let Scheduled { id, principal, resource, .. } = scheduled;
         let close = |reason| self.grant_close(*id, reason, present.now).unwrap_or_default();
         if self.principal(*principal).is_some_and(|p| !p.enabled) {
             return close(CloseReason::PrincipalDisabled);
@@ -563,7 +569,7 @@ impl World {
             return close(CloseReason::Locked { lock });
         }
         let approvers = scheduled.approved_by.iter().all(|p| present.human(*p).is_some());
-        if !approvers || !present.may_have(*principal, resource, role) {
+        if !approvers || !present.may_open(scheduled) {
             return close(CloseReason::NotAllowedAnyMore);
         }
         on_grant(*id, vec![GrantEvent::Opened(opened(scheduled, signer, present.now))])

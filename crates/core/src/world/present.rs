@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::World;
 use crate::debt::Debt;
 use crate::delegation::Delegation;
-use crate::grant::Grant;
+use crate::grant::{Grant, Scheduled};
 use crate::id::{DebtId, LockId, PrincipalId};
 use crate::lock::{Lock, Locked};
-use crate::name::{ResourceName, RoleName};
+use crate::name::ResourceName;
 use crate::plan::{Candidates, Facts};
 use crate::time::Timestamp;
 
@@ -79,8 +79,8 @@ impl Facts for Present<'_> {
         self.locked(&[principal], &[]).is_none().then_some(human)
     }
 
-    fn may_have(&self, principal: PrincipalId, resource: &ResourceName, role: &RoleName) -> bool {
-        self.files.may_have(principal, resource, role)
+    fn may_open(&self, scheduled: &Scheduled) -> bool {
+        self.files.may_open(scheduled)
     }
 
     fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId> {

@@ -54,6 +54,9 @@ impl World {
     /// Goes back to `point`. Points are taken back in the opposite order to their making.
     pub fn undo(&mut self, point: UndoPoint) {
         self.next_seq = point.next_seq;
+        if point.streams.iter().any(|(stream, ..)| matches!(stream, Stream::Request(_))) {
+            self.history.unlearn(point.next_seq);
+        }
         for (stream, version, was) in point.streams.into_iter().rev() {
             self.unindex(stream);
             match version {

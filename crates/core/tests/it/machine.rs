@@ -248,7 +248,8 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
             RequestEvent::StageEscalated(s) => escalated.push(s.stage),
             RequestEvent::Reviewed(r) if r.verdict == Verdict::Approve => approves.push(r.clone()),
             RequestEvent::TakenBack(t) => approves.retain(|r| r.id != t.review),
-            RequestEvent::Seen(_) | RequestEvent::Commented(_) => {}
+            RequestEvent::AutoReviewed(a) if a.verdict == Verdict::Deny => return Err("a rule denies it".into()),
+            RequestEvent::AutoReviewed(_) | RequestEvent::Seen(_) | RequestEvent::Commented(_) => {}
             RequestEvent::Reviewed(_) => return Err("a deny is on record".into()),
             RequestEvent::Approved(_) => break,
             RequestEvent::StageEntered(_) => {}

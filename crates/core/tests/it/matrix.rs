@@ -45,6 +45,7 @@ fn made() -> Made {
     office.review(denied, 1, Verdict::Deny).unwrap();
     let withdrawn = office.file(0, plan(vec![stage("a", 1, deny())]), MINUTE);
     office.withdraw(withdrawn, 0).unwrap();
+    office.file(0, plan(vec![]), MINUTE);
     office.file(
         2,
         plan(vec![stage("none", 1, Otherwise::Next), stage("a", 1, Otherwise::Escalate(vec![ajar_core::plan::Step(vec![])]))]),
@@ -131,6 +132,9 @@ fn every_event_of_a_grant() {
         redeem_by: None,
         single_use: true,
         approved_by: [].into(),
+        ticket: None,
+        proof: None,
+        asked_by: None,
         id: claims.grant,
         request: claims.request,
         principal: claims.principal,
@@ -404,12 +408,12 @@ const SESSION_COMMANDS: &str = "
     ended: ·
 ";
 const REQUEST_EVENTS: &str = "
-    request.approved | request.commented | request.denied | request.expired | request.filed | request.plan_tightened | request.review_taken_back | request.reviewed | request.seen | request.stage_entered | request.stage_escalated | request.stage_skipped | request.withdrawn
-    pending: approved | · | denied | expired | ! | · | · | · | · | · | · | · | withdrawn
-    approved: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    request.approved | request.auto_reviewed | request.commented | request.denied | request.expired | request.filed | request.plan_tightened | request.review_taken_back | request.reviewed | request.seen | request.stage_entered | request.stage_escalated | request.stage_skipped | request.withdrawn
+    pending: approved | · | · | denied | expired | ! | · | · | · | · | · | · | · | withdrawn
+    approved: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
 ";
 const REQUEST_COMMANDS: &str = "
     approve by one who is asked | approve after its deadline | approve by the requester | approve by somebody else | approve under rules that refuse | deny by one who is asked | deny by somebody else | withdraw by the requester | withdraw by somebody else | tick before anything is due | tick after its deadline | the rules still allow it | the rules refuse it | the requester is disabled | take back nothing | look at it | comment

@@ -6,14 +6,14 @@ use std::num::NonZeroU8;
 use ajar_core::debt::{DebtReview, Emergency};
 use ajar_core::delegation::Made;
 use ajar_core::event::{Actor, Envelope, Event, Stream};
-use ajar_core::grant::{CloseReason, Grant};
+use ajar_core::grant::{CloseReason, Grant, Scheduled};
 use ajar_core::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, ReviewId, SessionId};
 use ajar_core::lease::{Intended, RevocationProof};
 use ajar_core::lock::{Locked, Placed};
-use ajar_core::name::{ResourceName, RoleName};
+use ajar_core::name::ResourceName;
 use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Candidates, Facts, Limits, Otherwise, Plan, Stage, Verdict};
-use ajar_core::request::{Ask, Comment, Filed, FreshIds, InForce, Request, ReviewCommand};
+use ajar_core::request::{Ask, ByRules, Comment, Filed, FreshIds, InForce, Request, ReviewCommand};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{Decision, FileCommand, Present, ReviewOutcome, World, WorldError};
@@ -44,15 +44,15 @@ impl Facts for People {
         Some(if principal == person(SECOND) { person(0) } else { principal })
     }
 
-    fn may_have(&self, principal: PrincipalId, _: &ResourceName, _: &RoleName) -> bool {
-        !self.unruled.contains(&principal)
+    fn may_open(&self, scheduled: &Scheduled) -> bool {
+        !self.unruled.contains(&scheduled.principal)
     }
 
     fn candidates(&self, candidates: &[Candidates], _: PrincipalId, _: &[ResourceName]) -> BTreeSet<PrincipalId> {
         let of = |c: &Candidates| match c {
             Candidates::Group(name) => self.groups.get(name.as_str()).cloned().unwrap_or_default(),
             Candidates::Person(id) => BTreeSet::from([*id]),
-            Candidates::Owners | Candidates::Manager => BTreeSet::new(),
+            Candidates::Owners | Candidates::Manager | Candidates::OnCall(_) => BTreeSet::new(),
         };
         candidates.iter().flat_map(of).collect()
     }
@@ -82,6 +82,8 @@ pub(crate) struct Office {
     next: u128,
     pub(crate) starts_at: Option<Timestamp>,
     emergency: Option<Emergency>,
+    /// What rules decide by themselves of what is filed.
+    pub(crate) by_rules: ByRules,
 }
 
 impl Office {
@@ -98,6 +100,7 @@ impl Office {
             next: 1_000,
             starts_at: None,
             emergency: None,
+            by_rules: ByRules::default(),
         }
     }
 
@@ -183,12 +186,14 @@ impl Office {
             plan,
             emergency: self.emergency.clone(),
             rules_hash: "00".into(),
+            proof: None,
             at: self.now,
             starts_at: self.starts_at,
             expires_at: self.now.after(Span::from_secs(3_600)),
         };
         let debt = DebtId::new(self.id());
-        let decision = self.world.request_file(FileCommand { filed, grants, debt }, &self.present(), &self.signer)?;
+        let decision =
+            self.world.request_file(FileCommand { filed, by_rules: self.by_rules.clone(), grants, debt }, &self.present(), &self.signer)?;
         self.commit(decision);
         Ok(id)
     }

@@ -223,12 +223,10 @@ pub(crate) fn files_without(name: &str) -> Files {
 
 pub(crate) fn ask(role: &str, duration: Option<&str>) -> NewRequest {
     NewRequest {
-        starts_at: None,
-        emergency: false,
         resource: "orders-db".into(),
         role: Some(role.into()),
         duration: duration.map(str::to_owned),
         reason: "why not".into(),
-        ticket: None,
+        ..NewRequest::default()
     }
 }

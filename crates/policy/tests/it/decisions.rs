@@ -1,7 +1,8 @@
 //! Who may ask for what, and what it takes.
 
-use ajar_core::plan::{Candidates, Facts, Plan};
-use ajar_core::time::{Span, Timestamp};
+use ajar_core::history::History;
+use ajar_core::plan::Candidates;
+use ajar_core::time::Span;
 use ajar_policy::{Allowed, Decision, Question, Why};
 
 use crate::{BASE, Company, READ, good};
@@ -37,28 +38,24 @@ roles = ["read"]
 deny = true
 "#;
 
+/// A Wednesday in November, 12:00 in London.
+const NOON: &str = "2026-11-25T12:00:00Z";
+
 fn ask(company: &Company, who: &str, resource: &str, role: &str, duration: Option<&str>, reason: &str) -> Decision {
     asked(company, who, (resource, role), duration, reason, false)
 }
 
 fn asked(company: &Company, who: &str, (resource, role): (&str, &str), duration: Option<&str>, reason: &str, emergency: bool) -> Decision {
-    let question = Question {
-        principal: company.id(who),
-        beneficiary: company.id(who),
-        resource: resource.parse().unwrap(),
-        role: role.parse().unwrap(),
-        duration: duration.map(|d| d.parse().unwrap()),
-        reason: reason.into(),
-        ticket: None,
-        emergency,
-    };
-    company.bound.decide(&question)
+    let plain = Question::new(company.id(who), resource.parse().unwrap(), role.parse().unwrap(), NOON.parse().unwrap());
+    let duration = duration.map(|d| d.parse().unwrap());
+    company.bound.decide(&Question { duration, reason: reason.into(), emergency, ..plain })
 }
 
 fn allowed(decision: Decision) -> Allowed {
     match decision {
         Decision::Allowed(allowed) => allowed,
         Decision::Refused(why) => panic!("refused: {why:?}"),
+        Decision::Denied(denied) => panic!("denied: {denied:?}"),
     }
 }
 
@@ -66,6 +63,7 @@ fn refused(decision: Decision) -> Why {
     match decision {
         Decision::Refused(why) => why,
         Decision::Allowed(allowed) => panic!("allowed: {allowed:?}"),
+        Decision::Denied(denied) => panic!("denied: {denied:?}"),
     }
 }
 
@@ -133,29 +131,14 @@ fn i03_linked_accounts_are_one_human_and_a_workload_is_none() {
 
 #[test]
 fn i06_the_rules_in_force_speak_of_a_filed_request() {
-    use ajar_core::id::RequestId;
-    use ajar_core::request::{Ask, Filed, InForce};
-    use ajar_core::sealed::Commitment;
+    use ajar_core::request::{Filed, InForce};
     let company = Company::with(&[READ]);
-    let filed = |who: &str| Filed {
-        id: RequestId::new(uuid::Uuid::from_u128(1)),
-        requester: company.id(who),
-        beneficiary: company.id(who),
-        asks: vec![Ask { resource: "orders-db".parse().unwrap(), role: "read".parse().unwrap() }],
-        duration: Span::from_secs(60),
-        reason: Commitment::of(&[0; 32], ""),
-        ticket: None,
-        plan: Plan { rules: Vec::new(), stages: Vec::new(), opening: ajar_core::plan::Opening::default() },
-        rules_hash: String::new(),
-        at: Timestamp::EPOCH,
-        starts_at: None,
-        emergency: None,
-        expires_at: Timestamp::EPOCH,
-    };
-    assert!(matches!(company.bound.in_force(&filed("dev")), InForce::Allowed { plan, .. } if plan.stages.len() == 1));
-    assert_eq!(company.bound.in_force(&filed("gone")), InForce::Refused);
+    let filed = |who: &str| crate::filed(&company, who, None, None);
+    let in_force = |company: &Company, filed: &Filed| company.bound.at(&History::default(), NOON.parse().unwrap()).in_force(filed);
+    assert!(matches!(in_force(&company, &filed("dev")), InForce::Allowed { plan, .. } if plan.stages.len() == 1));
+    assert_eq!(in_force(&company, &filed("gone")), InForce::Refused);
     let denied = Company::with(&[READ, FORBID]);
-    assert_eq!(denied.bound.in_force(&filed("dev")), InForce::Refused);
+    assert_eq!(in_force(&denied, &filed("dev")), InForce::Refused);
 }
 
 #[test]
@@ -163,16 +146,8 @@ fn the_order_of_files_and_rules_does_not_matter() {
     let (one, two) = (good(&[BASE, READ, TWO, AUTO]), good(&[&[AUTO, TWO, READ].concat(), BASE]));
     let (a, b) = (one.bind(&crate::ids(&one)), two.bind(&crate::ids(&two)));
     let dev = *crate::ids(&one).get(&"dev".parse().unwrap()).unwrap();
-    let question = |reason: &str| Question {
-        principal: dev,
-        beneficiary: dev,
-        resource: "orders-db".parse().unwrap(),
-        role: "read".parse().unwrap(),
-        duration: None,
-        reason: reason.into(),
-        ticket: None,
-        emergency: false,
-    };
+    let plain = || Question::new(dev, "orders-db".parse().unwrap(), "read".parse().unwrap(), NOON.parse().unwrap());
+    let question = |reason: &str| Question { reason: reason.into(), ..plain() };
     assert_eq!(a.decide(&question("INC-7")), b.decide(&question("INC-7")));
     assert_ne!(one.hash(), two.hash(), "the hash is of the files as they are");
     assert_eq!(one.hash(), good(&[BASE, READ, TWO, AUTO]).hash());
@@ -184,17 +159,8 @@ fn a_request_carries_what_every_matching_rule_asks_for() {
         READ.replace("max = \"4h\"", "max = \"4h\"\nreason = { pattern = \"^INC-[0-9]+: \" }\nticket = { pattern = \"^INC-[0-9]+$\" }");
     let company = Company::with(&[&ticketed, AUTO]);
     let ask = |reason: &str, ticket: Option<&str>| {
-        let question = Question {
-            principal: company.id("dev"),
-            beneficiary: company.id("dev"),
-            resource: "orders-db".parse().unwrap(),
-            role: "read".parse().unwrap(),
-            duration: None,
-            reason: reason.into(),
-            ticket: ticket.map(str::to_owned),
-            emergency: false,
-        };
-        company.bound.decide(&question)
+        let plain = Question::new(company.id("dev"), "orders-db".parse().unwrap(), "read".parse().unwrap(), NOON.parse().unwrap());
+        company.bound.decide(&Question { reason: reason.into(), ticket: ticket.map(str::to_owned), ..plain })
     };
     let why = refused(ask("fix it", Some("INC-7")));
     assert!(why.message.contains("a reason that fits ^INC-[0-9]+: ") && why.rule.unwrap().as_str() == "engineers-read-orders");

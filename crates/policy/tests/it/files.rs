@@ -49,7 +49,7 @@ fn mistakes_name_file_line_and_a_near_match() {
         (READ.replace("max = \"4h\"", "max = \"4h\"\nclock = { on_first_use = \"0s\" }"), "1.toml:8:26: not a length of time"),
         (
             READ.replace("approve = {", "break_glass = { alert = [\"owners\"], review = { from = [\"owners\"] } }\napprove = {"),
-            "1.toml:8:15: an emergency opens at once: it has no approval, clock or single use",
+            "1.toml:8:15: an emergency opens at once, for who asks: it has no approval, clock, single use, extension or bundle",
         ),
         (
             READ.replace("approve = { from = [\"owners\"] }", "break_glass = { alert = [], review = { from = [\"ownres\"] } }")

@@ -8,14 +8,19 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod conditions;
 mod corpus;
 mod decisions;
 mod files;
 
 use std::collections::BTreeMap;
 
-use ajar_core::id::PrincipalId;
+use ajar_core::id::{PrincipalId, RequestId};
 use ajar_core::name::PrincipalName;
+use ajar_core::plan::Plan;
+use ajar_core::request::{Ask, Filed};
+use ajar_core::sealed::Commitment;
+use ajar_core::time::{Span, Timestamp};
 use ajar_policy::{Bound, Files, Problem, RuleSet, parse};
 use uuid::Uuid;
 
@@ -114,5 +119,25 @@ impl Company {
 
     pub(crate) fn id(&self, name: &str) -> PrincipalId {
         self.ids[&name.parse::<PrincipalName>().unwrap()]
+    }
+}
+
+/// A request for orders-db/read that somebody filed.
+pub(crate) fn filed(company: &Company, who: &str, ticket: Option<&str>, starts_at: Option<&str>) -> Filed {
+    Filed {
+        id: RequestId::new(Uuid::from_u128(1)),
+        requester: company.id(who),
+        beneficiary: company.id(who),
+        asks: vec![Ask { resource: "orders-db".parse().unwrap(), role: "read".parse().unwrap() }],
+        duration: Span::from_secs(60),
+        reason: Commitment::of(&[0; 32], ""),
+        ticket: ticket.map(str::to_owned),
+        plan: Plan { rules: Vec::new(), stages: Vec::new(), opening: ajar_core::plan::Opening::default() },
+        rules_hash: String::new(),
+        proof: None,
+        at: Timestamp::EPOCH,
+        starts_at: starts_at.map(|at| at.parse().unwrap()),
+        emergency: None,
+        expires_at: Timestamp::EPOCH,
     }
 }

@@ -1,0 +1,361 @@
+//! From texts to a [`RuleSet`]: names, references and limits are checked here, and nowhere else.
+//! Every mistake that can be found is found at once.
+
+mod calendar;
+mod rule;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ajar_core::directory::PrincipalKind;
+use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, ScheduleName};
+use ajar_core::resource::{Kind, Owners, PostgresRole, PostgresTarget, Resource, SecretSource, TargetTls};
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+
+use crate::condition::{Condition, Leaf, Vocabulary, Wrong};
+use crate::grants;
+use crate::problem::{Problem, near, place};
+use crate::raw::{self, Text};
+use crate::rules::{Candidate, Person, RuleSet};
+
+/// A directory of files: path inside it → text.
+pub type Files = BTreeMap<String, String>;
+
+/// Bytes of one file at the most (O2).
+pub const FILE_MAX: usize = 1024 * 1024;
+/// Bytes of all files at the most.
+pub const TOTAL_MAX: usize = 16 * 1024 * 1024;
+/// Files at the most.
+pub const FILES_MAX: usize = 10_000;
+/// Problems that are told at once.
+const PROBLEMS_MAX: usize = 100;
+
+/// Reads and checks a directory's files. Only `*.toml` counts.
+///
+/// # Errors
+/// Every mistake, each with file, line, column and how to mend it.
+pub fn parse(files: &Files) -> Result<RuleSet, Vec<Problem>> {
+    let files: BTreeMap<&str, &str> =
+        files.iter().filter(|(path, _)| path.ends_with(".toml")).map(|(p, t)| (p.as_str(), t.as_str())).collect();
+    let total: usize = files.values().map(|t| t.len()).sum();
+    let whole = |message: String| Problem { file: String::new(), line: 1, column: 1, message, help: None };
+    if files.len() > FILES_MAX || total > TOTAL_MAX {
+        return Err(vec![whole(format!("too much: at most {FILES_MAX} files and {TOTAL_MAX} bytes in all"))]);
+    }
+    let mut problems = Vec::new();
+    let mut parsed = Vec::new();
+    for (path, text) in &files {
+        match read(path, text) {
+            Ok(file) => parsed.push((Place { path, text }, file)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut check = Check { problems, rules: RuleSet { hash: hash(&files), ..RuleSet::default() } };
+    check.all(&parsed);
+    if check.problems.is_empty() {
+        Ok(check.rules)
+    } else {
+        check.problems.sort();
+        check.problems.truncate(PROBLEMS_MAX);
+        Err(check.problems)
+    }
+}
+
+fn read(path: &str, text: &str) -> Result<raw::File, Problem> {
+    if text.len() > FILE_MAX {
+        return Err(Problem {
+            file: path.to_owned(),
+            line: 1,
+            column: 1,
+            message: format!("the file is larger than {FILE_MAX} bytes"),
+            help: None,
+        });
+    }
+    toml::from_str(text).map_err(|error| {
+        let (line, column) = place(text, error.span().map_or(0, |s| s.start));
+        let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
+        let help = error.message().split_once("expected one of").and_then(|(before, known)| {
+            let wrong = before.split('`').nth(1)?;
+            near(wrong, known.split('`').skip(1).step_by(2))
+        });
+        Problem { file: path.to_owned(), line, column, message, help }
+    })
+}
+
+fn hash(files: &BTreeMap<&str, &str>) -> String {
+    let mut hash = Sha256::new();
+    for (path, text) in files {
+        for part in [path, text] {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    text: &'a str,
+}
+
+struct Check {
+    problems: Vec<Problem>,
+    rules: RuleSet,
+}
+
+impl Check {
+    fn problem<T>(&mut self, at: Place<'_>, what: &Spanned<T>, message: impl Into<String>, help: Option<String>) {
+        let (line, column) = place(at.text, what.span().start);
+        self.problems.push(Problem { file: at.path.to_owned(), line, column, message: message.into(), help });
+    }
+
+    fn parsed<T: FromStr>(&mut self, at: Place<'_>, text: &Text) -> Option<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        text.get_ref().parse().map_err(|error: T::Err| self.problem(at, text, error.to_string(), None)).ok()
+    }
+
+    /// A reference to something that must exist.
+    fn known<T: FromStr + Ord + AsRef<str>>(&mut self, at: Place<'_>, text: &Text, what: &str, known: &BTreeSet<T>) -> Option<T> {
+        let found = text.get_ref().parse().ok().filter(|name| known.contains(name));
+        if found.is_none() {
+            let message = format!("there is no {what} '{}'", text.get_ref().escape_debug());
+            self.problem(at, text, message, near(text.get_ref(), known.iter().map(AsRef::as_ref)));
+        }
+        found
+    }
+
+    fn all(&mut self, files: &[(Place<'_>, raw::File)]) {
+        self.people(files);
+        let people: BTreeSet<PrincipalName> = self.rules.people.keys().cloned().collect();
+        self.groups(files, &people);
+        self.hours(files);
+        self.schedules(files, &people);
+        let groups: BTreeSet<GroupName> = self.rules.groups.keys().cloned().collect();
+        let vocabulary = self.vocabulary(files);
+        let known = Known { people, groups, schedules: self.rules.schedules.keys().cloned().collect(), vocabulary };
+        for (at, file) in files {
+            for user in &file.user {
+                self.user_references(*at, user, &known);
+            }
+            for resource in &file.resource {
+                self.resource(*at, resource, &known);
+            }
+        }
+        let names: BTreeSet<ResourceName> = self.rules.resources.keys().cloned().collect();
+        let mut seen = BTreeSet::new();
+        for (at, file) in files {
+            for rule in &file.rule {
+                if let Some(rule) = self.rule(*at, rule, &known, &names) {
+                    if seen.insert(rule.name.clone()) {
+                        self.rules.rules.push(rule);
+                    } else if let Some(raw) = file.rule.iter().rev().find(|r| r.name.get_ref() == rule.name.as_str()) {
+                        self.problem(*at, &raw.name, format!("there is another rule '{}'", rule.name), None);
+                    }
+                }
+            }
+        }
+        self.rules.rules.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+
+    fn people(&mut self, files: &[(Place<'_>, raw::File)]) {
+        for (at, file) in files {
+            let users = file.user.iter().map(|u| (&u.name, PrincipalKind::User, u.disabled, &u.attributes));
+            let workloads = file.workload.iter().map(|w| (&w.name, PrincipalKind::Workload, w.disabled, &w.attributes));
+            for (name, kind, disabled, attributes) in users.chain(workloads) {
+                let Some(parsed) = self.parsed::<PrincipalName>(*at, name) else { continue };
+                let attributes = attributes.clone();
+                let person = Person { kind, disabled, manager: None, same_as: Vec::new(), audit: false, operate: false, attributes };
+                if self.rules.people.insert(parsed.clone(), person).is_some() {
+                    self.problem(*at, name, format!("there is another principal '{parsed}'"), None);
+                }
+            }
+        }
+    }
+
+    /// What conditions can look at.
+    fn vocabulary(&self, files: &[(Place<'_>, raw::File)]) -> Vocabulary {
+        let attributes = self.rules.people.values().flat_map(|p| p.attributes.keys().cloned().map(Leaf::Attribute));
+        let labels = files.iter().flat_map(|(_, file)| &file.resource).flat_map(|r| r.labels.keys().cloned().map(Leaf::Label));
+        let hours = self.rules.hours.keys().cloned().map(Leaf::Hours);
+        let schedules = self.rules.schedules.keys().map(|s| Leaf::OnCall(s.to_string()));
+        let named: BTreeSet<Leaf> = attributes.chain(labels).chain(hours).chain(schedules).collect();
+        Vocabulary::new(named, self.rules.groups.keys().map(ToString::to_string).collect())
+    }
+
+    fn condition(&mut self, at: Place<'_>, text: &Text, known: &Known) -> Option<Condition> {
+        let wrong = match known.vocabulary.condition(text.get_ref()) {
+            Ok(condition) if condition.is_never() => {
+                Wrong { at: 0, message: "this can never be true".into(), help: Some("leave out what it is for".into()) }
+            }
+            Ok(condition) => return Some(condition),
+            Err(wrong) => wrong,
+        };
+        // The text begins behind its quotes, and a line break right behind three of them is none of it.
+        let whole = at.text.get(text.span()).unwrap_or_default();
+        let quotes = whole.len() - whole.trim_start_matches(['"', '\'']).len();
+        let quotes = if quotes >= 3 { 3 } else { 1 };
+        let inside = whole.get(quotes..).unwrap_or_default();
+        let skipped = inside.len() - inside.strip_prefix("\r\n").or_else(|| inside.strip_prefix('\n')).unwrap_or(inside).len();
+        let (line, column) = place(at.text, text.span().start + quotes + skipped + wrong.at);
+        self.problems.push(Problem { file: at.path.to_owned(), line, column, message: wrong.message, help: wrong.help });
+        None
+    }
+
+    fn groups(&mut self, files: &[(Place<'_>, raw::File)], people: &BTreeSet<PrincipalName>) {
+        for (at, file) in files {
+            for group in &file.group {
+                let Some(name) = self.parsed::<GroupName>(*at, &group.name) else { continue };
+                let members = group.members.iter().filter_map(|m| self.known(*at, m, "user or workload", people)).collect();
+                if self.rules.groups.insert(name.clone(), members).is_some() {
+                    self.problem(*at, &group.name, format!("there is another group '{name}'"), None);
+                }
+            }
+        }
+    }
+
+    fn user_references(&mut self, at: Place<'_>, user: &raw::User, known: &Known) {
+        let manager = user.manager.as_ref().and_then(|m| self.known(at, m, "user", &known.people));
+        let same_as = user.same_person_as.iter().filter_map(|m| self.known(at, m, "user", &known.people)).collect();
+        let (mut audit, mut operate) = (false, false);
+        for may in &user.may {
+            match may.get_ref().as_str() {
+                "audit" => audit = true,
+                "operate" => operate = true,
+                other => {
+                    let message = format!("nobody can be allowed to '{}'", other.escape_debug());
+                    self.problem(at, may, message, Some("\"audit\" or \"operate\"".into()));
+                }
+            }
+        }
+        if let Some(person) = user.name.get_ref().parse().ok().and_then(|name: PrincipalName| self.rules.people.get_mut(&name)) {
+            *person = Person { manager, same_as, audit, operate, ..person.clone() };
+        }
+    }
+
+    fn resource(&mut self, at: Place<'_>, raw: &raw::Resource, known: &Known) {
+        if raw.kind.get_ref() != "postgres" {
+            self.problem(at, &raw.kind, format!("there is no kind '{}'", raw.kind.get_ref().escape_debug()), Some("\"postgres\"".into()));
+        }
+        let mut owners = Owners::default();
+        for owner in &raw.owners {
+            match self.who(at, owner, known) {
+                Some(Candidate::Group(group)) => owners.groups.push(group),
+                Some(Candidate::Person(person)) => owners.people.push(person),
+                Some(Candidate::Owners | Candidate::Manager | Candidate::OnCall(_)) => {
+                    self.problem(at, owner, "an owner is a group or a user", Some("\"group:orders\"".into()));
+                }
+                None => {}
+            }
+        }
+        let mut roles = BTreeMap::new();
+        for (name, role) in &raw.roles {
+            match name.parse::<RoleName>() {
+                Ok(parsed) => drop(roles.insert(parsed, self.role(at, role))),
+                Err(error) => self.problem(at, &raw.name, error.to_string(), None),
+            }
+        }
+        if roles.is_empty() {
+            self.problem(at, &raw.name, "the resource has no roles", Some("add [resource.roles.read]".into()));
+        }
+        let default_role = raw.default_role.as_ref().and_then(|role| self.known(at, role, "role", &roles.keys().cloned().collect()));
+        let tls = match raw.tls.get_ref() {
+            raw::Tls::Verify(v) => TargetTls::Verify { ca_file: v.verify.clone() },
+            raw::Tls::Word(word) if word == "system" => TargetTls::System,
+            raw::Tls::Word(word) if word == "off" => TargetTls::Off,
+            raw::Tls::Word(_) => {
+                self.problem(at, &raw.tls, "tls is \"system\", \"off\", or { verify = \"ca.pem\" }", None);
+                TargetTls::System
+            }
+        };
+        for (what, text) in [("host", &raw.host), ("database", &raw.database)] {
+            if text.get_ref().is_empty() || text.get_ref().len() > 255 || text.get_ref().chars().any(char::is_control) {
+                self.problem(at, text, format!("that is not a {what}"), None);
+            }
+        }
+        let Some(name) = self.parsed::<ResourceName>(at, &raw.name) else { return };
+        let target = PostgresTarget {
+            host: raw.host.get_ref().clone(),
+            port: raw.port,
+            database: raw.database.get_ref().clone(),
+            tls,
+            admin_user: raw.admin.user.clone(),
+            admin_password: match &raw.admin.password {
+                raw::Secret::Env(name) => SecretSource::Env(name.clone()),
+                raw::Secret::File(path) => SecretSource::File(path.clone()),
+            },
+            roles,
+        };
+        let resource = Resource {
+            name: name.clone(),
+            description: raw.description.clone(),
+            labels: raw.labels.clone(),
+            owners,
+            default_role,
+            kind: Kind::Postgres(target),
+        };
+        if self.rules.resources.insert(name.clone(), Arc::new(resource)).is_some() {
+            self.problem(at, &raw.name, format!("there is another resource '{name}'"), None);
+        }
+    }
+
+    fn role(&mut self, at: Place<'_>, raw: &raw::Role) -> PostgresRole {
+        let mut role = PostgresRole { connection_limit: raw.connection_limit, settings: raw.settings.clone(), ..PostgresRole::default() };
+        for member in &raw.member_of {
+            let name = member.get_ref();
+            if name.is_empty() || name.len() > 63 || name.contains('\0') {
+                self.problem(at, member, "that is not a PostgreSQL role", None);
+            }
+            role.member_of.push(name.clone());
+        }
+        for grant in &raw.grants {
+            match grants::parse(grant.get_ref()) {
+                Ok(parsed) => role.grants.push(parsed),
+                Err(why) => self.problem(at, grant, why, Some("for example \"SELECT, INSERT ON TABLE public.orders\"".into())),
+            }
+        }
+        role
+    }
+
+    fn candidates(&mut self, at: Place<'_>, texts: &[Text], known: &Known) -> Vec<Candidate> {
+        let mut found: Vec<_> = texts.iter().filter_map(|text| self.who(at, text, known)).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    fn who(&mut self, at: Place<'_>, text: &Text, known: &Known) -> Option<Candidate> {
+        let inner = |rest: &str| Spanned::new(text.span(), rest.to_owned());
+        match text.get_ref().as_str() {
+            "owners" => Some(Candidate::Owners),
+            "manager" => Some(Candidate::Manager),
+            other => match other.split_once(':') {
+                Some(("group", name)) => self.known(at, &inner(name), "group", &known.groups).map(Candidate::Group),
+                Some(("on-call", name)) => calendar::on_call(self, at, &inner(name), known),
+                Some(("user", name)) => self.known(at, &inner(name), "user", &known.people).map(Candidate::Person),
+                _ => {
+                    let guess = if known.groups.iter().any(|g| g.as_str() == other) {
+                        format!("did you mean 'group:{other}'?")
+                    } else if known.people.iter().any(|p| p.as_str() == other) {
+                        format!("did you mean 'user:{other}'?")
+                    } else {
+                        "\"group:engineers\", \"user:ada\", \"on-call:dba\", \"owners\" or \"manager\"".into()
+                    };
+                    self.problem(at, text, format!("'{}' names nobody", other.escape_debug()), Some(guess));
+                    None
+                }
+            },
+        }
+    }
+}
+
+struct Known {
+    people: BTreeSet<PrincipalName>,
+    groups: BTreeSet<GroupName>,
+    schedules: BTreeSet<ScheduleName>,
+    vocabulary: Vocabulary,
+}

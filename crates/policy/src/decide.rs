@@ -1,0 +1,579 @@
+//! What may be asked for, and what it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ajar_core::debt::Emergency;
+use ajar_core::directory::PrincipalKind;
+use ajar_core::event::Proof;
+use ajar_core::grant::Scheduled;
+use ajar_core::history::Recent;
+use ajar_core::id::PrincipalId;
+use ajar_core::name::{ResourceName, RoleName, RuleName};
+use ajar_core::plan::{Candidates, Opening, Otherwise, Plan, Stage, Step};
+use ajar_core::request::{Filed, InForce};
+use ajar_core::time::{Span, Timestamp};
+
+use crate::bound::{At, Bound};
+use crate::condition::{Condition, Leaf, Value};
+use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, OtherwiseByName, Rule, StageByName, Terms};
+
+/// What somebody wants to know or have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Who asks.
+    pub principal: PrincipalId,
+    /// For whom.
+    pub beneficiary: PrincipalId,
+    /// What.
+    pub resource: ResourceName,
+    /// As what.
+    pub role: RoleName,
+    /// For how long; the rules' default unless said.
+    pub duration: Option<Span>,
+    /// Why.
+    pub reason: String,
+    /// The ticket.
+    pub ticket: Option<String>,
+    /// Whether it can't wait for a decision.
+    pub emergency: bool,
+    /// It goes on with a grant that was extended so often already.
+    pub extension: Option<u8>,
+    /// How who asks has proved who they are.
+    pub proof: Option<Proof>,
+    /// When it would begin.
+    pub at: Timestamp,
+    /// What lately became of such requests.
+    pub recent: Recent,
+}
+
+impl Question {
+    /// The plainest: for oneself, at `at`, with nothing else said.
+    #[must_use]
+    pub fn new(principal: PrincipalId, resource: ResourceName, role: RoleName, at: Timestamp) -> Self {
+        Self {
+            principal,
+            beneficiary: principal,
+            resource,
+            role,
+            duration: None,
+            reason: String::new(),
+            ticket: None,
+            emergency: false,
+            extension: None,
+            proof: None,
+            at,
+            recent: Recent::default(),
+        }
+    }
+}
+
+/// The rules' answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may be asked for, and this is what it takes.
+    Allowed(Allowed),
+    /// It may be asked for, and a rule denies it.
+    Denied(Denied),
+    /// It may not.
+    Refused(Why),
+}
+
+/// The values that conditions looked at, by where they stand: `context.hours.office`.
+pub type Values = BTreeMap<String, serde_json::Value>;
+
+/// What a request takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// The strictest combination of the matching rules' plans (I04).
+    pub plan: Plan,
+    /// For how long.
+    pub duration: Span,
+    /// The longest that it could be.
+    pub max: Span,
+    /// For an emergency: whom it alerts, and the review that it owes.
+    pub emergency: Option<Emergency>,
+    /// Whether it is decided apart from what is asked for together with it.
+    pub apart: bool,
+    /// What conditions looked at.
+    pub values: Values,
+}
+
+/// A denial by a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// Which.
+    pub rule: RuleName,
+    /// How long it would have been.
+    pub duration: Span,
+    /// What conditions looked at.
+    pub values: Values,
+}
+
+/// Why something may not be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// The rule that says so, if one does.
+    pub rule: Option<RuleName>,
+    /// One sentence.
+    pub message: String,
+    /// More.
+    pub detail: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// One question as conditions see it.
+pub(crate) struct Asking<'a> {
+    pub(crate) bound: &'a Bound,
+    pub(crate) principal: PrincipalId,
+    pub(crate) beneficiary: PrincipalId,
+    pub(crate) resource: &'a ResourceName,
+    pub(crate) role: &'a RoleName,
+    pub(crate) duration: Span,
+    pub(crate) ticket: &'a str,
+    pub(crate) emergency: bool,
+    pub(crate) extension: Option<u8>,
+    pub(crate) proof: Option<Proof>,
+    pub(crate) at: Timestamp,
+    pub(crate) recent: Recent,
+}
+
+impl Asking<'_> {
+    fn holds(&self, condition: &Condition) -> Option<bool> {
+        condition.holds(&|leaf| self.value(leaf))
+    }
+
+    fn value(&self, leaf: &Leaf) -> Value {
+        let text = |text: Option<&str>| Value::Text(text.unwrap_or_default().to_owned());
+        let number = |number: u32| Value::Number(number.into());
+        let somebody = self.bound.somebody(self.beneficiary);
+        let resource = || self.bound.resource(self.resource);
+        match leaf {
+            Leaf::Name => text(somebody.map(|s| s.name.as_str())),
+            Leaf::Kind => text(somebody.map(|s| match s.kind {
+                PrincipalKind::User => "user",
+                PrincipalKind::Workload => "workload",
+            })),
+            Leaf::Groups => Value::Texts(somebody.into_iter().flat_map(|s| s.groups.iter().map(ToString::to_string)).collect()),
+            Leaf::Attribute(name) => text(self.bound.attribute(self.beneficiary, name)),
+            Leaf::Resource => text(Some(self.resource.as_str())),
+            Leaf::ResourceKind => text(resource().map(|r| r.kind.word())),
+            Leaf::Label(name) => text(resource().and_then(|r| r.labels.get(name)).map(String::as_str)),
+            Leaf::Role => text(Some(self.role.as_str())),
+            Leaf::Minutes => Value::Number(i64::try_from(self.duration.as_millis().div_ceil(60_000)).unwrap_or(i64::MAX)),
+            Leaf::Ticket => text(Some(self.ticket)),
+            Leaf::Emergency => Value::Flag(self.emergency),
+            Leaf::OnBehalf => Value::Flag(self.principal != self.beneficiary),
+            Leaf::Proof => text(Some(match self.proof {
+                Some(Proof::Token(_)) => "token",
+                Some(Proof::Password) => "password",
+                Some(Proof::Certificate) => "certificate",
+                None => "none",
+            })),
+            Leaf::Now => Value::Instant(self.at),
+            Leaf::Hours(name) => Value::Flag(self.bound.in_hours(name, self.at)),
+            Leaf::OnCall(name) => Value::Flag(self.bound.is_on_call(name, self.beneficiary, self.at)),
+            Leaf::Approved => number(self.recent.approved),
+            Leaf::Denied => number(self.recent.denied),
+            Leaf::Emergencies => number(self.recent.emergencies),
+        }
+    }
+
+    /// What a rule says of the question. INVARIANT I04: what can't be said fails closed, so that a rule that allows says nothing, and one
+    /// that denies denies.
+    pub(crate) fn says(&self, rule: &Rule) -> Says {
+        let deny = rule.effect == Effect::Deny;
+        let fits = rule.when.as_ref().is_none_or(|when| self.holds(when).unwrap_or(deny));
+        match (&rule.effect, self.emergency) {
+            (Effect::Allow(_), true) | (Effect::BreakGlass(_), false) => Says::OfTheOtherKind,
+            (Effect::Deny, _) | (Effect::Allow(_), false) | (Effect::BreakGlass(_), true) if fits => Says::Something,
+            (Effect::Deny | Effect::Allow(_) | Effect::BreakGlass(_), _) => Says::NothingNow,
+        }
+    }
+
+    fn values<'c>(&self, conditions: impl IntoIterator<Item = &'c Condition>) -> Values {
+        let looks = conditions.into_iter().flat_map(Condition::looks);
+        looks.map(|leaf| (leaf.to_string(), self.value(leaf).json())).collect()
+    }
+}
+
+/// Whether a rule speaks of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    Something,
+    /// Its condition does not hold.
+    NothingNow,
+    /// It is for emergencies, or only for what is routine.
+    OfTheOtherKind,
+}
+
+/// The strictest combination of what several rules allow.
+pub(crate) struct Combined<'a> {
+    pub(crate) plan: Plan,
+    pub(crate) max: Span,
+    pub(crate) default: Span,
+    carries: Vec<(&'a RuleName, &'a Carries)>,
+    strictest: &'a RuleName,
+    emergency: Option<Emergency>,
+    apart: bool,
+    /// Extensions that are left, by the rule that leaves least.
+    times: (u8, &'a RuleName),
+    /// Each rule's list of who may ask for others.
+    on_behalf_by: Vec<&'a [Candidate]>,
+    looked_at: Vec<&'a Condition>,
+}
+
+impl<'a> Combined<'a> {
+    /// What a question does not carry, the rule that asks for it, and how to give it.
+    pub(crate) fn lacks(&self, question: &Question) -> Option<(&RuleName, String, &'static str)> {
+        self.carries.iter().find_map(|(rule, carries)| {
+            let (message, hint) = lacks(carries, question)?;
+            Some((*rule, message, hint))
+        })
+    }
+
+    /// The stricter of both in each respect.
+    fn combine(mut self, other: Self) -> Self {
+        self.carries.extend(other.carries);
+        self.on_behalf_by.extend(other.on_behalf_by);
+        self.looked_at.extend(other.looked_at);
+        Self {
+            plan: self.plan.combine(&other.plan),
+            strictest: if other.max < self.max { other.strictest } else { self.strictest },
+            max: self.max.min(other.max),
+            default: self.default.min(other.default),
+            carries: self.carries,
+            emergency: match (self.emergency, other.emergency) {
+                (Some(one), Some(another)) => Some(one.combine(&another)),
+                (one, another) => one.or(another),
+            },
+            apart: self.apart || other.apart,
+            times: if other.times.0 < self.times.0 { other.times } else { self.times },
+            on_behalf_by: self.on_behalf_by,
+            looked_at: self.looked_at,
+        }
+    }
+}
+
+pub(crate) enum Matched<'a> {
+    None,
+    Denied(&'a Rule),
+    Terms(Combined<'a>),
+}
+
+impl Bound {
+    /// INVARIANT I01: no rule, no access. INVARIANT I04: a deny beats everything; else the strictest combination.
+    /// Routine and emergency are apart: a rule for one says nothing of the other; one that denies, denies both.
+    pub(crate) fn matched(&self, asking: &Asking<'_>) -> Matched<'_> {
+        let mut terms: Option<Combined<'_>> = None;
+        for rule in self.rules_on(asking.resource, asking.role).filter(|r| self.is_for(r, asking.beneficiary)) {
+            if asking.says(rule) != Says::Something {
+                continue;
+            }
+            let combined = match &rule.effect {
+                Effect::Deny => return Matched::Denied(rule),
+                Effect::Allow(terms) => self.routine(rule, terms, Some(asking)),
+                Effect::BreakGlass(terms) => self.emergency(rule, terms),
+            };
+            terms = Some(match terms {
+                None => combined,
+                Some(so_far) => so_far.combine(combined),
+            });
+        }
+        terms.map_or(Matched::None, Matched::Terms)
+    }
+
+    /// Whether somebody may ask for it at some time, in some circumstances.
+    pub(crate) fn could_ask(&self, id: PrincipalId, resource: &ResourceName, role: &RoleName) -> bool {
+        let mut could = false;
+        for rule in self.rules_on(resource, role).filter(|r| self.is_for(r, id)) {
+            match (&rule.effect, &rule.when) {
+                (Effect::Deny, None) => return false,
+                (Effect::Deny, Some(_)) => {}
+                (Effect::Allow(_) | Effect::BreakGlass(_), _) => could = true,
+            }
+        }
+        could
+    }
+
+    /// What a rule for routine requests asks for; without `asking`, with all its stages.
+    pub(crate) fn routine<'a>(&self, rule: &'a Rule, terms: &'a Terms, asking: Option<&Asking<'_>>) -> Combined<'a> {
+        let Terms { max, default, carries, opening, auto_when, stages, apart, on_behalf_by, extend } = terms;
+        let extension = asking.is_some_and(|a| a.extension.is_some());
+        let own = extend.stages.as_ref().filter(|_| extension);
+        let auto_when = auto_when.as_ref().filter(|_| own.is_none());
+        let stages = own.unwrap_or(stages);
+        let automatic = auto_when.zip(asking).is_some_and(|(when, asking)| asking.holds(when) == Some(true));
+        let needed = |stage: &&StageByName| match (&stage.when, asking) {
+            (Some(when), Some(asking)) => asking.holds(when).unwrap_or(true),
+            (Some(_) | None, _) => true,
+        };
+        let plan = if automatic { Vec::new() } else { stages.iter().filter(needed).map(|s| self.stage(s)).collect() };
+        let max = extend.max.filter(|_| extension).unwrap_or(*max);
+        let looked_at = rule.when.iter().chain(auto_when).chain(stages.iter().filter_map(|s| s.when.as_ref())).collect();
+        Combined {
+            plan: Plan { rules: vec![rule.name.clone()], stages: plan, opening: if extension { Opening::default() } else { *opening } },
+            max,
+            default: max.min(*default),
+            carries: vec![(&rule.name, carries)],
+            strictest: &rule.name,
+            emergency: None,
+            apart: *apart,
+            times: (extend.times, &rule.name),
+            on_behalf_by: vec![on_behalf_by],
+            looked_at,
+        }
+    }
+
+    pub(crate) fn emergency<'a>(&self, rule: &'a Rule, terms: &'a EmergencyTerms) -> Combined<'a> {
+        let EmergencyTerms { max, default, carries, alert, review } = terms;
+        let plan = Plan { rules: vec![rule.name.clone()], stages: Vec::new(), opening: Opening::default() };
+        let emergency = Emergency { alert: self.named(alert), reviews: vec![self.stage(review)], within: review.within };
+        Combined {
+            plan,
+            max: *max,
+            default: *default,
+            carries: vec![(&rule.name, carries)],
+            strictest: &rule.name,
+            emergency: Some(emergency),
+            apart: true,
+            times: (0, &rule.name),
+            on_behalf_by: vec![&[]],
+            looked_at: rule.when.iter().collect(),
+        }
+    }
+
+    fn stage(&self, stage: &StageByName) -> Stage {
+        Stage {
+            candidates: self.named(&stage.from),
+            needed: stage.needed,
+            within: stage.within,
+            otherwise: match &stage.otherwise {
+                OtherwiseByName::Deny => Otherwise::Deny,
+                OtherwiseByName::Next => Otherwise::Next,
+                OtherwiseByName::Escalate(chain) => Otherwise::Escalate(chain.iter().map(|step| Step(self.named(step))).collect()),
+            },
+            asked_only: stage.asked_only,
+        }
+    }
+
+    fn named(&self, from: &[Candidate]) -> Vec<Candidates> {
+        let one = |candidate: &Candidate| match candidate {
+            Candidate::Group(group) => Some(Candidates::Group(group.clone())),
+            Candidate::Owners => Some(Candidates::Owners),
+            Candidate::Manager => Some(Candidates::Manager),
+            Candidate::OnCall(schedule) => Some(Candidates::OnCall(schedule.clone())),
+            Candidate::Person(name) => self.id(name).map(Candidates::Person),
+        };
+        from.iter().filter_map(one).collect()
+    }
+
+    /// How long it would be, when nobody says: the least of what the rules for it say, whether they speak of it now or not.
+    fn default_for(&self, question: &Question) -> Span {
+        let rules = self.rules_on(&question.resource, &question.role).filter(|r| self.is_for(r, question.beneficiary));
+        let defaults = rules.filter_map(|rule| match &rule.effect {
+            Effect::Allow(terms) if !question.emergency => Some(terms.default),
+            Effect::BreakGlass(terms) if question.emergency => Some(terms.default),
+            Effect::Deny | Effect::Allow(_) | Effect::BreakGlass(_) => None,
+        });
+        defaults.min().unwrap_or(Span::ZERO)
+    }
+
+    pub(crate) fn asking<'a>(&'a self, question: &'a Question) -> Asking<'a> {
+        Asking {
+            bound: self,
+            principal: question.principal,
+            beneficiary: question.beneficiary,
+            resource: &question.resource,
+            role: &question.role,
+            duration: question.duration.unwrap_or_else(|| self.default_for(question)),
+            ticket: question.ticket.as_deref().map(str::trim).unwrap_or_default(),
+            emergency: question.emergency,
+            extension: question.extension,
+            proof: question.proof,
+            at: question.at,
+            recent: question.recent,
+        }
+    }
+
+    /// Whether something may be asked for, and what it takes.
+    #[must_use]
+    pub fn decide(&self, question: &Question) -> Decision {
+        let Question { principal, beneficiary, resource, role, duration, emergency, .. } = question;
+        if !self.has(resource, role) || !self.enabled(*principal) || !self.enabled(*beneficiary) {
+            return Decision::Refused(unknown());
+        }
+        let asking = self.asking(question);
+        let terms = match self.matched(&asking) {
+            Matched::None => return Decision::Refused(self.why_nothing(&asking)),
+            Matched::Denied(rule) => return self.denied(rule, &asking),
+            Matched::Terms(terms) => terms,
+        };
+        if !self.may_ask_for(&asking, &terms) {
+            return Decision::Refused(unknown());
+        }
+        let refused = |rule: &RuleName, message: String, detail: String, hint: String| {
+            Decision::Refused(Why { rule: Some(rule.clone()), message, detail: Some(detail), hint: Some(hint) })
+        };
+        if let Some(before) = question.extension.filter(|before| *before >= terms.times.0) {
+            let (most, rule) = terms.times;
+            let hint = format!("ask anew: ajar request {resource} --role {role}");
+            return refused(rule, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
+        }
+        if let Some((rule, message, hint)) = terms.lacks(question) {
+            return refused(rule, message, format!("rule {rule} asks for it"), hint.into());
+        }
+        let wanted = duration.unwrap_or(terms.default);
+        if wanted > terms.max || wanted == Span::ZERO {
+            let detail = format!("rule {} allows {} at the most", terms.strictest, terms.max);
+            return refused(terms.strictest, format!("{wanted} is too long"), detail, format!("--for {}", terms.max));
+        }
+        debug_assert_eq!(*emergency, terms.emergency.is_some());
+        let values = asking.values(terms.looked_at);
+        let Combined { plan, max, emergency, apart, .. } = terms;
+        Decision::Allowed(Allowed { plan, duration: wanted, max, emergency, apart, values })
+    }
+
+    /// A denial is on record for whom another rule would let ask; for anybody else there is nothing to ask for.
+    fn denied(&self, rule: &Rule, asking: &Asking<'_>) -> Decision {
+        let name = &rule.name;
+        if rule.when.is_some() && self.could_ask(asking.beneficiary, asking.resource, asking.role) {
+            return Decision::Denied(Denied { rule: name.clone(), duration: asking.duration, values: asking.values(&rule.when) });
+        }
+        let message = format!("{} on {} is denied", asking.role, asking.resource);
+        Decision::Refused(Why { rule: Some(name.clone()), message, detail: Some(format!("rule {name} forbids it")), hint: None })
+    }
+
+    /// Why no rule speaks of it, as far as it may be known: rules for the other kind, or whose condition does not hold.
+    fn why_nothing(&self, asking: &Asking<'_>) -> Why {
+        let mine =
+            || self.rules_on(asking.resource, asking.role).filter(|r| self.is_for(r, asking.beneficiary) && r.effect != Effect::Deny);
+        if let Some((rule, when)) = mine().filter(|r| asking.says(r) == Says::NothingNow).find_map(|r| Some((r, r.when.as_ref()?))) {
+            let values = asking.values([when]).into_iter().map(|(name, value)| format!("{name} is {value}"));
+            return Why {
+                rule: Some(rule.name.clone()),
+                message: "no rule lets you ask for that now".into(),
+                detail: Some(format!("rule {} does when {}; {}", rule.name, when.as_str(), values.collect::<Vec<_>>().join(", "))),
+                hint: Some("ask when it fits, or see 'ajar policy explain'".into()),
+            };
+        }
+        let of_the_other_kind = mine().any(|r| asking.says(r) == Says::OfTheOtherKind);
+        let (message, hint) = match (of_the_other_kind, asking.emergency) {
+            (true, false) => {
+                ("no rule lets you ask for that, but in an emergency", "--emergency opens it at once, alerts people, and owes a review")
+            }
+            (true, true) => ("no rule opens that at once", "ask without --emergency"),
+            (false, _) => return unknown(),
+        };
+        Why { rule: None, message: message.into(), detail: None, hint: Some(hint.into()) }
+    }
+
+    /// Whether `principal` may ask for `beneficiary`: for oneself, or where every rule that matches names them.
+    fn may_ask_for(&self, asking: &Asking<'_>, terms: &Combined<'_>) -> bool {
+        let Asking { principal, beneficiary, resource, at, .. } = asking;
+        principal == beneficiary || terms.on_behalf_by.iter().all(|by| self.names(by, *beneficiary, resource, *at).contains(principal))
+    }
+
+    fn names(&self, by: &[Candidate], of: PrincipalId, resource: &ResourceName, at: Timestamp) -> BTreeSet<PrincipalId> {
+        self.candidates_at(&self.named(by), of, std::slice::from_ref(resource), at)
+    }
+
+    /// Whether `principal` may know what `beneficiary` may ask for on a resource: oneself, and whom some rule lets ask for them.
+    #[must_use]
+    pub fn could_ask_for(&self, principal: PrincipalId, beneficiary: PrincipalId, resource: &ResourceName, at: Timestamp) -> bool {
+        let names = |rule: &Rule| match &rule.effect {
+            Effect::Allow(terms) => self.names(&terms.on_behalf_by, beneficiary, resource, at).contains(&principal),
+            Effect::Deny | Effect::BreakGlass(_) => false,
+        };
+        principal == beneficiary || self.rules_of(resource).any(|rule| self.is_for(rule, beneficiary) && names(rule))
+    }
+}
+
+fn unknown() -> Why {
+    Why {
+        rule: None,
+        message: "no rule lets you ask for that".into(),
+        detail: None,
+        hint: Some("'ajar ls' shows what you can ask for".into()),
+    }
+}
+
+impl At<'_> {
+    /// What the rules say now of a request that was filed (I06): conditions are looked at again.
+    #[must_use]
+    pub fn in_force(&self, filed: &Filed) -> InForce {
+        let bound = self.bound;
+        if !bound.enabled(filed.requester) || !bound.enabled(filed.beneficiary) {
+            return InForce::Refused;
+        }
+        let mut whole: Option<(Plan, Span)> = None;
+        for ask in &filed.asks {
+            let asking = Asking {
+                bound,
+                principal: filed.requester,
+                beneficiary: filed.beneficiary,
+                resource: &ask.resource,
+                role: &ask.role,
+                duration: filed.duration,
+                ticket: filed.ticket.as_deref().map(str::trim).unwrap_or_default(),
+                emergency: filed.emergency.is_some(),
+                extension: None,
+                proof: filed.proof,
+                at: filed.starts_at.unwrap_or(self.now).max(self.now),
+                recent: self.history.recent(filed.beneficiary, ask, self.now),
+            };
+            let Matched::Terms(terms) = bound.matched(&asking) else { return InForce::Refused };
+            if !bound.has(&ask.resource, &ask.role) || !bound.may_ask_for(&asking, &terms) {
+                return InForce::Refused;
+            }
+            whole = Some(match whole {
+                None => (terms.plan, terms.max),
+                Some((plan, max)) => (plan.combine(&terms.plan), max.min(terms.max)),
+            });
+        }
+        match whole {
+            Some((plan, max)) => InForce::Allowed { plan, max, rules_hash: bound.hash().to_owned() },
+            None => InForce::Refused,
+        }
+    }
+
+    /// Whether the rules let what was approved open now.
+    pub(crate) fn lets_open(&self, scheduled: &Scheduled) -> bool {
+        let Scheduled { principal, resource, role, duration, ticket, proof, asked_by, .. } = scheduled;
+        let ask = ajar_core::request::Ask { resource: resource.clone(), role: role.clone() };
+        let asking = Asking {
+            bound: self.bound,
+            principal: asked_by.unwrap_or(*principal),
+            beneficiary: *principal,
+            resource,
+            role,
+            duration: *duration,
+            ticket: ticket.as_deref().map(str::trim).unwrap_or_default(),
+            emergency: false,
+            extension: None,
+            proof: *proof,
+            at: self.now,
+            recent: self.history.recent(*principal, &ask, self.now),
+        };
+        self.bound.has(resource, role) && self.bound.enabled(*principal) && matches!(self.bound.matched(&asking), Matched::Terms(_))
+    }
+}
+
+/// What a request does not carry, and how to give it.
+fn lacks(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
+    const REASON: &str = "--reason \"INC-7: fix stuck order\" (for a held connection: PGOPTIONS=\"-c ajar.reason=INC-7\")";
+    const TICKET: &str = "--ticket INC-7 (for a held connection: PGOPTIONS=\"-c ajar.ticket=INC-7\")";
+    let reason = question.reason.trim();
+    if reason.chars().count() < carries.reason_min {
+        return Some((format!("a reason of {} characters or more is needed", carries.reason_min), REASON));
+    }
+    if let Some(pattern) = carries.reason.as_ref().filter(|p| !p.matches(reason)) {
+        return Some((format!("a reason that fits {} is needed", pattern.as_str()), REASON));
+    }
+    let ticket = question.ticket.as_deref().map(str::trim).unwrap_or_default();
+    if carries.ticket && ticket.is_empty() {
+        return Some(("a ticket is needed".into(), TICKET));
+    }
+    let pattern = carries.ticket_pattern.as_ref().filter(|p| !p.matches(ticket))?;
+    Some((format!("a ticket that fits {} is needed", pattern.as_str()), TICKET))
+}
