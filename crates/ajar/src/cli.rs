@@ -79,6 +79,12 @@ pub(crate) enum Command {
     Undelegate(Id),
     /// Who stands in for whom
     Delegations,
+    /// Approve beforehand what somebody is to ask for
+    Preapprove(Preapprove),
+    /// End a pre-approval
+    Unpreapprove(Id),
+    /// What is approved beforehand: by you, and for you
+    Preapprovals,
     /// Grants: yours, or one in detail with its logins and their proof
     Grants(List),
     /// Give back a grant of yours: its sessions end at once
@@ -276,6 +282,26 @@ pub(crate) struct Delegate {
     /// From when, with a zone: 2026-01-31T17:00:00+01:00; now unless said
     #[arg(long, value_name = "INSTANT")]
     pub(crate) from: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Preapprove {
+    /// Who would get in
+    pub(crate) user: String,
+    /// Into what: a resource, or RESOURCE/ROLE
+    pub(crate) what: String,
+    /// For how long requests find it: 12h
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: String,
+    /// From when, with a zone: 2026-01-31T17:00:00+01:00; now unless said
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) from: Option<String>,
+    /// Only requests of at most so long
+    #[arg(long, value_name = "TIME")]
+    pub(crate) most: Option<String>,
+    /// A note for everyone involved
+    #[arg(long)]
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Args)]

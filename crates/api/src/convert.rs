@@ -11,7 +11,7 @@ use ajar_core::plan::{Candidates, Otherwise, Stage, Verdict};
 use ajar_core::port::{Finding, Severity};
 use ajar_core::request::{Ask, DeniedBecause, Request};
 use ajar_core::session::Session;
-use ajar_engine::{DebtView, ExplainView, LockView, RequestView, SessionView};
+use ajar_engine::{DebtView, ExplainView, LockView, PreapprovalView, RequestView, SessionView};
 use ajar_policy::Decision;
 
 use crate::{Api, model};
@@ -67,6 +67,7 @@ impl Api {
             note,
             duration: review.limits.duration.map(|d| d.to_string()),
             only: review.limits.asks.as_ref().map(|asks| asks.iter().map(ask).collect()),
+            beforehand: review.beforehand.map(|pre| pre.to_string()),
             taken_back: request.course().taken_back.contains(&review.id),
             at: review.at.to_string(),
         };
@@ -229,6 +230,21 @@ impl Api {
             due: incurred.due.to_string(),
             overdue: owed.overdue.is_some(),
             at: incurred.at.to_string(),
+        }
+    }
+
+    pub(crate) fn preapproval(&self, view: &PreapprovalView) -> model::Preapproval {
+        let PreapprovalView { given, note } = view;
+        model::Preapproval {
+            id: given.id.to_string(),
+            by: self.engine.name(given.by),
+            user: self.engine.name(given.principal),
+            resource: given.resource.to_string(),
+            role: given.role.as_ref().map(ToString::to_string),
+            most: given.most.map(|most| most.to_string()),
+            starts_at: given.starts_at.to_string(),
+            until: given.until.to_string(),
+            note: note.clone(),
         }
     }
 

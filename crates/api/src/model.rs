@@ -273,6 +273,8 @@ pub struct Review {
     pub only: Option<Vec<Ask>>,
     /// Whether it was taken back: it counts no more.
     pub taken_back: bool,
+    /// The pre-approval as which it was given beforehand.
+    pub beforehand: Option<String>,
     /// When.
     pub at: String,
 }
@@ -334,6 +336,54 @@ pub struct NewLock {
     /// Why.
     #[serde(default)]
     pub reason: String,
+}
+
+/// An approve that was given beforehand.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Preapproval {
+    /// Its id.
+    pub id: String,
+    /// Who gave it.
+    pub by: String,
+    /// Who would get in.
+    pub user: String,
+    /// Into what.
+    pub resource: String,
+    /// As what; any role when absent.
+    pub role: Option<String>,
+    /// For requests of at most so long.
+    pub most: Option<String>,
+    /// From when.
+    pub starts_at: String,
+    /// Until when.
+    pub until: String,
+    /// What its giver says of it.
+    pub note: Option<String>,
+}
+
+/// An approve to be given beforehand.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPreapproval {
+    /// Who would get in.
+    pub user: String,
+    /// Into what.
+    pub resource: String,
+    /// As what; any role unless said.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// From when, with a zone; now unless said.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// For how long requests find it: `12h`; at the most until 7 days from now.
+    #[serde(rename = "for")]
+    pub duration: String,
+    /// For requests of at most so long.
+    #[serde(default)]
+    pub most: Option<String>,
+    /// For everyone involved.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// Somebody who is asked instead of somebody else, for a time.

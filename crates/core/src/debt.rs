@@ -197,7 +197,7 @@ impl Debt {
         };
         let DebtReview { id, reviewer, verdict, note } = review;
         let mut next = owed.clone();
-        let review = Review { id, stage, reviewer, verdict, note, limits: Limits::default(), at: now };
+        let review = Review { id, stage, reviewer, verdict, note, limits: Limits::default(), beforehand: None, at: now };
         next.reviews.push(review.clone());
         let mut events = vec![DebtEvent::Reviewed(review)];
         if verdict == Verdict::Deny || next.standing(facts) == Standing::Met {

@@ -13,9 +13,10 @@ use crate::debt::DebtEvent;
 use crate::delegation::DelegationEvent;
 use crate::directory::{PolicyEvent, PrincipalEvent, TokenEvent};
 use crate::grant::GrantEvent;
-use crate::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
+use crate::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PreapprovalId, PrincipalId, RequestId, SessionId, TokenId};
 use crate::lease::LeaseEvent;
 use crate::lock::LockEvent;
+use crate::preapproval::PreapprovalEvent;
 use crate::request::RequestEvent;
 use crate::session::SessionEvent;
 use crate::time::Timestamp;
@@ -38,6 +39,8 @@ pub enum Stream {
     Lock(LockId),
     /// A delegation.
     Delegation(DelegationId),
+    /// An approve that was given beforehand.
+    Preapproval(PreapprovalId),
     /// A debt.
     Debt(DebtId),
     /// A principal.
@@ -59,6 +62,7 @@ impl Stream {
             Self::Session(_) => "session",
             Self::Lock(_) => "lock",
             Self::Delegation(_) => "delegation",
+            Self::Preapproval(_) => "preapproval",
             Self::Debt(_) => "debt",
             Self::Principal(_) => "principal",
             Self::Token(_) => "token",
@@ -76,6 +80,7 @@ impl fmt::Display for Stream {
             Self::Session(id) => id.fmt(f),
             Self::Lock(id) => id.fmt(f),
             Self::Delegation(id) => id.fmt(f),
+            Self::Preapproval(id) => id.fmt(f),
             Self::Debt(id) => id.fmt(f),
             Self::Principal(id) => id.fmt(f),
             Self::Token(id) => id.fmt(f),
@@ -93,7 +98,7 @@ impl fmt::Debug for Stream {
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' names no stream: expected an id such as req_…, grant_…, lease_…, sess_…, lock_…, deleg_…, debt_…, prin_…, tok_…, or 'policy'"
+    "'{0}' names no stream: expected an id such as req_…, grant_…, lease_…, sess_…, lock_…, deleg_…, pre_…, debt_…, prin_…, tok_…, or 'policy'"
 )]
 pub struct ParseStreamError(String);
 
@@ -108,6 +113,7 @@ impl std::str::FromStr for Stream {
             SessionId::PREFIX => text.parse().map(Self::Session).map_err(|_| bad()),
             LockId::PREFIX => text.parse().map(Self::Lock).map_err(|_| bad()),
             DelegationId::PREFIX => text.parse().map(Self::Delegation).map_err(|_| bad()),
+            PreapprovalId::PREFIX => text.parse().map(Self::Preapproval).map_err(|_| bad()),
             DebtId::PREFIX => text.parse().map(Self::Debt).map_err(|_| bad()),
             PrincipalId::PREFIX => text.parse().map(Self::Principal).map_err(|_| bad()),
             TokenId::PREFIX => text.parse().map(Self::Token).map_err(|_| bad()),
@@ -231,6 +237,10 @@ kinds! {
         Made = "delegation.made";
         Ended = "delegation.ended";
     }
+    PreapprovalEvent {
+        Given = "preapproval.given";
+        Ended = "preapproval.ended";
+    }
     DebtEvent {
         Incurred = "debt.incurred";
         Reviewed = "debt.reviewed";
@@ -267,6 +277,8 @@ pub enum Event {
     Lock(LockEvent),
     /// Of a delegation.
     Delegation(DelegationEvent),
+    /// Of an approve that was given beforehand.
+    Preapproval(PreapprovalEvent),
     /// Of a debt.
     Debt(DebtEvent),
     /// Of a principal.
@@ -288,6 +300,7 @@ impl Event {
             Self::Session(e) => e.kind(),
             Self::Lock(e) => e.kind(),
             Self::Delegation(e) => e.kind(),
+            Self::Preapproval(e) => e.kind(),
             Self::Debt(e) => e.kind(),
             Self::Principal(e) => e.kind(),
             Self::Token(e) => e.kind(),
@@ -303,6 +316,7 @@ impl Event {
             Self::Session(e) => e.body(),
             Self::Lock(e) => e.body(),
             Self::Delegation(e) => e.body(),
+            Self::Preapproval(e) => e.body(),
             Self::Debt(e) => e.body(),
             Self::Principal(e) => e.body(),
             Self::Token(e) => e.body(),
@@ -319,6 +333,7 @@ impl Event {
             "session" => SessionEvent::parse(kind, body).map(|r| r.map(Self::Session)),
             "lock" => LockEvent::parse(kind, body).map(|r| r.map(Self::Lock)),
             "delegation" => DelegationEvent::parse(kind, body).map(|r| r.map(Self::Delegation)),
+            "preapproval" => PreapprovalEvent::parse(kind, body).map(|r| r.map(Self::Preapproval)),
             "debt" => DebtEvent::parse(kind, body).map(|r| r.map(Self::Debt)),
             "principal" => PrincipalEvent::parse(kind, body).map(|r| r.map(Self::Principal)),
             "token" => TokenEvent::parse(kind, body).map(|r| r.map(Self::Token)),

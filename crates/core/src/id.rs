@@ -117,6 +117,8 @@ ids! {
     LockId = "lock";
     /// Somebody who is asked instead of somebody else, for a time.
     DelegationId = "deleg";
+    /// An approve that is given beforehand.
+    PreapprovalId = "pre";
     /// A review that is owed for an emergency.
     DebtId = "debt";
     /// An API token.

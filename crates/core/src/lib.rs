@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`id`], [`name`], [`time`], [`secret`], [`sealed`] | the words everything else is written in |
 //! | [`plan`] | stages, and whether distinct humans have met them |
-//! | [`request`], [`grant`], [`lease`], [`session`], [`lock`], [`delegation`], [`debt`], [`directory`] | one lifecycle each: commands → events, events → state |
+//! | [`request`], [`grant`], [`lease`], [`session`], [`lock`], [`delegation`], [`preapproval`], [`debt`], [`directory`] | one lifecycle each: commands → events, events → state |
 //! | [`history`] | what lately became of requests |
 //! | [`event`] | the envelope that becomes a leaf of the ledger |
 //! | [`world`] | the fold of all events, with its indexes and timers |
@@ -28,6 +28,7 @@ pub mod name;
 pub mod permit;
 pub mod plan;
 pub mod port;
+pub mod preapproval;
 pub mod request;
 pub mod resource;
 pub mod sealed;

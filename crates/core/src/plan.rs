@@ -9,9 +9,9 @@ use std::num::NonZeroU8;
 use serde::{Deserialize, Serialize};
 
 use crate::grant::Scheduled;
-use crate::id::{PrincipalId, ReviewId};
+use crate::id::{PreapprovalId, PrincipalId, ReviewId};
 use crate::name::{GroupName, ResourceName, RuleName, ScheduleName};
-use crate::request::Ask;
+use crate::request::{Ask, Filed};
 use crate::sealed::Commitment;
 use crate::time::{Span, Timestamp};
 
@@ -161,6 +161,9 @@ pub struct Review {
     /// What an approve leaves of what was asked.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
+    /// It was given beforehand, as this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beforehand: Option<PreapprovalId>,
     /// When.
     pub at: Timestamp,
 }
@@ -191,6 +194,10 @@ pub trait Facts {
     fn human(&self, principal: PrincipalId) -> Option<PrincipalId>;
     /// Whether the rules in force let what was approved open now: asked again when it opens later.
     fn may_open(&self, scheduled: &Scheduled) -> bool;
+    /// Approves that were given beforehand and cover a request now: which, and by whom. Files know of none.
+    fn beforehand(&self, _filed: &Filed) -> Vec<(PreapprovalId, PrincipalId)> {
+        Vec::new()
+    }
     /// Everyone whom `candidates` names, for a request of `requester` for `resources`.
     fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId>;
 }
@@ -317,6 +324,17 @@ impl Plan {
         }
         self.stages.extend(more);
         self
+    }
+
+    /// The longest that all its stages may take together, each step of an escalation included.
+    #[must_use]
+    pub fn takes(&self) -> Span {
+        let steps = |stage: &Stage| match &stage.otherwise {
+            Otherwise::Escalate(chain) => u64::try_from(chain.len()).unwrap_or(u64::MAX).saturating_add(1),
+            Otherwise::Deny | Otherwise::Next => 1,
+        };
+        let millis = self.stages.iter().map(|stage| stage.within.as_millis().saturating_mul(steps(stage)));
+        Span::from_millis(millis.fold(0, u64::saturating_add))
     }
 
     /// What really becomes of a stage that is not decided: the last has no next.

@@ -391,13 +391,22 @@ pub enum InForce {
     Refused,
 }
 
-/// The ids that a decision may need.
+/// The ids that a review may need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FreshIds {
-    /// For a review.
+    /// For the review.
     pub review: ReviewId,
+    /// For what follows from it.
+    pub then: Fresh,
+}
+
+/// The ids that an approval may need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fresh {
     /// For the grants, one for each ask.
     pub grants: Vec<GrantId>,
+    /// For approves that were given beforehand, as many as may count.
+    pub beforehand: Vec<ReviewId>,
 }
 
 /// What the rules decide by themselves when a request is filed.
@@ -541,7 +550,7 @@ impl Request {
     /// Files a request: the events of its birth, up to the stage that waits, or its approval when no stage is needed; or its denial,
     /// when a rule denies it. What the rules decide by themselves leaves a review of theirs; `values` is what they looked at.
     #[must_use]
-    pub fn file(filed: Filed, by_rules: ByRules, grants: Vec<GrantId>, facts: &dyn Facts) -> Vec<RequestEvent> {
+    pub fn file(filed: Filed, by_rules: ByRules, fresh: Fresh, facts: &dyn Facts) -> Vec<RequestEvent> {
         let now = filed.at;
         let ByRules { denied_by, values } = by_rules;
         let review = |verdict, rules| {
@@ -555,7 +564,7 @@ impl Request {
         if filed.plan.stages.is_empty() && filed.emergency.is_none() {
             events.push(review(Verdict::Approve, filed.plan.rules.clone()));
         }
-        events.extend(Pending::new(filed).advance(Some(grants), facts, now));
+        events.extend(Pending::new(filed).advance(Some(fresh), facts, now));
         events
     }
 

@@ -21,10 +21,11 @@ use crate::directory::{Applied, PolicyEvent, Principal, Token, TokenEvent};
 use crate::event::{Actor, Envelope, Event, Stream};
 use crate::grant::Grant;
 use crate::history::History;
-use crate::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId, TokenId};
+use crate::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PreapprovalId, PrincipalId, RequestId, SessionId, TokenId};
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::name::ResourceName;
+use crate::preapproval::Preapproval;
 use crate::request::{Impossible, Request};
 use crate::session::Session;
 use crate::time::Timestamp;
@@ -40,6 +41,7 @@ pub struct World {
     sessions: BTreeMap<SessionId, Session>,
     locks: BTreeMap<LockId, Lock>,
     delegations: BTreeMap<DelegationId, Delegation>,
+    preapprovals: BTreeMap<PreapprovalId, Preapproval>,
     debts: BTreeMap<DebtId, Debt>,
     history: History,
     principals: BTreeMap<PrincipalId, Principal>,
@@ -169,6 +171,7 @@ impl World {
             Stream::Session(id) => self.sessions.get(&id).is_some_and(|s| matches!(s, Session::Ended(_))),
             Stream::Lock(id) => self.locks.get(&id).is_some_and(|l| matches!(l, Lock::Lifted(_))),
             Stream::Delegation(id) => self.delegations.get(&id).is_some_and(|d| matches!(d, Delegation::Ended(_))),
+            Stream::Preapproval(id) => self.preapprovals.get(&id).is_some_and(|p| matches!(p, Preapproval::Ended(_))),
             Stream::Debt(id) => self.debts.get(&id).is_some_and(|d| matches!(d, Debt::Paid(_))),
             Stream::Token(id) => self.tokens.get(&id).is_some_and(|t| t.revoked),
             Stream::Principal(_) | Stream::Policy => false,
@@ -186,6 +189,7 @@ impl World {
             Stream::Session(id) => drop(self.sessions.remove(&id)),
             Stream::Lock(id) => drop(self.locks.remove(&id)),
             Stream::Delegation(id) => drop(self.delegations.remove(&id)),
+            Stream::Preapproval(id) => drop(self.preapprovals.remove(&id)),
             Stream::Debt(id) => drop(self.debts.remove(&id)),
             Stream::Token(id) => drop(self.tokens.remove(&id)),
             Stream::Principal(_) | Stream::Policy => {}
@@ -235,6 +239,10 @@ impl World {
                 let next = now.map_or_else(|| Delegation::born(e), |d| d.evolve(e))?;
                 own(next.made().id == id).map(|()| next)
             }),
+            (Stream::Preapproval(id), Event::Preapproval(e)) => fold_into(&mut self.preapprovals, id, |now| {
+                let next = now.map_or_else(|| Preapproval::born(e), |p| p.evolve(e))?;
+                own(next.given().id == id).map(|()| next)
+            }),
             (Stream::Debt(id), Event::Debt(e)) => fold_into(&mut self.debts, id, |now| {
                 let next = now.map_or_else(|| Debt::born(e), |d| d.evolve(e))?;
                 own(next.owed().incurred.id == id).map(|()| next)
@@ -259,6 +267,7 @@ impl World {
                 | Stream::Session(_)
                 | Stream::Lock(_)
                 | Stream::Delegation(_)
+                | Stream::Preapproval(_)
                 | Stream::Debt(_)
                 | Stream::Principal(_)
                 | Stream::Token(_)
@@ -269,6 +278,7 @@ impl World {
                 | Event::Session(_)
                 | Event::Lock(_)
                 | Event::Delegation(_)
+                | Event::Preapproval(_)
                 | Event::Debt(_)
                 | Event::Principal(_)
                 | Event::Token(_)
@@ -282,6 +292,7 @@ impl World {
             Stream::Request(id) => self.requests.get(&id).and_then(Request::due),
             Stream::Grant(id) => self.grants.get(&id).and_then(Grant::due),
             Stream::Delegation(id) => self.delegations.get(&id).and_then(Delegation::due),
+            Stream::Preapproval(id) => self.preapprovals.get(&id).and_then(Preapproval::due),
             Stream::Debt(id) => self.debts.get(&id).and_then(Debt::due),
             Stream::Lease(_) | Stream::Session(_) | Stream::Lock(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => None,
         }
@@ -311,6 +322,7 @@ impl World {
             Stream::Request(_)
             | Stream::Lock(_)
             | Stream::Delegation(_)
+            | Stream::Preapproval(_)
             | Stream::Debt(_)
             | Stream::Principal(_)
             | Stream::Token(_)
@@ -342,6 +354,7 @@ impl World {
             Stream::Request(_)
             | Stream::Lock(_)
             | Stream::Delegation(_)
+            | Stream::Preapproval(_)
             | Stream::Debt(_)
             | Stream::Principal(_)
             | Stream::Token(_)
@@ -429,6 +442,11 @@ impl World {
     /// Every delegation that is in force or to come, and those that were recalled.
     pub fn delegations(&self) -> impl Iterator<Item = &Delegation> {
         self.delegations.values()
+    }
+
+    /// Every pre-approval that is in force or to come, and those that were recalled.
+    pub fn preapprovals(&self) -> impl Iterator<Item = &Preapproval> {
+        self.preapprovals.values()
     }
 
     /// Every debt that is owed, and those that were recalled.

@@ -5,12 +5,13 @@ use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::id::{GrantId, RequestId, ReviewId};
 use ajar_core::plan::{Limits, Verdict};
 use ajar_core::port::{CutReason, Refusal, RefusalKind};
-use ajar_core::request::{Comment, FreshIds, InForce, RequestEvent, ReviewCommand};
+use ajar_core::request::{Comment, Fresh, FreshIds, InForce, RequestEvent, ReviewCommand};
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{ReviewOutcome, WorldError};
 use tracing::instrument;
 
 use crate::engine::{Engine, SYSTEM};
+use crate::filing::review_ids;
 use crate::people::{Caller, seal};
 use crate::refusal::{bad_input, no_such, of, refusal, world_refusal};
 use crate::sequencer::{Draft, Failed};
@@ -57,7 +58,7 @@ impl Engine {
             let review = ReviewId::new(desk.entropy.uuid(desk.now));
             let grants = request.filed().asks.iter().map(|_| GrantId::new(desk.entropy.uuid(desk.now))).collect();
             let note = note.filter(|n| !n.trim().is_empty()).map(|n| seal(desk.entropy, n.trim().to_owned()));
-            let ids = FreshIds { review, grants };
+            let ids = FreshIds { review, then: Fresh { grants, beforehand: review_ids(desk) } };
             let command = ReviewCommand { reviewer, verdict, note: note.as_ref().map(|n| n.commitment), limits, ids };
             match desk.world.request_review(id, command, &in_force, &desk.present(), &signer) {
                 Ok(ReviewOutcome::Already(review)) => Ok((Draft::default(), review)),
@@ -215,6 +216,7 @@ fn approved_at(event: &Event) -> Option<Timestamp> {
         | Event::Session(_)
         | Event::Lock(_)
         | Event::Delegation(_)
+        | Event::Preapproval(_)
         | Event::Debt(_)
         | Event::Principal(_)
         | Event::Token(_)

@@ -362,6 +362,7 @@ impl Wait {
                             | Event::Session(_)
                             | Event::Lock(_)
                             | Event::Delegation(_)
+                            | Event::Preapproval(_)
                             | Event::Debt(_)
                             | Event::Principal(_)
                             | Event::Token(_)

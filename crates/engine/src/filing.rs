@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ajar_core::debt::Emergency;
 use ajar_core::event::{Actor, Event, Proof};
-use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId};
+use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId, ReviewId};
 use ajar_core::name::RuleName;
 use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Opening, Plan};
@@ -24,8 +24,10 @@ use crate::people::{Caller, seal};
 use crate::refusal::{bad_input, no_such, of, refusal, world_refusal};
 use crate::sequencer::{Desk, Draft};
 
-/// How long a request may wait for its decision, unless its stages are over sooner (I08).
+/// How long a request may wait for its decision at least, unless its stages are over sooner (I08); longer where its stages take longer.
 const REQUEST_LIFE: Span = Span::from_secs(24 * 3600);
+/// The longest that it may wait.
+const REQUEST_LIFE_MOST: Span = Span::from_secs(14 * 24 * 3600);
 /// How far ahead access may be asked for.
 const STARTS_AHEAD: Span = Span::from_secs(60 * 24 * 3600);
 /// Roles that one request may ask for.
@@ -314,6 +316,7 @@ fn file(
     let values = automatic.then(|| seal(desk.entropy, serde_json::to_string(&part.values).unwrap_or_default()));
     let id = RequestId::new(desk.entropy.uuid(desk.now));
     let grants: Vec<_> = part.asks.iter().map(|_| GrantId::new(desk.entropy.uuid(desk.now))).collect();
+    let life = REQUEST_LIFE.max(part.plan.takes().min(REQUEST_LIFE_MOST));
     let by_rules = ByRules { denied_by: part.denied_by, values: values.as_ref().map(|v| v.commitment) };
     let filed = Filed {
         id,
@@ -330,10 +333,11 @@ fn file(
         at: desk.now,
         starts_at: *starts_at,
         // One for later may be decided until it is to begin.
-        expires_at: desk.now.after(REQUEST_LIFE).max(starts_at.unwrap_or(desk.now)),
+        expires_at: desk.now.after(life).max(starts_at.unwrap_or(desk.now)),
     };
     let debt = DebtId::new(desk.entropy.uuid(desk.now));
-    let command = FileCommand { filed, by_rules, grants: grants.clone(), debt };
+    let beforehand = review_ids(desk);
+    let command = FileCommand { filed, by_rules, grants: grants.clone(), beforehand, debt };
     let decision = desk.world.request_file(command, &desk.present(), &counter.signer).map_err(|e| world_refusal(&e))?;
     let approved = decision.iter().any(|(_, e)| matches!(e, Event::Request(RequestEvent::Approved(_))));
     if *emergency && approved {
@@ -343,6 +347,11 @@ fn file(
     draft.decision.extend(decision);
     draft.disclosures.extend([Some(reason), values].into_iter().flatten());
     Ok(Submitted { request: id, grants: if approved { grants } else { Vec::new() }, existing: false, apart: Vec::new() })
+}
+
+/// Ids for approves that were given beforehand: as many as there are.
+pub(crate) fn review_ids(desk: &Desk<'_>) -> Vec<ReviewId> {
+    desk.world.preapprovals().map(|_| ReviewId::new(desk.entropy.uuid(desk.now))).collect()
 }
 
 impl Engine {

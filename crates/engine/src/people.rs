@@ -132,6 +132,7 @@ impl People {
                 | Stream::Session(_)
                 | Stream::Lock(_)
                 | Stream::Delegation(_)
+                | Stream::Preapproval(_)
                 | Stream::Debt(_)
                 | Stream::Policy,
                 _,
@@ -153,6 +154,7 @@ impl People {
             | Event::Session(_)
             | Event::Lock(_)
             | Event::Delegation(_)
+            | Event::Preapproval(_)
             | Event::Debt(_)
             | Event::Policy(_) => None,
         }

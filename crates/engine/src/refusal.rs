@@ -56,7 +56,7 @@ pub(crate) fn world_refusal(error: &WorldError) -> Refusal {
             Some(debt.to_string()),
             Some("'ajar debts' shows who can give it".into()),
         ),
-        WorldError::Debt(_) | WorldError::Request(_) | WorldError::Grant(_) | WorldError::Delegation(_) => {
+        WorldError::Debt(_) | WorldError::Request(_) | WorldError::Grant(_) | WorldError::Delegation(_) | WorldError::Preapproval(_) => {
             refusal(RefusalKind::Denied, error.to_string(), None, None)
         }
         WorldError::NotOpen { .. } => refusal(RefusalKind::Expired, error.to_string(), None, Some("ask again: ajar request --help".into())),

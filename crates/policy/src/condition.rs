@@ -212,10 +212,10 @@ impl Vocabulary {
             return Err(wrong(0, "a condition is nested 64 deep at the most".into(), None));
         }
         // As an expression first: what closes the policy that is put around it is none.
-        let expression: Expression = text.parse().map_err(|errors: cedar_policy::ParseErrors| self.parse_error(&errors))?;
+        let expression: Expression = text.parse().map_err(|errors: cedar_policy::ParseErrors| self.parse_error(text, &errors))?;
         let (before, after) = ("permit(principal, action, resource) when {\n", "\n};");
         let policy = Policy::parse(Some(PolicyId::new("condition")), format!("{before}{text}{after}"));
-        let policy = policy.map_err(|errors| self.parse_error(&errors))?;
+        let policy = policy.map_err(|errors| self.parse_error(text, &errors))?;
         let mut looks = Looks::default();
         looks.walk(&policy.to_json().map_err(|e| wrong(0, e.to_string(), None))?);
         if let Some(group) = looks.groups.iter().find(|g| !self.groups.contains(*g)) {
@@ -240,10 +240,10 @@ impl Vocabulary {
         Ok(Condition { text: text.trim().to_owned(), expression, looks, never })
     }
 
-    fn parse_error(&self, errors: &cedar_policy::ParseErrors) -> Wrong {
+    fn parse_error(&self, text: &str, errors: &cedar_policy::ParseErrors) -> Wrong {
         let first = errors.iter().next();
         let at = first.map_or(0, |e| label(e));
-        let help = first.and_then(|e| e.help().map(|h| h.to_string()));
+        let help = self.bracket(text).or_else(|| first.and_then(|e| e.help().map(|h| h.to_string())));
         let message = first.map_or_else(|| errors.to_string(), ToString::to_string);
         Wrong { at, message: format!("not a Cedar expression: {message}"), help }
     }

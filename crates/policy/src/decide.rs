@@ -478,6 +478,20 @@ impl Bound {
         self.candidates_at(&self.named(by), of, std::slice::from_ref(resource), at)
     }
 
+    /// Whether some rule would ask `somebody` about a request of `beneficiary` for a resource.
+    #[must_use]
+    pub fn would_ask(&self, somebody: PrincipalId, beneficiary: PrincipalId, resource: &ResourceName, at: Timestamp) -> bool {
+        let asks = |rule: &Rule| match &rule.effect {
+            Effect::Allow(terms) => {
+                let stages = terms.stages.iter().chain(terms.extend.stages.iter().flatten()).map(|stage| self.stage(stage));
+                let everyone: Vec<_> = stages.flat_map(|stage| stage.everyone().cloned().collect::<Vec<_>>()).collect();
+                self.candidates_at(&everyone, beneficiary, std::slice::from_ref(resource), at).contains(&somebody)
+            }
+            Effect::Deny | Effect::BreakGlass(_) => false,
+        };
+        self.rules_of(resource).any(|rule| self.is_for(rule, beneficiary) && asks(rule))
+    }
+
     /// Whether `principal` may know what `beneficiary` may ask for on a resource: oneself, and whom some rule lets ask for them.
     #[must_use]
     pub fn could_ask_for(&self, principal: PrincipalId, beneficiary: PrincipalId, resource: &ResourceName, at: Timestamp) -> bool {

@@ -1,6 +1,6 @@
-//! Locking, and being away.
+//! Locking, being away, approving beforehand.
 
-use ajar_api::model::{Delegation, Lock, NewDelegation, NewLock, Page};
+use ajar_api::model::{Delegation, Lock, NewDelegation, NewLock, NewPreapproval, Page, Preapproval};
 
 use crate::cli;
 use crate::client::Client;
@@ -72,6 +72,46 @@ fn delegation_table(out: Output, delegations: &[Delegation]) -> Result<(), Failu
         let mut table = Table::new(&["delegation", "away", "asked instead", "from", "until"]);
         for d in delegations {
             table.row([&d.id, &d.from, &d.to, &d.starts_at, &d.until].map(Clone::clone));
+        }
+        table
+    })
+}
+
+pub(super) async fn preapprove(client: &Client, out: Output, args: cli::Preapprove) -> Result<(), Failure> {
+    let cli::Preapprove { user, what, duration, from, most, note } = args;
+    let (resource, role) = match what.split_once('/') {
+        Some((resource, role)) => (resource.to_owned(), Some(role.to_owned())),
+        None => (what, None),
+    };
+    let given: Preapproval = client.post(&["preapprovals"], &NewPreapproval { user, resource, role, from, duration, most, note }).await?;
+    say(&format!(
+        "until {} your approve counts for what {} asks for there. 'ajar unpreapprove {}' ends it",
+        given.until, given.user, given.id
+    ));
+    preapproval_table(out, std::slice::from_ref(&given))
+}
+
+pub(super) async fn unpreapprove(client: &Client, id: &str) -> Result<(), Failure> {
+    client.delete(&["preapprovals", id]).await?;
+    say("ended; what it has let through stays approved");
+    Ok(())
+}
+
+pub(super) async fn preapprovals(client: &Client, out: Output) -> Result<(), Failure> {
+    let page: Page<Preapproval> = client.get(&["preapprovals"], &[]).await?;
+    if page.items.is_empty() {
+        say("nothing is approved beforehand, by you or for you");
+    }
+    preapproval_table(out, &page.items)
+}
+
+fn preapproval_table(out: Output, given: &[Preapproval]) -> Result<(), Failure> {
+    out.list(given, || {
+        let mut table = Table::new(&["pre-approval", "by", "for", "where", "at most", "from", "until", "note"]);
+        for p in given {
+            let place = p.role.as_deref().map_or_else(|| p.resource.clone(), |role| format!("{}/{role}", p.resource));
+            let (most, note) = (p.most.clone().unwrap_or_default(), p.note.clone().unwrap_or_default());
+            table.row([p.id.clone(), p.by.clone(), p.user.clone(), place, most, p.starts_at.clone(), p.until.clone(), note]);
         }
         table
     })

@@ -245,8 +245,9 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             let note = review.note.as_deref().map(|n| format!(": {n}")).unwrap_or_default();
             let most = review.duration.as_deref().map(|d| format!(" for {d}")).unwrap_or_default();
             let only = review.only.as_deref().map(|only| format!(" only {}", asks(only))).unwrap_or_default();
+            let beforehand = if review.beforehand.is_some() { " beforehand, counted" } else { "" };
             let back = if review.taken_back { " (taken back)" } else { "" };
-            fields.push(("review", format!("{} {}{most}{only} at {}{back}{note}", review.reviewer, review.verdict, review.at)));
+            fields.push(("review", format!("{} {}{most}{only}{beforehand} at {}{back}{note}", review.reviewer, review.verdict, review.at)));
         }
         for comment in &r.comments {
             fields.push(("comment", format!("{} at {}: {}", comment.by, comment.at, comment.text.as_deref().unwrap_or("(erased)"))));

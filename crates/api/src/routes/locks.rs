@@ -1,13 +1,14 @@
-//! Locking, and being away.
+//! Locking, being away, approving beforehand.
 
-use ajar_engine::{NewDelegation as ToDelegate, ToLock};
+use ajar_engine::{NewDelegation as ToDelegate, NewPreapproval as ToPreapprove, ToLock};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use super::{instant, span};
 use crate::Api;
 use crate::caller::{Reader, Writer};
-use crate::model::{Delegation, Lock, NewDelegation, NewLock, Page, Problem};
+use crate::model::{Delegation, Lock, NewDelegation, NewLock, NewPreapproval, Page, Preapproval, Problem};
 use crate::problem::Refused;
 
 /// The locks in force that the caller may know of.
@@ -56,9 +57,7 @@ pub(super) async fn delegation_make(
     Writer(caller): Writer,
     Json(new): Json<NewDelegation>,
 ) -> Result<Json<Delegation>, Refused> {
-    let bad = |what: &str| Refused::new(StatusCode::BAD_REQUEST, "bad_input", what);
-    let from = new.from.map(|at| at.parse()).transpose().map_err(|_| bad("'from' is not an instant such as 2026-01-31T17:00:00Z"))?;
-    let life = new.duration.parse().map_err(|_| bad("'for' is not a duration such as 3d"))?;
+    let (from, life) = (instant("from", new.from)?, span("for", &new.duration)?);
     let made = api.engine.delegate(&caller, ToDelegate { to: new.to, from, life }).await?;
     Ok(Json(api.delegation(&made)))
 }
@@ -68,5 +67,34 @@ pub(super) async fn delegation_make(
 pub(super) async fn delegation_end(State(api): State<Api>, Writer(caller): Writer, Path(id): Path<String>) -> Result<StatusCode, Refused> {
     let id = api.delegation_id(&id).await?;
     api.engine.undelegate(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Pre-approvals in force and to come, by or for the caller; all of them for auditors and operators.
+#[utoipa::path(get, path = "/api/v1/preapprovals", security(("token" = [])), responses((status = 200, body = Page<Preapproval>), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn preapproval_list(State(api): State<Api>, Reader(caller): Reader) -> Result<Json<Page<Preapproval>>, Refused> {
+    let items = api.engine.preapprovals(&caller).await?.iter().map(|p| api.preapproval(p)).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// The caller approves beforehand what somebody is to ask for: a request that it covers counts it as theirs, if it asks them then.
+#[utoipa::path(post, path = "/api/v1/preapprovals", security(("token" = [])), request_body = NewPreapproval, responses((status = 200, body = Preapproval), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn preapproval_give(
+    State(api): State<Api>,
+    Writer(caller): Writer,
+    Json(new): Json<NewPreapproval>,
+) -> Result<Json<Preapproval>, Refused> {
+    let NewPreapproval { user, resource, role, from, duration, most, note } = new;
+    let (from, life) = (instant("from", from)?, span("for", &duration)?);
+    let most = most.map(|most| span("most", &most)).transpose()?;
+    let given = api.engine.preapprove(&caller, ToPreapprove { user, resource, role, from, life, most, note }).await?;
+    Ok(Json(api.preapproval(&given)))
+}
+
+/// Ends a pre-approval: one's own; for operators, anybody's. What it has let through stays approved.
+#[utoipa::path(delete, path = "/api/v1/preapprovals/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn preapproval_end(State(api): State<Api>, Writer(caller): Writer, Path(id): Path<String>) -> Result<StatusCode, Refused> {
+    let id = api.preapproval_id(&id).await?;
+    api.engine.preapproval_end(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -24,6 +24,7 @@ use utoipa_axum::routes;
 
 use ajar_core::event::Stream;
 use ajar_core::port::Refusal;
+use ajar_core::time::{Span, Timestamp};
 use ajar_engine::ListQuery;
 
 use crate::Api;
@@ -77,6 +78,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(locks::lock_lift))
         .routes(routes!(locks::delegation_list, locks::delegation_make))
         .routes(routes!(locks::delegation_end))
+        .routes(routes!(locks::preapproval_list, locks::preapproval_give))
+        .routes(routes!(locks::preapproval_end))
         .routes(routes!(operate::ledger_search))
         .routes(routes!(operate::ledger_export))
         .routes(routes!(operate::ledger_checkpoint))
@@ -168,6 +171,17 @@ impl Listing {
     }
 }
 
+/// An instant that somebody said, with its zone.
+fn instant(what: &str, text: Option<String>) -> Result<Option<Timestamp>, Refused> {
+    let message = format!("'{what}' is not an instant such as 2026-01-31T17:00:00Z");
+    text.map(|at| at.parse()).transpose().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", &message))
+}
+
+/// A length of time that somebody said.
+fn span(what: &str, text: &str) -> Result<Span, Refused> {
+    text.parse().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", &format!("'{what}' is not a duration such as 30m")))
+}
+
 macro_rules! ids {
     ($($name:ident: $word:literal => $variant:ident($id:ty);)*) => {
         impl Api {
@@ -190,6 +204,7 @@ ids! {
     request_id: "request" => Request(ajar_core::id::RequestId);
     grant_id: "grant" => Grant(ajar_core::id::GrantId);
     lock_id: "lock" => Lock(ajar_core::id::LockId);
+    preapproval_id: "preapproval" => Preapproval(ajar_core::id::PreapprovalId);
     delegation_id: "delegation" => Delegation(ajar_core::id::DelegationId);
     debt_id: "debt" => Debt(ajar_core::id::DebtId);
     session_id: "session" => Session(ajar_core::id::SessionId);

@@ -4,13 +4,12 @@ use ajar_core::grant::Grant as CoreGrant;
 use ajar_core::id::RequestId;
 use ajar_core::plan::{Limits, Verdict as CoreVerdict};
 use ajar_core::request::Ask as CoreAsk;
-use ajar_core::time::Timestamp;
 use ajar_engine::{Caller, ListQuery, RequestView};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 
-use super::Listing;
+use super::{Listing, instant, span};
 use crate::Api;
 use crate::caller::{Reader, Writer};
 use crate::model::{Ask, Debt, Explanation, NewComment, NewDebtReview, NewRequest, NewReview, Page, Problem, Request, Resource, Verdict};
@@ -120,12 +119,6 @@ pub(super) async fn request_file(
     Ok(Json(Request { apart: submitted.apart.iter().map(ToString::to_string).collect(), ..filed }))
 }
 
-fn instant(what: &str, text: Option<String>) -> Result<Option<Timestamp>, Refused> {
-    let message = format!("'{what}' is not an instant such as 2026-01-31T17:00:00Z");
-    let bad = |_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", &message);
-    text.map(|at| at.parse()).transpose().map_err(bad)
-}
-
 /// Requests that wait for the caller's decision.
 #[utoipa::path(get, path = "/api/v1/inbox", security(("token" = [])), responses((status = 200, body = Page<Request>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn inbox(State(api): State<Api>, Reader(caller): Reader) -> Result<Json<Page<Request>>, Refused> {
@@ -153,7 +146,7 @@ pub(super) async fn request_review(
     let verdict = core_verdict(body.verdict);
     let bad = |what: &str| Refused::new(StatusCode::BAD_REQUEST, "bad_input", what);
     let limits = Limits {
-        duration: body.duration.as_deref().map(str::parse).transpose().map_err(|_| bad("'for' is not a duration such as 30m"))?,
+        duration: body.duration.as_deref().map(|text| span("for", text)).transpose()?,
         asks: body
             .only
             .map(|only| only.iter().map(asked).collect::<Option<_>>().ok_or_else(|| bad("'only' names no role on a resource")))

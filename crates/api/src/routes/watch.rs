@@ -46,6 +46,7 @@ async fn change(api: &Api, caller: &Caller, envelope: &Envelope) -> Option<Chang
             | Happened::Lease(_)
             | Happened::Lock(_)
             | Happened::Delegation(_)
+            | Happened::Preapproval(_)
             | Happened::Debt(_)
             | Happened::Principal(_)
             | Happened::Token(_)

@@ -1,11 +1,13 @@
 //! How a pending request moves on: through reviews, time-outs and changes of who is who. It is approved by a review, or at
 //! filing when its plan has no stage, and by nothing else.
 
+use std::collections::BTreeSet;
+
 use super::{
-    Approved, Ask, Denied, DeniedBecause, Filed, InForce, Pending, PlanTightened, RequestError, RequestEvent, ReviewCommand, Reviewed,
-    Settled, StageEntered, StageEscalated, StageSkipped, TakenBack, Talk,
+    Approved, Ask, Denied, DeniedBecause, Filed, Fresh, InForce, Pending, PlanTightened, RequestError, RequestEvent, ReviewCommand,
+    Reviewed, Settled, StageEntered, StageEscalated, StageSkipped, TakenBack, Talk,
 };
-use crate::id::{GrantId, PrincipalId, ReviewId};
+use crate::id::{GrantId, PreapprovalId, PrincipalId, ReviewId};
 use crate::plan::{Course, Facts, Limits, Otherwise, Review, Standing, Subject, Verdict};
 use crate::time::{Span, Timestamp};
 
@@ -68,10 +70,10 @@ impl Pending {
 
     /// Who may decide the stage that waits.
     #[must_use]
-    pub fn asked(&self, facts: &dyn Facts) -> std::collections::BTreeSet<PrincipalId> {
+    pub fn asked(&self, facts: &dyn Facts) -> BTreeSet<PrincipalId> {
         match self.standing(facts) {
             Standing::Waiting { asked, .. } => asked,
-            Standing::Met => std::collections::BTreeSet::new(),
+            Standing::Met => BTreeSet::new(),
         }
     }
 
@@ -167,7 +169,7 @@ impl Pending {
                 if verdict == Verdict::Approve && facts.human(reviewer).is_some() && next.standing(facts) == Standing::Met =>
             {
                 // Reviews that were void count again: one of those who gave them says so once more.
-                events.extend(next.advance(Some(ids.grants), facts, now));
+                events.extend(next.advance(Some(ids.then), facts, now));
                 return Ok(Reviewed::Recorded(events));
             }
             (Err(_), Some(mine)) => return Ok(Reviewed::Already(mine)),
@@ -178,12 +180,12 @@ impl Pending {
             Verdict::Deny => Limits::default(),
         };
         next.fits(&limits)?;
-        let review = Review { id: ids.review, stage, reviewer, verdict, note, limits, at: now };
+        let review = Review { id: ids.review, stage, reviewer, verdict, note, limits, beforehand: None, at: now };
         next.reviews.push(review.clone());
         events.push(RequestEvent::Reviewed(review));
         match verdict {
             Verdict::Deny => events.push(RequestEvent::Denied(Denied { because: DeniedBecause::Review(ids.review), at: now })),
-            Verdict::Approve => events.extend(next.advance(Some(ids.grants), facts, now)),
+            Verdict::Approve => events.extend(next.advance(Some(ids.then), facts, now)),
         }
         Ok(Reviewed::Recorded(events))
     }
@@ -239,16 +241,21 @@ impl Pending {
     }
 
     /// Moves on as far as the plan allows now: to the stage that waits, past stages that nobody can fulfil, or to the end;
-    /// to an approval only with `grants` for it.
-    pub(super) fn advance(&self, grants: Option<Vec<GrantId>>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
+    /// to an approval, and past what was approved beforehand, only with `fresh` ids for it.
+    pub(super) fn advance(&self, mut fresh: Option<Fresh>, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
         let mut next = self.clone();
         let mut events = Vec::new();
         loop {
             let standing = next.standing(facts);
             let Standing::Waiting { stage, ref asked, .. } = standing else {
-                events.extend(grants.map(|grants| next.approved(grants, now)));
+                events.extend(fresh.map(|fresh| next.approved(fresh.grants, now)));
                 return events;
             };
+            if let Some(review) = fresh.as_mut().and_then(|fresh| next.beforehand(stage, asked, fresh, facts, now)) {
+                next.reviews.push(review.clone());
+                events.push(RequestEvent::Reviewed(review));
+                continue;
+            }
             if !standing.can_be_fulfilled(facts) {
                 match next.give_up_on(stage, DeniedBecause::NobodyCanDecide(stage), now) {
                     Ok(event) => {
@@ -272,6 +279,24 @@ impl Pending {
             }
             return events;
         }
+    }
+
+    /// An approve that was given beforehand by somebody whom the stage asks now, for what is asked now; each counts once, and what its
+    /// giver has taken back does not come again.
+    fn beforehand(
+        &self,
+        stage: usize,
+        asked: &BTreeSet<PrincipalId>,
+        fresh: &mut Fresh,
+        facts: &dyn Facts,
+        now: Timestamp,
+    ) -> Option<Review> {
+        let used = |id: &PreapprovalId| self.reviews.iter().any(|r| r.beforehand.as_ref() == Some(id));
+        let mut given = facts.beforehand(&self.filed).into_iter();
+        let (id, reviewer) = given.find(|(id, by)| asked.contains(by) && !used(id))?;
+        let review = fresh.beforehand.pop()?;
+        let (verdict, limits) = (Verdict::Approve, Limits::default());
+        Some(Review { id: review, stage, reviewer, verdict, note: None, limits, beforehand: Some(id), at: now })
     }
 
     pub(super) fn tick(&self, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {

@@ -8,15 +8,19 @@ use crate::debt::{DebtError, DebtEvent, DebtReview, Emergency, Incurred};
 use crate::delegation::{self, Delegation, DelegationEvent, Made};
 use crate::event::{Event, Stream};
 use crate::grant::{CloseReason, Grant, GrantError, GrantEvent, Opened, Scheduled, Used};
-use crate::id::{DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
+use crate::id::{DebtId, DelegationId, GrantId, LeaseId, LockId, PreapprovalId, PrincipalId, RequestId, ReviewId, SessionId};
 use crate::lease::{Intended, Lease, LeaseEvent, RevocationProof};
 use crate::lock::{Lock, LockEvent, Placed};
 use crate::name::{ResourceName, RoleName};
 use crate::permit::{Claims, GrantSigner};
 use crate::plan::{Facts, Verdict};
-use crate::request::{ByRules, Comment, Filed, InForce, Pending, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
+use crate::preapproval::{self, Given, PreapprovalEvent};
+use crate::request::{ByRules, Comment, Filed, Fresh, InForce, Pending, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
 use crate::session::{Ended, HeldFor, Live, SessionEvent};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
+
+/// Pre-approvals of one principal that may be in force or to come at once.
+pub const PREAPPROVALS_MAX: usize = 50;
 
 /// What happens, in order, to which streams.
 pub type Decision = Vec<(Stream, Event)>;
@@ -50,6 +54,9 @@ pub enum WorldError {
     /// A debt doesn't take the review.
     #[error(transparent)]
     Debt(#[from] DebtError),
+    /// A pre-approval that can't be given.
+    #[error("that can't be approved beforehand: {0}")]
+    Preapproval(&'static str),
     /// A delegation that can't be made.
     #[error("that can't be delegated: {0}")]
     Delegation(&'static str),
@@ -64,6 +71,8 @@ pub struct FileCommand {
     pub by_rules: ByRules,
     /// Ids for its grants, one for each ask, should it be approved at once.
     pub grants: Vec<GrantId>,
+    /// Ids for approves that were given beforehand, as many as may count.
+    pub beforehand: Vec<ReviewId>,
     /// For the review that it owes, should it be an emergency.
     pub debt: DebtId,
 }
@@ -181,7 +190,8 @@ impl World {
         if let (true, None, Some(debt)) = (automatic, &filed.emergency, present.in_debt(&[filed.requester, filed.beneficiary])) {
             return Err(WorldError::InDebt(debt));
         }
-        let events = Request::file(command.filed, command.by_rules, command.grants, present);
+        let fresh = Fresh { grants: command.grants, beforehand: command.beforehand };
+        let events = Request::file(command.filed, command.by_rules, fresh, present);
         let opens = events.iter().any(|e| matches!(e, RequestEvent::Approved(_)));
         let mut decision = open_approved(&filed, None, events, signer, filed.at);
         if let (Some(Emergency { alert, reviews, within }), true) = (&filed.emergency, opens) {
@@ -355,6 +365,40 @@ impl World {
     pub fn delegation_end(&self, id: DelegationId, now: Timestamp) -> Result<Decision, WorldError> {
         let found = self.delegations.get(&id).ok_or(WorldError::NoSuch(Stream::Delegation(id)))?;
         Ok(found.end(now).into_iter().map(|e| (Stream::Delegation(id), Event::Delegation(e))).collect())
+    }
+
+    /// Somebody approves beforehand what is to be asked for.
+    ///
+    /// # Errors
+    /// When they could not decide, it would be their own, it is over already or reaches too far ahead.
+    pub fn preapproval_give(&self, given: Given, present: &Present<'_>) -> Result<Decision, WorldError> {
+        let refused = |why| Err(WorldError::Preapproval(why));
+        let Some(human) = present.human(given.by) else { return refused("only enabled people decide") };
+        if given.by == given.principal || present.human(given.principal) == Some(human) {
+            return refused("nobody approves what is for themselves (linked accounts count as one person)");
+        }
+        if given.until <= given.at || given.until <= given.starts_at {
+            return refused("it would be over before it begins");
+        }
+        if given.most == Some(Span::ZERO) {
+            return refused("it would cover nothing");
+        }
+        if given.until.since(given.at) > preapproval::LONGEST {
+            return refused("it may reach 7 days ahead at the most");
+        }
+        if self.preapprovals().filter(|p| p.due().is_some() && p.given().by == given.by).count() >= PREAPPROVALS_MAX {
+            return refused("you have given as many as one can: end some first");
+        }
+        Ok(vec![(Stream::Preapproval(given.id), Event::Preapproval(PreapprovalEvent::Given(given)))])
+    }
+
+    /// Ends a pre-approval. What it has let through stays approved.
+    ///
+    /// # Errors
+    /// When there is no such one.
+    pub fn preapproval_end(&self, id: PreapprovalId, now: Timestamp) -> Result<Decision, WorldError> {
+        let found = self.preapprovals.get(&id).ok_or(WorldError::NoSuch(Stream::Preapproval(id)))?;
+        Ok(found.end(now).into_iter().map(|e| (Stream::Preapproval(id), Event::Preapproval(e))).collect())
     }
 
     /// Ends a grant: it closes, its leases are to be revoked; with no lease it is closed at once.
@@ -535,6 +579,7 @@ impl World {
                 }
                 Stream::Grant(id) => decision.extend(self.grant_tick(*id, present, signer)),
                 Stream::Delegation(id) => decision.extend(self.delegation_end(*id, now).unwrap_or_default()),
+                Stream::Preapproval(id) => decision.extend(self.preapproval_end(*id, now).unwrap_or_default()),
                 Stream::Debt(id) => {
                     let events = self.debts.get(id).map(|debt| debt.tick(now)).unwrap_or_default();
                     decision.extend(events.into_iter().map(|e| (Stream::Debt(*id), Event::Debt(e))));

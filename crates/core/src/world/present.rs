@@ -6,10 +6,12 @@ use super::World;
 use crate::debt::Debt;
 use crate::delegation::Delegation;
 use crate::grant::{Grant, Scheduled};
-use crate::id::{DebtId, LockId, PrincipalId};
+use crate::id::{DebtId, LockId, PreapprovalId, PrincipalId};
 use crate::lock::{Lock, Locked};
 use crate::name::ResourceName;
 use crate::plan::{Candidates, Facts};
+use crate::preapproval::Preapproval;
+use crate::request::Filed;
 use crate::time::Timestamp;
 
 /// Facts of the files, and of the world at an instant.
@@ -81,6 +83,14 @@ impl Facts for Present<'_> {
 
     fn may_open(&self, scheduled: &Scheduled) -> bool {
         self.files.may_open(scheduled)
+    }
+
+    fn beforehand(&self, filed: &Filed) -> Vec<(PreapprovalId, PrincipalId)> {
+        let given = self.world.preapprovals.values().filter_map(|p| match p {
+            Preapproval::Given(given) => Some(given),
+            Preapproval::Ended(_) => None,
+        });
+        given.filter(|g| g.covers(filed, self.now)).map(|g| (g.id, g.by)).collect()
     }
 
     fn candidates(&self, candidates: &[Candidates], requester: PrincipalId, resources: &[ResourceName]) -> BTreeSet<PrincipalId> {

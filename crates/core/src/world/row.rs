@@ -85,6 +85,10 @@ impl World {
                 Row { principal, resource, ..row(lock.state(), json(lock)) }
             }),
             Stream::Delegation(id) => self.delegations.get(&id).map(|d| Row { principal: Some(d.made().from), ..row(d.state(), json(d)) }),
+            Stream::Preapproval(id) => self.preapprovals.get(&id).map(|p| {
+                let given = p.given();
+                Row { principal: Some(given.principal), resource: Some(given.resource.clone()), ..row(p.state(), json(p)) }
+            }),
             Stream::Debt(id) => self.debts.get(&id).map(|debt| {
                 let incurred = &debt.owed().incurred;
                 Row {

@@ -8,6 +8,7 @@ use crate::event::Stream;
 use crate::grant::Grant;
 use crate::lease::Lease;
 use crate::lock::Lock;
+use crate::preapproval::Preapproval;
 use crate::request::Request;
 use crate::session::Session;
 
@@ -26,6 +27,7 @@ enum Was {
     Session(Option<Session>),
     Lock(Option<Lock>),
     Delegation(Option<Delegation>),
+    Preapproval(Option<Preapproval>),
     Debt(Option<Box<Debt>>),
     Principal(Option<Principal>),
     Token(Option<Token>),
@@ -43,6 +45,7 @@ impl World {
             Stream::Session(id) => Was::Session(self.sessions.get(&id).cloned()),
             Stream::Lock(id) => Was::Lock(self.locks.get(&id).cloned()),
             Stream::Delegation(id) => Was::Delegation(self.delegations.get(&id).cloned()),
+            Stream::Preapproval(id) => Was::Preapproval(self.preapprovals.get(&id).cloned()),
             Stream::Debt(id) => Was::Debt(self.debts.get(&id).cloned().map(Box::new)),
             Stream::Principal(id) => Was::Principal(self.principals.get(&id).cloned()),
             Stream::Token(id) => Was::Token(self.tokens.get(&id).cloned()),
@@ -70,6 +73,7 @@ impl World {
                 (Stream::Session(id), Was::Session(was)) => put(&mut self.sessions, id, was),
                 (Stream::Lock(id), Was::Lock(was)) => put(&mut self.locks, id, was),
                 (Stream::Delegation(id), Was::Delegation(was)) => put(&mut self.delegations, id, was),
+                (Stream::Preapproval(id), Was::Preapproval(was)) => put(&mut self.preapprovals, id, was),
                 (Stream::Debt(id), Was::Debt(was)) => put(&mut self.debts, id, was.map(|was| *was)),
                 (Stream::Principal(id), Was::Principal(was)) => put(&mut self.principals, id, was),
                 (Stream::Token(id), Was::Token(was)) => put(&mut self.tokens, id, was),
@@ -82,6 +86,7 @@ impl World {
                     | Stream::Session(_)
                     | Stream::Lock(_)
                     | Stream::Delegation(_)
+                    | Stream::Preapproval(_)
                     | Stream::Debt(_)
                     | Stream::Principal(_)
                     | Stream::Token(_)
@@ -92,6 +97,7 @@ impl World {
                     | Was::Session(_)
                     | Was::Lock(_)
                     | Was::Delegation(_)
+                    | Was::Preapproval(_)
                     | Was::Debt(_)
                     | Was::Principal(_)
                     | Was::Token(_)

@@ -609,3 +609,101 @@ fn i01_an_emergency_opens_nothing_that_is_locked() {
     office.lock(Locked::Principal(person(0)));
     assert!(matches!(office.emergency(0), Err(WorldError::Locked(_))));
 }
+
+#[test]
+fn what_rules_decide_by_themselves_leaves_a_review_of_theirs() {
+    use ajar_core::request::{ByRules, Request};
+    let mut office = Office::new();
+    let id = office.file(0, plan(vec![]), HOUR);
+    let request = office.replayed(id);
+    let auto = request.automatic().unwrap();
+    assert_eq!((auto.verdict, auto.rules[0].as_str(), auto.rules_hash.as_str()), (Verdict::Approve, "a-rule", "00"));
+    assert_eq!(office.open(id).len(), 1);
+    // One that a rule denies opens nothing, whatever its plan, and owes nothing.
+    office.by_rules = ByRules { denied_by: Some("no".parse().unwrap()), values: None };
+    for stages in [vec![], vec![stage("a", 1, deny())]] {
+        let id = office.file(0, plan(stages), HOUR);
+        let request = office.replayed(id);
+        assert!(matches!(&request, Request::Denied(_)) && office.open(id).is_empty());
+        assert_eq!(request.automatic().unwrap().rules[0].as_str(), "no");
+        assert!(office.review(id, 1, Verdict::Approve).is_err(), "denied is denied");
+    }
+    office.emergency = Some(office.some_emergency());
+    let id = office.file(0, plan(vec![]), HOUR);
+    assert!(office.open(id).is_empty() && office.world.debts().next().is_none(), "what never opened owes no review");
+}
+
+#[test]
+fn i03_an_approve_given_beforehand_counts_where_its_giver_is_asked_then_and_nowhere_else() {
+    let mut office = Office::new();
+    // Nobody approves their own beforehand, by whatever account, nor does a workload.
+    for (by, principal) in [(0, 0), (SECOND, 0), (0, SECOND), (ROBOT, 0)] {
+        assert!(matches!(office.preapprove(by, principal, 600, None), Err(WorldError::Preapproval(_))), "{by} for {principal}");
+    }
+    assert!(office.preapprove(1, 0, 8 * 86_400, None).is_err(), "7 days at the most");
+    office.preapprove(1, 0, 600, Some(HOUR)).unwrap();
+    // Two are needed: it is one of them.
+    let two = office.file(0, plan(vec![stage("a", 2, deny())]), HOUR);
+    assert_eq!((office.state(two), office.replayed(two).reviews().len()), ("pending", 1));
+    assert!(!matches!(office.review(two, 1, Verdict::Approve), Ok(true)), "it is given already");
+    office.review(two, 2, Verdict::Approve).unwrap();
+    assert_eq!(office.state(two), "approved");
+    // A later stage finds it too, but a human counts once in the whole plan.
+    let both = office.file(0, plan(vec![stage("b", 1, deny()), stage("a", 1, deny())]), HOUR);
+    assert_eq!(office.state(both), "pending");
+    office.review(both, 4, Verdict::Approve).unwrap();
+    assert_eq!(office.state(both), "approved");
+    let twice = office.file(0, plan(vec![stage("a", 1, deny()), stage("a", 1, deny())]), HOUR);
+    assert_eq!(office.state(twice), "pending");
+    // Not for longer than its giver said, not for somebody else, not where they are not asked.
+    for (who, group, time) in [(0, "a", Span::from_secs(3_601)), (2, "a", HOUR), (0, "b", HOUR)] {
+        let id = office.file(who, plan(vec![stage(group, 1, deny())]), time);
+        assert_eq!((office.state(id), office.replayed(id).reviews().len()), ("pending", 0), "{who} {group} {time}");
+    }
+    // Nor once its giver may not decide any more, nor when it is over.
+    office.people.groups.insert("a", [2, 3].map(person).into());
+    let gone = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    assert_eq!(office.state(gone), "pending");
+    office.people.groups.insert("a", [1, 2, 3].map(person).into());
+    office.tick(600_000);
+    let late = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    assert_eq!(office.state(late), "pending");
+}
+
+#[test]
+fn i05_what_was_approved_beforehand_is_taken_back_and_does_not_come_again() {
+    let mut office = Office::new();
+    let given = office.preapprove(1, 0, 600, None).unwrap();
+    let id = office.file(0, plan(vec![stage("a", 2, deny())]), HOUR);
+    office.take_back(id, 1).unwrap();
+    office.review(id, 2, Verdict::Approve).unwrap();
+    assert_eq!(office.state(id), "pending", "it does not count again by itself");
+    office.end_preapproval(given).unwrap();
+    let other = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    assert_eq!(office.state(other), "pending");
+    // A tick or a change of people never approves, whatever was given beforehand.
+    office.preapprove(1, 0, 600, None).unwrap();
+    office.tick(1_000);
+    assert_eq!(office.state(other), "pending");
+}
+
+#[test]
+fn history_counts_what_became_of_requests_for_a_month() {
+    let mut office = Office::new();
+    let ask = Ask { resource: "orders-db".parse().unwrap(), role: "read".parse().unwrap() };
+    let approved = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    office.review(approved, 1, Verdict::Approve).unwrap();
+    let denied = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    office.review(denied, 1, Verdict::Deny).unwrap();
+    office.emergency(0).unwrap();
+    let withdrawn = office.file(0, plan(vec![stage("a", 1, deny())]), HOUR);
+    office.withdraw(withdrawn, 0).unwrap();
+    let recent = |office: &Office, who| office.world.history().recent(person(who), &ask, office.now);
+    let found = recent(&office, 0);
+    assert_eq!((found.approved, found.denied, found.emergencies), (1, 1, 1));
+    assert_eq!(recent(&office, 1), ajar_core::history::Recent::default());
+    office.tick(29 * 86_400_000);
+    assert_eq!(recent(&office, 0).approved, 1);
+    office.tick(2 * 86_400_000);
+    assert_eq!(recent(&office, 0), ajar_core::history::Recent::default());
+}

@@ -9,11 +9,12 @@ use ajar_core::debt::DebtEvent;
 use ajar_core::delegation::DelegationEvent;
 use ajar_core::event::{Event, Stream};
 use ajar_core::grant::{CloseReason, Grant, GrantEvent, Scheduled};
-use ajar_core::id::{DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, SessionId};
+use ajar_core::id::{DebtId, DelegationId, GrantId, LeaseId, LockId, PreapprovalId, PrincipalId, RequestId, SessionId};
 use ajar_core::lease::{Lease, LeaseEvent};
 use ajar_core::lock::{LockEvent, Locked};
-use ajar_core::plan::{Facts, Limits, Opening, Otherwise, Plan, Verdict};
-use ajar_core::request::RequestEvent;
+use ajar_core::plan::{Facts, Limits, Opening, Otherwise, Plan, Review, Verdict};
+use ajar_core::preapproval::PreapprovalEvent;
+use ajar_core::request::{Filed, RequestEvent};
 use ajar_core::time::Span;
 use ajar_core::world::World;
 use proptest::prelude::*;
@@ -22,7 +23,9 @@ use crate::office::{Office, People, ROBOT, SECOND, person, plan, stage};
 
 #[derive(Debug, Clone)]
 enum Step {
-    File { by: u8, stages: Vec<(u8, u8, u8)>, seconds: u16, opening: u8, later: Option<u16> },
+    File { by: u8, stages: Vec<(u8, u8, u8)>, seconds: u16, opening: u8, later: Option<u16>, denied: bool },
+    Preapprove { by: u8, principal: u8, seconds: u16, most: Option<u16> },
+    EndPreapproval { preapproval: u8 },
     Emergency { by: u8 },
     ReviewDebt { debt: u8, by: u8, deny: bool },
     Redeem { grant: u8 },
@@ -48,7 +51,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (0..8u8, prop::collection::vec((0..4u8, 1..3u8, 0..3u8), 0..3), 1..2_000u16, 0..6u8, prop::option::weighted(0.2, 0..2_000u16)).prop_map(|(by, stages, seconds, opening, later)| Step::File { by, stages, seconds, opening, later }),
+        3 => (0..8u8, prop::collection::vec((0..4u8, 1..3u8, 0..3u8), 0..3), 1..2_000u16, 0..6u8, prop::option::weighted(0.2, 0..2_000u16), prop::bool::weighted(0.05)).prop_map(|(by, stages, seconds, opening, later, denied)| Step::File { by, stages, seconds, opening, later, denied }),
+        3 => (0..8u8, 0..8u8, 0..2_000u16, prop::option::weighted(0.3, 0..2_000u16)).prop_map(|(by, principal, seconds, most)| Step::Preapprove { by, principal, seconds, most }),
+        1 => (0..3u8).prop_map(|preapproval| Step::EndPreapproval { preapproval }),
         1 => (0..6u8).prop_map(|by| Step::Emergency { by }),
         2 => (0..3u8, 0..8u8, prop::bool::weighted(0.2)).prop_map(|(debt, by, deny)| Step::ReviewDebt { debt, by, deny }),
         3 => (0..6u8).prop_map(|grant| Step::Redeem { grant }),
@@ -98,6 +103,7 @@ struct Known {
     locks: Vec<LockId>,
     debts: Vec<DebtId>,
     delegations: Vec<DelegationId>,
+    preapprovals: Vec<PreapprovalId>,
 }
 
 /// Who is locked and who stands in for whom, read from the log up to `until`.
@@ -126,13 +132,24 @@ fn grants(office: &Office) -> Vec<GrantId> {
 
 fn take(office: &mut Office, known: &mut Known, step: &Step) {
     match *step {
-        Step::File { by, ref stages, seconds, opening, later } => {
+        Step::Preapprove { by, principal, seconds, most } => {
+            let most = most.map(|s| Span::from_secs(u64::from(s)));
+            known.preapprovals.extend(office.preapprove(by, principal, u64::from(seconds), most).ok());
+        }
+        Step::EndPreapproval { preapproval } => {
+            if let Some(id) = pick(&known.preapprovals, preapproval) {
+                drop(office.end_preapproval(id));
+            }
+        }
+        Step::File { by, ref stages, seconds, opening, later, denied } => {
             if by != ROBOT && !office.people.disabled.contains(&person(by)) {
                 let on_first_use = (opening % 3 == 1).then_some(Span::from_secs(300));
                 let plan = Plan { opening: Opening { on_first_use, single_use: opening > 2 }, ..plan_of(stages) };
                 office.starts_at = later.map(|s| office.now.after(Span::from_secs(u64::from(s))));
+                office.by_rules.denied_by = denied.then(|| "no".parse().unwrap());
                 let filed = office.file_for(by, plan, Span::from_secs(u64::from(seconds)), &["read"]);
                 office.starts_at = None;
+                office.by_rules.denied_by = None;
                 known.requests.extend(filed.ok());
             }
         }
@@ -231,7 +248,7 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
     let mut plan: Option<Plan> = None;
     let (mut skipped, mut escalated) = (BTreeSet::new(), Vec::new());
     let (mut approves, mut filed) = (Vec::new(), None);
-    let mut most = Span::MAX;
+    let (mut most, mut by_rules) = (Span::MAX, false);
     for envelope in office.log.iter().filter(|e| e.stream == Stream::Request(id)) {
         let Event::Request(event) = &envelope.event else { continue };
         match event {
@@ -249,7 +266,8 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
             RequestEvent::Reviewed(r) if r.verdict == Verdict::Approve => approves.push(r.clone()),
             RequestEvent::TakenBack(t) => approves.retain(|r| r.id != t.review),
             RequestEvent::AutoReviewed(a) if a.verdict == Verdict::Deny => return Err("a rule denies it".into()),
-            RequestEvent::AutoReviewed(_) | RequestEvent::Seen(_) | RequestEvent::Commented(_) => {}
+            RequestEvent::AutoReviewed(_) => by_rules = true,
+            RequestEvent::Seen(_) | RequestEvent::Commented(_) => {}
             RequestEvent::Reviewed(_) => return Err("a deny is on record".into()),
             RequestEvent::Approved(_) => break,
             RequestEvent::StageEntered(_) => {}
@@ -257,6 +275,12 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
         }
     }
     let (plan, filed) = (plan.ok_or("never filed")?, filed.ok_or("never filed")?);
+    if by_rules != (filed.plan.stages.is_empty() && filed.emergency.is_none()) {
+        return Err("what rules decide by themselves, and only that, leaves a review of theirs".into());
+    }
+    for review in &approves {
+        given_beforehand(office, &filed, review)?;
+    }
     if office.now >= filed.expires_at {
         return Err("its deadline is over".into());
     }
@@ -319,6 +343,26 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
         }
     }
     Ok(())
+}
+
+/// An approve that says it was given beforehand was: by the same, for this, and it was in force.
+fn given_beforehand(office: &Office, filed: &Filed, review: &Review) -> Result<(), String> {
+    let Some(id) = review.beforehand else { return Ok(()) };
+    let of = office.log.iter().filter(|e| e.stream == Stream::Preapproval(id) && e.at <= review.at);
+    let mut given = None;
+    for envelope in of {
+        match &envelope.event {
+            Event::Preapproval(PreapprovalEvent::Given(g)) => given = Some(g.clone()),
+            // At the same instant it may have ended after it was counted.
+            Event::Preapproval(PreapprovalEvent::Ended(e)) if e.at < review.at => return Err(format!("{id} was over")),
+            _ => {}
+        }
+    }
+    let given = given.ok_or("it was never given")?;
+    let fits = given.by == review.reviewer && given.principal == filed.beneficiary && review.limits.is_none();
+    let in_time = given.starts_at <= review.at && review.at < given.until;
+    let short = given.most.is_none_or(|most| filed.duration <= most);
+    if fits && in_time && short { Ok(()) } else { Err(format!("{given:?} does not cover it")) }
 }
 
 /// What must hold after every step.

@@ -9,6 +9,7 @@ use ajar_core::grant::{CloseReason, Grant, GrantEvent};
 use ajar_core::lease::{Lease, LeaseEvent, RevocationProof};
 use ajar_core::lock::{Lock, LockEvent, Locked};
 use ajar_core::plan::{Otherwise, Verdict};
+use ajar_core::preapproval::{Preapproval, PreapprovalEvent};
 use ajar_core::request::{InForce, Request, RequestEvent, ReviewCommand, Reviewed};
 use ajar_core::sealed::Disclosure;
 use ajar_core::session::{EndReason, Ended, HeldFor, Session, SessionEvent};
@@ -60,7 +61,13 @@ fn made() -> Made {
             Event::Lease(e) if made.leases.iter().all(|x| x.kind() != e.kind()) => made.leases.push(e.clone()),
             Event::Session(e) if made.sessions.iter().all(|x| x.kind() != e.kind()) => made.sessions.push(e.clone()),
             Event::Request(_) | Event::Grant(_) | Event::Lease(_) | Event::Session(_) => {}
-            Event::Lock(_) | Event::Delegation(_) | Event::Debt(_) | Event::Principal(_) | Event::Token(_) | Event::Policy(_) => {}
+            Event::Lock(_)
+            | Event::Delegation(_)
+            | Event::Preapproval(_)
+            | Event::Debt(_)
+            | Event::Principal(_)
+            | Event::Token(_)
+            | Event::Policy(_) => {}
         }
     }
     made
@@ -218,7 +225,7 @@ fn every_event_of_a_request() {
         Box::new(move |request| {
             let ids = ajar_core::request::FreshIds {
                 review: "rev_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
-                grants: vec!["grant_01h455vb4pex5vsknk084sn02q".parse().unwrap()],
+                then: ajar_core::request::Fresh { grants: vec!["grant_01h455vb4pex5vsknk084sn02q".parse().unwrap()], beforehand: vec![] },
             };
             let note = Some(Disclosure::seal([3; 32], "a note".into()).commitment);
             let command = ReviewCommand { reviewer: person(by), verdict, note, limits: ajar_core::plan::Limits::default(), ids };
@@ -353,6 +360,28 @@ fn every_event_of_a_lock_and_a_delegation() {
     );
     let end = |state: Delegation, (): &()| state.end(now).iter().try_fold(state, Delegation::evolve).unwrap().state().to_owned();
     compare(&table(&states, &[("end", ())], Delegation::state, end), "end\n made: ended\n ended: ·");
+}
+
+#[test]
+fn every_event_of_a_preapproval() {
+    let mut office = Office::new();
+    let given = office.preapprove(1, 0, 60, None).unwrap();
+    office.end_preapproval(given).unwrap();
+    let events: Vec<PreapprovalEvent> =
+        office.log.iter().filter_map(|e| if let Event::Preapproval(e) = &e.event { Some(e.clone()) } else { None }).collect();
+    let states = [Preapproval::born(&events[0]).unwrap(), Preapproval::born(&events[0]).unwrap().evolve(&events[1]).unwrap()];
+    let cell = evolved(|s: Preapproval, e| s.evolve(e).ok(), Preapproval::state);
+    compare(
+        &table(&states, &kinds(&events, PreapprovalEvent::kind), Preapproval::state, cell),
+        "
+        preapproval.given | preapproval.ended
+        given: ! | ended
+        ended: ! | !
+        ",
+    );
+    let now = office.now;
+    let end = |state: Preapproval, (): &()| state.end(now).iter().try_fold(state, Preapproval::evolve).unwrap().state().to_owned();
+    compare(&table(&states, &[("end", ())], Preapproval::state, end), "end\n given: ended\n ended: ·");
 }
 
 const LEASE_EVENTS: &str = "

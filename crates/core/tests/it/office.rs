@@ -7,13 +7,16 @@ use ajar_core::debt::{DebtReview, Emergency};
 use ajar_core::delegation::Made;
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::grant::{CloseReason, Grant, Scheduled};
-use ajar_core::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PrincipalId, RequestId, ReviewId, SessionId};
+use ajar_core::id::{
+    CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PreapprovalId, PrincipalId, RequestId, ReviewId, SessionId,
+};
 use ajar_core::lease::{Intended, RevocationProof};
 use ajar_core::lock::{Locked, Placed};
 use ajar_core::name::ResourceName;
 use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Candidates, Facts, Limits, Otherwise, Plan, Stage, Verdict};
-use ajar_core::request::{Ask, ByRules, Comment, Filed, FreshIds, InForce, Request, ReviewCommand};
+use ajar_core::preapproval::Given;
+use ajar_core::request::{Ask, ByRules, Comment, Filed, Fresh, FreshIds, InForce, Request, ReviewCommand};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{Decision, FileCommand, Present, ReviewOutcome, World, WorldError};
@@ -81,7 +84,7 @@ pub(crate) struct Office {
     pub(crate) signer: GrantSigner,
     next: u128,
     pub(crate) starts_at: Option<Timestamp>,
-    emergency: Option<Emergency>,
+    pub(crate) emergency: Option<Emergency>,
     /// What rules decide by themselves of what is filed.
     pub(crate) by_rules: ByRules,
 }
@@ -135,13 +138,17 @@ impl Office {
 
     /// Something that can't wait: group a reviews it afterwards, within an hour.
     pub(crate) fn emergency(&mut self, requester: u8) -> Result<(RequestId, DebtId), WorldError> {
-        let alert = vec![Candidates::Group("b".parse().unwrap())];
-        self.emergency = Some(Emergency { alert, reviews: vec![stage("a", 1, Otherwise::Deny)], within: Span::from_secs(3_600) });
+        self.emergency = Some(self.some_emergency());
         let filed = self.file_for(requester, plan(vec![]), Span::from_secs(600), &["read"]);
         self.emergency = None;
         let id = filed?;
         let debt = self.world.debts().find(|d| d.owed().incurred.request == id).unwrap().owed().incurred.id;
         Ok((id, debt))
+    }
+
+    pub(crate) fn some_emergency(&self) -> Emergency {
+        let alert = vec![Candidates::Group("b".parse().unwrap())];
+        Emergency { alert, reviews: vec![stage("a", 1, Otherwise::Deny)], within: Span::from_secs(3_600) }
     }
 
     pub(crate) fn review_debt(&mut self, id: DebtId, by: u8, verdict: Verdict) -> Result<(), WorldError> {
@@ -192,10 +199,44 @@ impl Office {
             expires_at: self.now.after(Span::from_secs(3_600)),
         };
         let debt = DebtId::new(self.id());
-        let decision =
-            self.world.request_file(FileCommand { filed, by_rules: self.by_rules.clone(), grants, debt }, &self.present(), &self.signer)?;
+        let beforehand = self.review_ids();
+        let decision = self.world.request_file(
+            FileCommand { filed, by_rules: self.by_rules.clone(), grants, beforehand, debt },
+            &self.present(),
+            &self.signer,
+        )?;
         self.commit(decision);
         Ok(id)
+    }
+
+    fn review_ids(&mut self) -> Vec<ReviewId> {
+        (0..self.world.preapprovals().count()).map(|_| ReviewId::new(self.id())).collect()
+    }
+
+    /// Somebody approves beforehand what somebody else is to ask for.
+    pub(crate) fn preapprove(&mut self, by: u8, principal: u8, seconds: u64, most: Option<Span>) -> Result<PreapprovalId, WorldError> {
+        let id = PreapprovalId::new(self.id());
+        let given = Given {
+            id,
+            by: person(by),
+            principal: person(principal),
+            resource: "orders-db".parse().unwrap(),
+            role: None,
+            most,
+            note: None,
+            starts_at: self.now,
+            until: self.now.after(Span::from_secs(seconds)),
+            at: self.now,
+        };
+        let decision = self.world.preapproval_give(given, &self.present())?;
+        self.commit(decision);
+        Ok(id)
+    }
+
+    pub(crate) fn end_preapproval(&mut self, id: PreapprovalId) -> Result<(), WorldError> {
+        let decision = self.world.preapproval_end(id, self.now)?;
+        self.commit(decision);
+        Ok(())
     }
 
     pub(crate) fn present(&self) -> Present<'_> {
@@ -249,7 +290,9 @@ impl Office {
 
     fn review_as(&mut self, id: RequestId, (by, verdict, limits): (u8, Verdict, Limits), in_force: InForce) -> Result<bool, WorldError> {
         let asks = self.world.request(id).map_or(1, |r| r.filed().asks.len());
-        let ids = FreshIds { review: ReviewId::new(self.id()), grants: (0..asks).map(|_| GrantId::new(self.id())).collect() };
+        let review = ReviewId::new(self.id());
+        let grants = (0..asks).map(|_| GrantId::new(self.id())).collect();
+        let ids = FreshIds { review, then: Fresh { grants, beforehand: self.review_ids() } };
         let command = ReviewCommand { reviewer: person(by), verdict, note: None, limits, ids };
         // As the engine does: what is settled is recalled for the command, and forgotten after it.
         let recalled = self.world.request(id).is_none();

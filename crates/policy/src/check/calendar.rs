@@ -65,7 +65,7 @@ impl Check {
             None => Span::from_secs(7 * 24 * 3600),
             Some(text) => {
                 let every: Span = self.parsed(at, text)?;
-                if every.as_millis() % 86_400_000 != 0 {
+                if !every.as_millis().is_multiple_of(86_400_000) {
                     self.problem(at, text, "a turn lasts whole days", Some("for example \"7d\"".into()));
                 }
                 every
