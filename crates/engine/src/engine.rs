@@ -252,6 +252,12 @@ impl Engine {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// When time alone makes something happen next: a deadline, a beginning, an end.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        *self.next_due.borrow()
+    }
+
     /// The name of a principal.
     #[must_use]
     pub fn name(&self, id: ajar_core::id::PrincipalId) -> String {

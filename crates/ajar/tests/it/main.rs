@@ -11,6 +11,8 @@ mod certificates;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod cookbook;
+#[cfg(test)]
 mod deadline;
 #[cfg(test)]
 mod deciding;
@@ -22,6 +24,8 @@ mod docs;
 mod faults;
 #[cfg(test)]
 mod observe;
+#[cfg(test)]
+mod play;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
