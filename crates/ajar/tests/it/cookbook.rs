@@ -6,7 +6,7 @@ use ajar_core::port::CutReason;
 use serde_json::{Value, json};
 
 use self::book::Chapter;
-use crate::play::Play;
+use crate::play::{Entry, Play};
 
 /// A Monday morning.
 const MONDAY: &str = "2026-03-02T09:00[Europe/Berlin]";
@@ -164,7 +164,7 @@ fn a13_break_glass_opens_at_once_and_is_owed_for() {
     let told = Told::begins("Break-glass", "2026-03-29T03:10[Europe/Berlin]");
     told.types("dev$ ajar request orders-db --role read").is("approved");
     told.types("dev$ ajar return grant_…").ok();
-    told.types("dev$ ajar request orders-db --role fix").fails(7, "");
+    told.types("dev$ ajar request orders-db --role fix").fails(7, "but in an emergency");
     told.types("boss$ ajar request orders-db --role fix --emergency --reason \"orders are lost\"").fails(7, "there is no such resource");
     let opened = told.types("dev$ ajar request orders-db --role fix --emergency --reason \"orders are lost since 03:00\"").is("approved");
     assert_eq!(opened["grants"][0]["ends_at"], "2026-03-29T01:40:00.000Z");
@@ -216,5 +216,295 @@ fn i14_a_time_that_does_not_exist_and_one_that_comes_twice_end_access_when_they_
         let session = told.enters("dev$ ajar psql orders-db --role read");
         told.go_to(ends);
         assert_eq!((told.cut(session), told.closed("dev", &grant).as_str()), (CutReason::Expired, "expired"));
+    }
+}
+
+#[test]
+fn t01_whoever_is_on_call_decides_wherever_the_sun_is() {
+    let told = Told::begins("Follow the sun", "2026-03-02T15:55[Europe/Berlin]");
+    // Eight weeks since ada's first: it is her week. At 16:00 in Berlin it is 10:00 in New York.
+    let asked = |told: &Told| told.types("dev$ ajar requests req_…").ok()["asked"].clone();
+    let ask = |told: &Told| {
+        told.types("dev$ ajar request orders-db --role fix --reason \"INC-9: carts are stuck\"").is("pending")["asked"].clone()
+    };
+    assert_eq!(ask(&told), json!(["ada"]));
+    let explained = told.types("dev$ ajar policy explain orders-db --role fix").ok();
+    assert_eq!(explained["stages"][0]["able"], json!(["ada"]));
+    told.go_to("2026-03-02T15:59:59[Europe/Berlin]");
+    told.types("joe$ ajar approve req_…").fails(7, "there is no request");
+    assert_eq!(asked(&told), json!(["ada"]));
+    told.go_to("2026-03-02T10:00[America/New_York]");
+    assert_eq!(asked(&told), json!(["joe"]));
+    told.types("ada$ ajar approve req_…").fails(3, "not among those");
+    told.types("grace$ ajar approve req_…").fails(3, "not among those");
+    told.types("joe$ ajar approve req_…").is("approved");
+    told.leaves(told.enters("dev$ ajar psql orders-db --role fix"));
+
+    // Nobody looks for 20 minutes: the owners are asked as well.
+    told.go_to("2026-03-02T17:00[America/New_York]");
+    assert_eq!(ask(&told), json!(["joe"]));
+    told.wait("20m");
+    assert_eq!(asked(&told), json!(["ada", "grace", "joe"]));
+    told.types("dev$ ajar withdraw req_…").is("withdrawn");
+
+    for (when, who) in [
+        // Around the globe, the next turn, and a cover that counts alone.
+        ("2026-03-02T23:59:59[Europe/Berlin]", &["joe"][..]),
+        ("2026-03-03T10:00[Australia/Sydney]", &["mia"]),
+        ("2026-03-03T07:59:59[Europe/Berlin]", &["mia"]),
+        ("2026-03-03T08:00[Europe/Berlin]", &["ada"]),
+        ("2026-03-06T09:59:59[America/New_York]", &["ada"]),
+        ("2026-03-06T10:00[America/New_York]", &["mia"]),
+        // New York goes to summer time on 8 March, Berlin three weeks later: two at once, then nobody, so that it escalates at once.
+        ("2026-03-09T15:30[Europe/Berlin]", &["grace", "joe"]),
+        ("2026-03-09T23:30[Europe/Berlin]", &["ada", "grace"]),
+        // After Berlin's night of an hour less, ada's week begins at 08:00 of its own time, while mia is still there.
+        ("2026-03-30T07:59:59[Europe/Berlin]", &["mia"]),
+        ("2026-03-30T08:00[Europe/Berlin]", &["ada", "mia"]),
+        ("2026-03-30T16:00[Europe/Berlin]", &["joe"]),
+        // The last Sunday of October: Berlin is back on winter time, New York is not.
+        ("2026-10-25T07:30[Europe/Berlin]", &["mia"]),
+        ("2026-10-25T08:00[Europe/Berlin]", &["grace"]),
+        ("2026-10-25T15:30[Europe/Berlin]", &["grace", "joe"]),
+        ("2026-11-02T15:59[Europe/Berlin]", &["grace"]),
+        ("2026-11-02T16:00[Europe/Berlin]", &["joe"]),
+    ] {
+        told.go_to(when);
+        assert_eq!(ask(&told), json!(who), "{when}");
+        told.types("dev$ ajar withdraw req_…").is("withdrawn");
+    }
+    told.ends();
+}
+
+#[test]
+fn t01_reading_is_automatic_in_working_hours_whatever_the_clocks_do() {
+    let told = Told::begins("Automatic in working hours", "2026-03-27T08:59:59[Europe/Berlin]");
+    let ask = "dev$ ajar request orders-db --role read --reason \"INC-7: order 4711 is stuck\"";
+    for (when, state) in [
+        ("2026-03-27T08:59:59[Europe/Berlin]", "pending"),
+        ("2026-03-27T09:00[Europe/Berlin]", "approved"),
+        ("2026-03-27T17:00[Europe/Berlin]", "pending"),
+        ("2026-03-28T12:00[Europe/Berlin]", "pending"),
+        // Summer time since Sunday: nine o'clock is an hour earlier.
+        ("2026-03-30T08:59:59[Europe/Berlin]", "pending"),
+        ("2026-03-30T07:00Z[UTC]", "approved"),
+        ("2026-10-23T07:00Z[UTC]", "approved"),
+        // And later again.
+        ("2026-10-26T07:59:59Z[UTC]", "pending"),
+        ("2026-10-26T09:00[Europe/Berlin]", "approved"),
+        ("2026-12-25T10:00[Europe/Berlin]", "pending"),
+        ("2026-12-28T16:59:59[Europe/Berlin]", "approved"),
+    ] {
+        told.go_to(when);
+        let filed = told.types(ask);
+        let filed = filed.is(state);
+        assert_eq!(filed["asked"], if state == "pending" { json!(["ada", "grace"]) } else { json!([]) }, "{when}");
+        if state == "pending" {
+            told.types("dev$ ajar withdraw req_…").is("withdrawn");
+        } else {
+            let (automatic, key) = (&filed["automatic"], "context.hours.office");
+            assert_eq!((&automatic["verdict"], &automatic["rules"]), (&json!("approve"), &json!(["engineers-read-orders"])), "{when}");
+            assert_eq!(automatic["values"]["orders-db/read"][key], true, "{filed:#}");
+            let session = told.enters("dev$ ajar psql orders-db --role read");
+            // It begins within the hours and lasts for its own length: beyond 17:00 on the last of these days.
+            told.wait("59m");
+            assert!(told.is_live(&session));
+            told.types("dev$ ajar return grant_…").ok();
+            assert_eq!(told.cut(session), CutReason::Returned);
+        }
+    }
+    // For later: what counts is when it would begin.
+    told.go_to("2027-01-03T12:00[Europe/Berlin]");
+    told.types("dev$ ajar request orders-db --role read --at 2027-01-04T20:00:00+01:00").is("pending");
+    told.types("dev$ ajar request orders-db --role read --at 2027-01-04T10:00:00+01:00").is("approved");
+    let grant = told.last("grant_");
+    assert_eq!(told.grant("dev", &grant)["state"], "scheduled");
+    told.go_to("2027-01-04T10:00[Europe/Berlin]");
+    assert_eq!(told.grant("dev", &grant)["state"], "open");
+    told.ends();
+}
+
+#[test]
+fn t01_a_vendor_gets_in_only_in_the_window_and_with_a_yes() {
+    let told = Told::begins("A vendor's window", "2026-03-27T11:00[Europe/Berlin]");
+    let at =
+        |at: &str| format!("vendor$ ajar request orders-db --role fix --for 2h --ticket CHG-31 --reason \"migrate invoices\" --at {at}");
+    told.types("vendor$ ajar request orders-db --role fix --at 2026-03-29T01:00:00+01:00").fails(7, "a ticket");
+    told.types("vendor$ ajar request orders-db --role fix --ticket CHG-31").fails(7, "context.hours.maintenance is false");
+    for outside in ["2026-03-28T21:59:59+01:00", "2026-03-29T04:00:00+02:00", "2026-03-29T23:00:00+02:00", "2026-03-27T23:00:00+01:00"] {
+        told.types(&at(outside)).fails(7, "context.hours.maintenance is false");
+    }
+    let line =
+        "vendor$ ajar request orders-db --role fix --for 2h --at 2026-03-29T01:00:00+01:00 --ticket CHG-31 --reason \"migrate invoices\"";
+    assert_eq!(told.types(line).is("pending")["asked"], json!(["ada", "grace"]));
+    told.types("vendor$ ajar approve req_…").fails(3, "you asked for it");
+    told.types("ada$ ajar approve req_… --note \"agreed with finance\"").is("approved");
+    let grant = told.last("grant_");
+    told.go_to("2026-03-29T00:59:59[Europe/Berlin]");
+    assert_eq!(told.grant("vendor", &grant)["state"], "scheduled");
+    told.go_to("2026-03-29T01:00[Europe/Berlin]");
+    let session = told.enters("vendor$ ajar psql orders-db --role fix");
+    told.go_to("2026-03-29T03:59:59[Europe/Berlin]");
+    assert!(told.is_live(&session));
+    told.go_to("2026-03-29T04:00[Europe/Berlin]");
+    assert_eq!((told.cut(session), told.closed("vendor", &grant).as_str()), (CutReason::Expired, "expired"));
+    let Entry::Refused(why) = told.knocks("vendor$ ajar psql orders-db --role fix --ticket CHG-31") else { panic!("the window is shut") };
+    assert!(!why.is_empty());
+
+    // The night with an hour more: both half past twos are in the window, four o'clock is not.
+    told.go_to("2026-10-23T11:00[Europe/Berlin]");
+    for inside in ["2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00", "2026-10-25T03:59:59+01:00"] {
+        told.types(&at(inside)).is("pending");
+        told.types("ada$ ajar deny req_…").is("denied");
+    }
+    told.types(&at("2026-10-25T04:00:00+01:00")).fails(7, "context.hours.maintenance is false");
+
+    // A10, I06: the window is moved away after the yes; what was approved does not open.
+    told.types(&at("2026-10-25T01:00:00+02:00")).is("pending");
+    told.types("ada$ ajar approve req_…").is("approved");
+    let grant = told.last("grant_");
+    told.files(&told.chapter.files().replace("days = [\"sat\"]", "days = [\"sun\"]"));
+    told.go_to("2026-10-25T01:00+02:00[Europe/Berlin]");
+    assert_eq!(told.grant("vendor", &grant)["state"], "failed");
+    told.ends();
+}
+
+#[test]
+fn a09_a_pipeline_migrates_once_by_itself_in_office_hours_only() {
+    let told = Told::begins("CI deploys", "2026-03-02T10:00[Europe/Berlin]");
+    let token = told.types("deploy$ ajar token --scope full --for 90d --label \"orders pipeline\"").ok();
+    assert_eq!(token["expires_at"], "2026-05-31T09:00:00.000Z");
+    told.types("deploy$ ajar request orders-db --role migrate --reason \"release 2.4\"").fails(7, "a ticket");
+    let deploy = "deploy$ ajar request orders-db --role migrate --ticket CHG-44 --reason \"release 2.4\" --wait 1h";
+    told.types(deploy).is("approved");
+    let grant = told.last("grant_");
+    let session = told.enters("deploy$ ajar psql orders-db --role migrate");
+    let Entry::Refused(why) = told.knocks("deploy$ ajar psql orders-db --role migrate") else { panic!("the one connection is made") };
+    assert!(why.contains("a ticket"), "whoever comes again asks again: {why}");
+    told.leaves(session);
+    assert_eq!(told.closed("deploy", &grant), "used");
+
+    // At night somebody decides; nobody does so within an hour.
+    told.go_to("2026-03-02T23:00[Europe/Berlin]");
+    let night = "deploy$ ajar request orders-db --role migrate --ticket CHG-45 --reason \"release 2.5\"";
+    assert_eq!(told.types(night).is("pending")["asked"], json!(["ada", "grace"]));
+    told.types("deploy$ ajar approve req_…").fails(3, "only an enabled person can decide");
+    told.types("ada$ ajar deny req_… --note \"not at night\"").is("denied");
+    // After a no, a human looks at each for 30 days.
+    told.go_to("2026-03-03T10:00[Europe/Berlin]");
+    told.types(night).is("pending");
+    told.types("ada$ ajar approve req_…").is("approved");
+    told.go_to("2026-04-02T10:00[Europe/Berlin]");
+    told.types(night).is("approved");
+    told.ends();
+}
+
+#[test]
+fn l01_an_audit_ends_with_what_proves_it_without_the_server() {
+    let told = Told::begins("Quarterly audit", "2026-03-26T10:00[Europe/Berlin]");
+    told.types("auditor$ ajar request orders-db --role read --reason \"curious\"").fails(7, "a reason");
+    told.types("auditor$ ajar request orders-db --role read --reason \"Q1 2026: who changed prices\"").is("pending");
+    told.types("boss$ ajar approve req_…").fails(3, "not among those");
+    told.types("grace$ ajar approve req_…").is("pending");
+    told.types("boss$ ajar approve req_…").is("approved");
+    let grant = told.last("grant_");
+    let session = told.enters("auditor$ ajar psql orders-db --role read");
+    // 120 hours, over the night on which the clocks go forward.
+    told.go_to("2026-03-31T10:59:59[Europe/Berlin]");
+    assert!(told.is_live(&session));
+    told.go_to("2026-03-31T11:00[Europe/Berlin]");
+    assert_eq!((told.cut(session), told.closed("auditor", &grant).as_str()), (CutReason::Expired, "expired"));
+
+    let grants = told.types("auditor$ ajar grants --all --limit 100").ok();
+    assert_eq!(ids(&grants), [grant.as_str()]);
+    assert!(grants[0]["proven_gone_at"].is_string(), "{grants:#}");
+    told.types("auditor$ ajar ledger key > ledger.key").ok();
+    told.types("auditor$ ajar ledger checkpoint > q1.checkpoint").ok();
+    told.types("auditor$ ajar ledger export --to q1.ndjson").ok();
+    let verified = told.types("auditor$ ajar ledger verify q1.ndjson --key ledger.key --checkpoint q1.checkpoint").ok();
+    assert_eq!((&verified["sound"], &verified["kept_checkpoints_confirmed"]), (&json!(true), &json!(1)));
+
+    // Next quarter's holds it all; one that somebody has edited does not.
+    told.go_to("2026-06-30T10:00[Europe/Berlin]");
+    told.types("auditor$ ajar ledger export --to q2.ndjson").ok();
+    told.types("auditor$ ajar ledger verify q2.ndjson --key ledger.key --checkpoint q1.checkpoint").ok();
+    told.edit("q2.ndjson", "grant.opened", "grant.closed");
+    told.types("auditor$ ajar ledger verify q2.ndjson --key ledger.key --checkpoint q1.checkpoint").fails(1, "not what was signed");
+    told.types("dev$ ajar ledger export --to mine.ndjson").fails(3, "for auditors and operators");
+    told.ends();
+}
+
+#[test]
+fn i03_a_contractor_gets_in_through_their_manager_until_the_contract_ends() {
+    let told = Told::begins("Contractor", "2026-09-30T15:00[Europe/Berlin]");
+    let ask = "boss$ ajar request orders-db --role read --on-behalf-of contractor --reason \"compare invoices of August\"";
+    told.types("dev$ ajar request orders-db --role read --on-behalf-of contractor").fails(7, "there is no such resource");
+    let filed = told.types(ask).is("pending");
+    assert_eq!(
+        (&filed["requester"], &filed["beneficiary"], &filed["asked"]),
+        (&json!("boss"), &json!("contractor"), &json!(["ada", "grace"]))
+    );
+    told.types("boss$ ajar approve req_…").fails(3, "you asked for it");
+    told.types("contractor$ ajar approve req_…").fails(3, "it is for you");
+    told.types("grace$ ajar approve req_…").is("approved");
+    let grant = told.last("grant_");
+    assert!(!matches!(told.knocks("boss$ ajar psql orders-db --role read"), Entry::In(_)), "it is not the manager's");
+    let session = told.enters("contractor$ ajar psql orders-db --role read");
+    told.go_to("2026-09-30T17:00[Europe/Berlin]");
+    assert_eq!((told.cut(session), told.closed("contractor", &grant).as_str()), (CutReason::Expired, "expired"));
+
+    // Asked before the end of the contract, decided after it: nothing opens. What is open at the end is over soon.
+    told.go_to("2026-09-30T17:50[Europe/Berlin]");
+    told.types("contractor$ ajar request orders-db --role read").is("pending");
+    told.types("ada$ ajar approve req_…").is("approved");
+    let grant = told.last("grant_");
+    told.types(ask).is("pending");
+    told.go_to("2026-09-30T18:00[Europe/Berlin]");
+    assert_eq!(told.types("grace$ ajar approve req_…").is("denied")["denied_because"], "rules");
+    told.types(ask).fails(7, "ask when it fits");
+    told.types("contractor$ ajar request orders-db --role read").fails(7, "context.now is \"2026-09-30T16:00:00.000Z\"");
+    told.go_to("2026-09-30T19:50[Europe/Berlin]");
+    assert_eq!(told.closed("contractor", &grant), "expired");
+
+    // An attribute that is not what the rule wants is no contract.
+    told.files(&told.chapter.files().replace("\"acme\" }", "\"other\" }").replace("2026-09-30T", "2027-09-30T"));
+    told.types("contractor$ ajar request orders-db --role read").fails(7, "principal.attributes.employer is \"other\"");
+    told.files(&told.chapter.files().replace("2026-09-30T", "2027-09-30T"));
+    told.types("contractor$ ajar request orders-db --role read").is("pending");
+    told.ends();
+}
+
+#[test]
+fn i01_the_first_rule_of_the_readme_does_what_is_said_of_it() {
+    let chapter = Chapter::in_document("README.md", "The first rule");
+    let people = "[[user]]\nname = \"ada\"\nmay = [\"operate\", \"audit\"]\n";
+    let play = Play::begins(MONDAY, people);
+    play.write("policy/people.toml", people);
+    play.write("policy/orders.toml", &chapter.toml().replace("who = [\"group:backend\"]", "who = [\"group:backnd\"]"));
+    let told = play.reads("ada$ ajar policy check policy");
+    assert!(told.contains("orders.toml:") && told.contains("no group 'backnd'") && told.contains("backend"), "{told}");
+    play.write("policy/orders.toml", &chapter.toml());
+    for line in chapter.lines() {
+        let told = play.reads(line);
+        if line.contains("explain") {
+            assert_eq!([told.as_str()], *chapter.blocks("text"), "{line}");
+        }
+    }
+    play.types("dev$ ajar request orders-db").is("pending");
+    play.types("peer$ ajar approve req_…").is("approved");
+    play.leaves(play.enters("dev$ ajar psql orders-db --role read"));
+}
+
+#[test]
+fn the_cookbook_has_ten_chapters_and_each_is_valid_in_the_house() {
+    let chapters = book::chapters();
+    let titles: Vec<_> = chapters.iter().skip(1).map(Chapter::title).collect();
+    assert_eq!(titles.len(), 10, "{titles:?}");
+    for chapter in &chapters {
+        let files = if chapter.title() == book::HOUSE { chapter.toml() } else { chapter.files() };
+        let files = [("rules.toml".to_owned(), files)].into();
+        if let Err(problems) = ajar_policy::parse(&files) {
+            panic!("{}: {problems:#?}", chapter.title());
+        }
     }
 }

@@ -152,7 +152,7 @@ pub(crate) struct Play {
 }
 
 impl Play {
-    /// Begins at an instant, with files in force that name at least an operator called `ops`.
+    /// Begins at an instant, with files in force; [`Play::files`] wants them to name an operator called `ops`.
     pub(crate) fn begins(at: &str, files: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let dir = tempfile::Builder::new().prefix("ajar-play").tempdir().unwrap();
@@ -170,10 +170,15 @@ impl Play {
 
     /// Puts other files in force, as the operator does.
     pub(crate) fn files(&self, files: &str) {
-        let policy = self.dir.path().join("policy");
-        std::fs::create_dir_all(&policy).unwrap();
-        std::fs::write(policy.join("rules.toml"), files).unwrap();
-        self.ajar(OPERATOR, &["policy", "apply", policy.to_str().unwrap()]).ok();
+        self.write("policy/rules.toml", files);
+        self.ajar(OPERATOR, &["policy", "apply", "policy"]).ok();
+    }
+
+    /// Somebody writes a file in the folder where everybody types.
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let path = self.dir.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -219,6 +224,16 @@ impl Play {
             std::fs::write(self.dir.path().join(file), &done.out).unwrap();
         }
         done
+    }
+
+    /// What somebody reads on the screen who types a line.
+    pub(crate) fn reads(&self, line: &str) -> String {
+        let (who, command) = line.split_once("$ ajar ").unwrap_or_else(|| panic!("not a line to type: {line}"));
+        self.memory().typed.push(line.to_owned());
+        self.sign_in(who);
+        let args = words(command);
+        let out = self.command(who, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap();
+        text(&out.stdout) + &text(&out.stderr)
     }
 
     /// Every line that was typed.
@@ -274,6 +289,14 @@ impl Play {
         let out = login.wait_with_output().unwrap();
         assert!(out.status.success(), "{who} can't sign in: {}", text(&out.stderr));
         self.memory().signed_in.insert(who.to_owned(), now.after(Span::from_secs(12 * 3600)));
+    }
+
+    /// Somebody changes a file in the folder where everybody types.
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.dir.path().join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} says nothing of {from}");
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
     }
 
     /// A grant in detail, as its holder sees it.

@@ -3,26 +3,36 @@
 use std::path::Path;
 
 /// What every chapter builds on.
-const HOUSE: &str = "The house";
+pub(crate) const HOUSE: &str = "The house";
 
-/// A chapter of `docs/cookbook.md`.
+/// A chapter.
 pub(crate) struct Chapter {
     title: String,
     text: String,
 }
 
-/// Every chapter, in order; the first is the house.
+/// Every chapter of the cookbook, in order; the first is the house.
 pub(crate) fn chapters() -> Vec<Chapter> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cookbook.md");
+    chapters_of("docs/cookbook.md")
+}
+
+fn chapters_of(document: &str) -> Vec<Chapter> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let chapters = text.split("\n## ").skip(1).filter_map(|chapter| chapter.split_once('\n'));
     chapters.map(|(title, text)| Chapter { title: title.to_owned(), text: text.to_owned() }).collect()
 }
 
 impl Chapter {
+    /// One of the cookbook's.
     pub(crate) fn of(title: &str) -> Self {
-        let found = chapters().into_iter().find(|c| c.title == title);
-        found.unwrap_or_else(|| panic!("docs/cookbook.md has no chapter '{title}'"))
+        Self::in_document("docs/cookbook.md", title)
+    }
+
+    /// One of another document's.
+    pub(crate) fn in_document(document: &str, title: &str) -> Self {
+        let found = chapters_of(document).into_iter().find(|c| c.title == title);
+        found.unwrap_or_else(|| panic!("{document} has no chapter '{title}'"))
     }
 
     pub(crate) fn title(&self) -> &str {
@@ -30,7 +40,7 @@ impl Chapter {
     }
 
     /// Its blocks of a language.
-    fn blocks(&self, language: &str) -> Vec<&str> {
+    pub(crate) fn blocks(&self, language: &str) -> Vec<&str> {
         let begin = format!("```{language}\n");
         let rest = self.text.split(begin.as_str()).skip(1);
         rest.map(|block| block.split_once("```").unwrap_or_else(|| panic!("{}: a block does not end", self.title)).0).collect()
