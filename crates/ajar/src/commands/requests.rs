@@ -95,9 +95,8 @@ async fn decided(client: &Client, id: &str, limit: Duration) -> Result<Request, 
 
 /// The exit code that a request's state means to somebody who asked for it.
 fn outcome(request: &Request, waited: bool) -> Result<(), Failure> {
-    let because = request.denied_because.clone().unwrap_or_default();
     match request.state.as_str() {
-        "denied" => Err(Failure::new(Code::Denied, format!("{} was denied", request.id)).hint(because)),
+        "denied" => Err(Failure::new(Code::Denied, format!("{} was denied", request.id)).hint(because(request))),
         "expired" => Err(Failure::new(Code::Over, format!("{} was not decided in time", request.id))),
         "withdrawn" => Err(Failure::new(Code::Over, format!("{} was withdrawn", request.id))),
         "pending" if waited => Err(Failure::new(Code::Pending, format!("{} is still pending", request.id))),
@@ -106,6 +105,30 @@ fn outcome(request: &Request, waited: bool) -> Result<(), Failure> {
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// Why a request was denied and what to do, in words; the API has a word of its own for programs.
+fn because(request: &Request) -> String {
+    let Request { id, resource, role, .. } = request;
+    let explain = format!("ajar policy explain {resource} --role {role}");
+    match request.denied_because.as_deref() {
+        None => String::new(),
+        Some("review") => {
+            let deny = request.reviews.iter().rev().find(|r| r.verdict == "deny");
+            deny.map_or_else(String::new, |r| {
+                format!("{} said no{}", r.reviewer, r.note.as_ref().map(|n| format!(": {n}")).unwrap_or_default())
+            })
+        }
+        Some("automatic") => {
+            let rules = request.automatic.as_ref().map(|auto| auto.rules.join(", ")).unwrap_or_default();
+            format!("the rules deny it: {rules}; '{explain}' says why")
+        }
+        Some("rules") => format!("the rules in force no longer allow it: '{explain}' says why"),
+        Some("requester_disabled") => "who asked, or for whom, is disabled".into(),
+        Some("nobody_can_decide") => format!("nobody can decide it: have an operator look at the rule; '{explain}' says who is missing"),
+        Some("stage_timed_out") => format!("nobody decided in time: ajar request --again {id}"),
+        Some(other) => other.to_owned(),
     }
 }
 
@@ -252,7 +275,7 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
         for comment in &r.comments {
             fields.push(("comment", format!("{} at {}: {}", comment.by, comment.at, comment.text.as_deref().unwrap_or("(erased)"))));
         }
-        fields.push(("because", r.denied_because.clone().unwrap_or_default()));
+        fields.push(("because", because(r)));
         fields.extend(r.grants.iter().map(|g| ("grant", grant_line(g))));
         fields.push(("link", r.link.clone()));
         fields

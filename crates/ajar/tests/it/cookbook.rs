@@ -81,6 +81,8 @@ fn i03_peer_review_lets_everybody_decide_but_who_asked() {
     let late = told.last("req_");
     told.wait("30m");
     assert_eq!(told.types(&format!("dev$ ajar requests {late}")).is("denied")["denied_because"], "stage_timed_out");
+    let shown = told.reads(&format!("dev$ ajar requests {late}"));
+    assert!(shown.contains(&format!("nobody decided in time: ajar request --again {late}")), "{shown}");
     told.types(&format!("peer$ ajar approve {late}")).fails(3, "denied");
     told.types(&format!("dev$ ajar request --again {late}")).is("pending");
     told.ends();
@@ -155,7 +157,7 @@ fn i03_two_of_five_are_two_humans_whatever_accounts_they_have() {
     told.types("dev$ ajar request orders-db --role migrate").is("pending");
     told.files(&gone);
     told.types("dev$ ajar requests req_…").is("denied");
-    told.types("dev$ ajar request orders-db --role migrate").fails(3, "nobody_can_decide");
+    told.types("dev$ ajar request orders-db --role migrate").fails(3, "nobody can decide it: have an operator look at the rule");
     told.ends();
 }
 
