@@ -148,6 +148,15 @@ fn i03_two_of_five_are_two_humans_whatever_accounts_they_have() {
     told.types("tom$ ajar deny req_…").is("denied");
     told.types("grace$ ajar approve req_…").fails(3, "denied");
 
+    // Whoever is away has somebody else asked, who still counts once.
+    told.types("ada$ ajar delegate tom --for 7d").ok();
+    assert_eq!(
+        told.types("dev$ ajar request orders-db --role migrate").is("pending")["asked"],
+        json!(["grace", "joe", "mia", "mia-admin", "tom"])
+    );
+    told.types("tom$ ajar approve req_…").is("pending");
+    told.types("dev$ ajar withdraw req_…").is("withdrawn");
+
     // A10: four of them leave: with one left nobody can ever fulfil it, so that it is not left to wait.
     let gone = told
         .chapter
@@ -376,6 +385,7 @@ fn a09_a_pipeline_migrates_once_by_itself_in_office_hours_only() {
     let told = Told::begins("CI deploys", "2026-03-02T10:00[Europe/Berlin]");
     let token = told.types("deploy$ ajar token --scope full --for 90d --label \"orders pipeline\"").ok();
     assert_eq!(token["expires_at"], "2026-05-31T09:00:00.000Z");
+    told.carries("deploy", token["token"].as_str().unwrap());
     told.types("deploy$ ajar request orders-db --role migrate --reason \"release 2.4\"").fails(7, "a ticket");
     let deploy = "deploy$ ajar request orders-db --role migrate --ticket CHG-44 --reason \"release 2.4\" --wait 1h";
     told.types(deploy).is("approved");
@@ -386,18 +396,21 @@ fn a09_a_pipeline_migrates_once_by_itself_in_office_hours_only() {
     told.leaves(session);
     assert_eq!(told.closed("deploy", &grant), "used");
 
-    // At night somebody decides; nobody does so within an hour.
+    // At night and on a Friday somebody decides.
     told.go_to("2026-03-02T23:00[Europe/Berlin]");
-    let night = "deploy$ ajar request orders-db --role migrate --ticket CHG-45 --reason \"release 2.5\"";
-    assert_eq!(told.types(night).is("pending")["asked"], json!(["ada", "grace"]));
+    let later = "deploy$ ajar request orders-db --role migrate --ticket CHG-45 --reason \"release 2.5\"";
+    assert_eq!(told.types(later).is("pending")["asked"], json!(["ada", "grace"]));
     told.types("deploy$ ajar approve req_…").fails(3, "only an enabled person can decide");
-    told.types("ada$ ajar deny req_… --note \"not at night\"").is("denied");
+    told.types("deploy$ ajar withdraw req_…").is("withdrawn");
+    told.go_to("2026-03-06T10:00[Europe/Berlin]");
+    told.types(later).is("pending");
+    told.types("ada$ ajar deny req_… --note \"not before the weekend\"").is("denied");
     // After a no, a human looks at each for 30 days.
-    told.go_to("2026-03-03T10:00[Europe/Berlin]");
-    told.types(night).is("pending");
+    told.go_to("2026-03-09T10:00[Europe/Berlin]");
+    told.types(later).is("pending");
     told.types("ada$ ajar approve req_…").is("approved");
-    told.go_to("2026-04-02T10:00[Europe/Berlin]");
-    told.types(night).is("approved");
+    told.go_to("2026-04-06T10:00[Europe/Berlin]");
+    told.types(later).is("approved");
     told.ends();
 }
 

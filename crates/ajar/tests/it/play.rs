@@ -130,6 +130,8 @@ impl Connector for Logins {
 struct Memory {
     /// Until when each person's token is good.
     signed_in: BTreeMap<String, Timestamp>,
+    /// Tokens that somebody uses instead of signing in.
+    carried: BTreeMap<String, String>,
     /// The last id of each kind that anybody was told, by its prefix: what `req_…` in a line means.
     last: BTreeMap<&'static str, String>,
     /// Every line that was typed.
@@ -266,8 +268,17 @@ impl Play {
     fn command(&self, who: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ajar"));
         command.args(args).stdin(Stdio::null()).env("AJAR_URL", &self.url).env("XDG_CONFIG_HOME", self.dir.path().join(who));
-        command.env_remove("AJAR_TOKEN").current_dir(self.dir.path());
+        match self.memory().carried.get(who) {
+            Some(token) => command.env("AJAR_TOKEN", token),
+            None => command.env_remove("AJAR_TOKEN"),
+        };
+        command.current_dir(self.dir.path());
         command
+    }
+
+    /// From now on somebody has a token in `AJAR_TOKEN` and no longer signs in.
+    pub(crate) fn carries(&self, who: &str, token: &str) {
+        self.memory().carried.insert(who.to_owned(), token.to_owned());
     }
 
     /// Signs somebody in with their password, unless their token is still good.
@@ -275,7 +286,7 @@ impl Play {
         use std::io::Write;
         let now = self.hands.now();
         let known = self.memory().signed_in.get(who).copied();
-        if known.is_some_and(|until| now.after(FRESH) < until) {
+        if self.memory().carried.contains_key(who) || known.is_some_and(|until| now.after(FRESH) < until) {
             return;
         }
         if known.is_none() {
