@@ -258,7 +258,7 @@ impl<'a> Combined<'a> {
 pub(crate) enum Matched<'a> {
     None,
     Denied(&'a Rule),
-    Terms(Combined<'a>),
+    Terms(Box<Combined<'a>>),
 }
 
 impl Bound {
@@ -280,7 +280,7 @@ impl Bound {
                 Some(so_far) => so_far.combine(combined),
             });
         }
-        terms.map_or(Matched::None, Matched::Terms)
+        terms.map_or(Matched::None, |terms| Matched::Terms(Box::new(terms)))
     }
 
     /// Whether somebody may ask for it at some time, in some circumstances.
@@ -429,8 +429,8 @@ impl Bound {
             return refused(terms.strictest, format!("{wanted} is too long"), detail, format!("--for {}", terms.max));
         }
         debug_assert_eq!(*emergency, terms.emergency.is_some());
-        let values = asking.values(terms.looked_at);
-        let Combined { plan, max, emergency, apart, .. } = terms;
+        let Combined { plan, max, emergency, apart, looked_at, .. } = *terms;
+        let values = asking.values(looked_at);
         Decision::Allowed(Allowed { plan, duration: wanted, max, emergency, apart, values })
     }
 

@@ -33,7 +33,7 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 }
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 42] = [
+const ROUTES: [Route; 45] = [
     get("GET /api/v1/me", 200, "dev"),
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
@@ -77,6 +77,9 @@ const ROUTES: [Route; 42] = [
     get("GET /api/v1/delegations", 200, "peer"),
     post("POST /api/v1/delegations", r#"{"to":"second","for":"1h"}"#, 200, "peer", Some((r#"{"to":"second"}"#, 422))),
     Route { happy: 204, ..post("DELETE /api/v1/delegations/{id}", "", 404, "peer", None) },
+    get("GET /api/v1/preapprovals", 200, "peer"),
+    post("POST /api/v1/preapprovals", r#"{"user":"dev","resource":"orders-db","for":"1h"}"#, 404, "peer", Some((r#"{"user":"dev"}"#, 422))),
+    Route { happy: 204, ..post("DELETE /api/v1/preapprovals/{id}", "", 404, "peer", None) },
     post("POST /api/v1/locks", r#"{"resource":"quick-db","reason":"odd"}"#, 403, "operator", Some((r#"{"user":7}"#, 422))),
     Route { happy: 204, ..post("DELETE /api/v1/locks/{id}", "", 404, "operator", None) },
     post("POST /api/v1/grants/{id}/revoke", "", 404, "operator", None),
@@ -97,6 +100,7 @@ struct Ids {
     lock: String,
     debt: String,
     delegation: String,
+    preapproval: String,
 }
 
 struct Caller<'a> {
@@ -187,7 +191,8 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
     let next_week = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() + 7 * 24 * 3_600_000;
     let next_week = ajar_core::time::Timestamp::from_millis(next_week.try_into().unwrap()).to_string();
     let delegation = id(&stage.json("peer", &["delegate", "second", "--for", "1d", "--from", &next_week])[0]);
-    let ids = Ids { request: id(&pending), grant, session: id(ended), token: full("dev").1, lock, debt, delegation };
+    let preapproval = id(&stage.json("peer", &["preapprove", "dev", "orders-db/read", "--for", "1h"])[0]);
+    let ids = Ids { request: id(&pending), grant, session: id(ended), token: full("dev").1, lock, debt, delegation, preapproval };
     let policy = |stage: &Stage| {
         let files = ["people.toml", "rules.toml", "resources.toml"];
         let read = |f: &str| (f.to_owned(), Value::String(std::fs::read_to_string(stage.policy().join(f)).unwrap()));
@@ -207,6 +212,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
             () if route.name.contains("/debts/") => &ids.debt,
             () if route.name.contains("/locks/") => &ids.lock,
             () if route.name.contains("/delegations/") => &ids.delegation,
+            () if route.name.contains("/preapprovals/") => &ids.preapproval,
             () => &ids.token,
         };
         route.name.replace("{id}", id).replace("{name}", "orders-db")

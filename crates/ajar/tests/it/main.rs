@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod asking;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod certificates;

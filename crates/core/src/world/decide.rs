@@ -20,7 +20,7 @@ use crate::session::{Ended, HeldFor, Live, SessionEvent};
 use crate::time::{Span, Timestamp};
 
 /// Pre-approvals of one principal that may be in force or to come at once.
-pub const PREAPPROVALS_MAX: usize = 50;
+const PREAPPROVALS_MAX: usize = 50;
 
 /// What happens, in order, to which streams.
 pub type Decision = Vec<(Stream, Event)>;
