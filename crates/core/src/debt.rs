@@ -66,6 +66,9 @@ pub struct Incurred {
     pub reviews: Vec<Stage>,
     /// Who was alerted.
     pub alerted: Vec<PrincipalId>,
+    /// Who was asked to review it, then.
+    #[serde(default)]
+    pub asked: Vec<PrincipalId>,
     /// Until when.
     pub due: Timestamp,
     /// Since when.
@@ -75,6 +78,9 @@ pub struct Incurred {
 /// See [`DebtEvent::Overdue`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overdue {
+    /// Who is asked to review it, now.
+    #[serde(default)]
+    pub asked: Vec<PrincipalId>,
     /// When.
     pub at: Timestamp,
 }
@@ -141,7 +147,22 @@ pub enum DebtError {
 }
 
 impl Owed {
-    /// Who may review it now: distinct humans, neither who asked nor who got in, nor linked to either (I03).
+    /// One that nobody has reviewed yet.
+    #[must_use]
+    pub fn new(incurred: Incurred) -> Self {
+        Self { incurred, reviews: Vec::new(), overdue: None }
+    }
+
+    /// Who may review it now.
+    #[must_use]
+    pub fn asked(&self, facts: &dyn Facts) -> Vec<PrincipalId> {
+        match self.standing(facts) {
+            Standing::Waiting { asked, .. } => asked.into_iter().collect(),
+            Standing::Met => Vec::new(),
+        }
+    }
+
+    /// Where its review stands: distinct humans, neither who asked nor who got in, nor linked to either (I03).
     #[must_use]
     pub fn standing(&self, facts: &dyn Facts) -> Standing {
         let Incurred { debtor, beneficiary, resources, reviews, .. } = &self.incurred;
@@ -181,8 +202,13 @@ impl Debt {
 
     /// Its time is over. It stays owed.
     #[must_use]
-    pub fn tick(&self, now: Timestamp) -> Vec<DebtEvent> {
-        if self.due().is_some_and(|due| now >= due) { vec![DebtEvent::Overdue(Overdue { at: now })] } else { Vec::new() }
+    pub fn tick(&self, facts: &dyn Facts, now: Timestamp) -> Vec<DebtEvent> {
+        match self {
+            Self::Owed(owed) if self.due().is_some_and(|due| now >= due) => {
+                vec![DebtEvent::Overdue(Overdue { asked: owed.asked(facts), at: now })]
+            }
+            Self::Owed(_) | Self::Paid(_) => Vec::new(),
+        }
     }
 
     /// Somebody reviews it. An objection is a review too: one is enough.
@@ -212,7 +238,7 @@ impl Debt {
     /// When the stream begins otherwise.
     pub fn born(event: &DebtEvent) -> Result<Self, Impossible> {
         match event {
-            DebtEvent::Incurred(incurred) => Ok(Self::Owed(Owed { incurred: incurred.clone(), reviews: Vec::new(), overdue: None })),
+            DebtEvent::Incurred(incurred) => Ok(Self::Owed(Owed::new(incurred.clone()))),
             DebtEvent::Reviewed(_) | DebtEvent::Overdue(_) | DebtEvent::Paid(_) => {
                 Err(Impossible { subject: "a debt".into(), state: "not there", event: event.kind() })
             }

@@ -196,6 +196,7 @@ kinds! {
     RequestEvent {
         Filed = "request.filed";
         StageEntered = "request.stage_entered";
+        Reminded = "request.reminded";
         StageEscalated = "request.stage_escalated";
         StageSkipped = "request.stage_skipped";
         AutoReviewed = "request.auto_reviewed";

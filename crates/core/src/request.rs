@@ -3,8 +3,11 @@
 //! Commands are methods that return events; [`Request::evolve`] folds them. Nothing else changes a request.
 
 mod pending;
+mod reminder;
 
 use serde::{Deserialize, Serialize};
+
+pub use reminder::Reminded;
 
 use crate::debt::Emergency;
 use crate::event::Proof;
@@ -95,6 +98,8 @@ pub enum RequestEvent {
     Filed(Filed),
     /// A stage became the one that waits.
     StageEntered(StageEntered),
+    /// Most of the stage's time is over: those who are asked are reminded.
+    Reminded(Reminded),
     /// A stage was not decided in time, or can't be: more people are asked.
     StageEscalated(StageEscalated),
     /// A stage was not decided in time: the next decides.
@@ -130,6 +135,9 @@ pub struct StageEntered {
     pub asked: Vec<PrincipalId>,
     /// When the stage times out.
     pub until: Timestamp,
+    /// When those asked are reminded of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_at: Option<Timestamp>,
 }
 
 /// See [`RequestEvent::StageEscalated`].
@@ -282,6 +290,9 @@ pub struct Pending {
     pub talk: Talk,
     /// The stage that waits, and until when.
     pub stage: Option<StageEntered>,
+    /// When those asked were reminded of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminded: Option<Timestamp>,
 }
 
 /// A request that is decided.
@@ -529,11 +540,14 @@ impl Request {
         }
     }
 
-    /// When something is due by itself: the stage's time-out or the request's deadline, whichever is earlier.
+    /// When something is due by itself: the stage's reminder, its time-out, or the request's deadline, whichever comes first.
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
         match self {
-            Self::Pending(p) => Some(p.stage.as_ref().map_or(p.filed.expires_at, |s| s.until.min(p.filed.expires_at))),
+            Self::Pending(p) => {
+                let out = p.stage.as_ref().map(|s| s.until);
+                out.into_iter().chain(p.reminder_due()).chain([p.filed.expires_at]).min()
+            }
             Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => None,
         }
     }
@@ -647,7 +661,7 @@ impl Request {
         }
     }
 
-    /// Time has passed: expiry, time-outs, escalation of stages that nobody can fulfil. Never an approval.
+    /// Time has passed: expiry, time-outs, reminders, escalation of stages that nobody can fulfil. Never an approval.
     #[must_use]
     pub fn tick(&self, facts: &dyn Facts, now: Timestamp) -> Vec<RequestEvent> {
         match self {
@@ -678,6 +692,11 @@ impl Request {
             (Self::Pending(mut p), RequestEvent::StageEntered(e)) => {
                 p.course.begin(e.stage, &e.asked);
                 p.stage = Some(e.clone());
+                p.reminded = None;
+                Ok(Self::Pending(p))
+            }
+            (Self::Pending(mut p), RequestEvent::Reminded(e)) => {
+                p.reminded = Some(e.at);
                 Ok(Self::Pending(p))
             }
             (Self::Pending(mut p), RequestEvent::StageEscalated(e)) => {

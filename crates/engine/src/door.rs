@@ -190,11 +190,16 @@ impl Engine {
     }
 
     fn asked_line(&self, asked: &[PrincipalId]) -> Option<String> {
+        Some(format!("asked: {}", self.some_names(asked)?))
+    }
+
+    /// Names for a line: the first of many; none of nobody.
+    fn some_names(&self, asked: &[PrincipalId]) -> Option<String> {
         let mut names: Vec<_> = asked.iter().map(|id| self.people.name(*id)).collect();
         names.sort_unstable();
         names.truncate(8);
         let more = if asked.len() > 8 { format!(" and {} more", asked.len() - 8) } else { String::new() };
-        (!names.is_empty()).then(|| format!("asked: {}{more}", names.join(", ")))
+        (!names.is_empty()).then(|| format!("{}{more}", names.join(", ")))
     }
 
     /// [`Engine::go_in`], carried through even when nobody waits for it any more: a half-made lease would block the next one.
@@ -391,6 +396,10 @@ impl Wait {
                 Some(News::Say(format!("{} {word} it", self.engine.people.name(review.reviewer))))
             }
             RequestEvent::StageEntered(entered) => self.engine.asked_line(&entered.asked).map(News::Say),
+            RequestEvent::Reminded(r) => {
+                let names = self.engine.some_names(&r.asked)?;
+                Some(News::Say(format!("not decided yet: {names} {} reminded", if r.asked.len() == 1 { "was" } else { "were" })))
+            }
             RequestEvent::StageEscalated(_) => Some(News::Say("nobody decided in time: more people are asked".into())),
             RequestEvent::StageSkipped(_) => Some(News::Say("nobody decided in time: the next stage decides".into())),
             RequestEvent::PlanTightened(_) => Some(News::Say("the rules have become stricter meanwhile: more is needed".into())),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::reminder::remind_at;
 use super::{
     Approved, Ask, Denied, DeniedBecause, Filed, Fresh, InForce, Pending, PlanTightened, RequestError, RequestEvent, ReviewCommand,
     Reviewed, Settled, StageEntered, StageEscalated, StageSkipped, TakenBack, Talk,
@@ -22,6 +23,7 @@ impl Pending {
             reviews: Vec::new(),
             talk: Talk::default(),
             stage: None,
+            reminded: None,
         }
     }
 
@@ -271,11 +273,11 @@ impl Pending {
             }
             if next.stage.as_ref().is_none_or(|s| s.stage != stage) {
                 let within = next.plan.stages.get(stage).map_or(Span::ZERO, |s| s.within);
-                events.push(RequestEvent::StageEntered(StageEntered {
-                    stage,
-                    asked: asked.iter().copied().collect(),
-                    until: now.after(within),
-                }));
+                let until = now.after(within);
+                // It can be decided no longer than the request.
+                let remind_at = remind_at(now, until.min(next.filed.expires_at));
+                let asked = asked.iter().copied().collect();
+                events.push(RequestEvent::StageEntered(StageEntered { stage, asked, until, remind_at }));
             }
             return events;
         }
@@ -312,6 +314,9 @@ impl Pending {
             }
         }
         events.extend(next.advance(None, facts, now));
+        if events.is_empty() {
+            events.extend(self.remind(facts, now));
+        }
         events
     }
 
@@ -365,6 +370,7 @@ impl Pending {
             RequestEvent::Filed(_)
             | RequestEvent::StageEntered(_)
             | RequestEvent::AutoReviewed(_)
+            | RequestEvent::Reminded(_)
             | RequestEvent::Reviewed(_)
             | RequestEvent::TakenBack(_)
             | RequestEvent::Seen(_)

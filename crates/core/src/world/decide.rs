@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Present, World};
-use crate::debt::{DebtError, DebtEvent, DebtReview, Emergency, Incurred};
+use crate::debt::{DebtError, DebtEvent, DebtReview, Emergency, Incurred, Owed};
 use crate::delegation::{self, Delegation, DelegationEvent, Made};
 use crate::event::{Event, Stream};
 use crate::grant::{CloseReason, Grant, GrantError, GrantEvent, Opened, Scheduled, Used};
@@ -138,6 +138,7 @@ fn open_approved(filed: &Filed, before: Option<&Pending>, events: Vec<RequestEve
             }
             RequestEvent::Filed(_)
             | RequestEvent::StageEntered(_)
+            | RequestEvent::Reminded(_)
             | RequestEvent::StageEscalated(_)
             | RequestEvent::StageSkipped(_)
             | RequestEvent::AutoReviewed(_)
@@ -203,10 +204,13 @@ impl World {
                 beneficiary: filed.beneficiary,
                 reviews: reviews.clone(),
                 alerted: present.candidates(alert, filed.requester, &resources).into_iter().collect(),
+                asked: Vec::new(),
                 due: filed.at.after(*within),
                 resources,
                 at: filed.at,
             };
+            let asked = Owed::new(incurred.clone()).asked(present);
+            let incurred = Incurred { asked, ..incurred };
             decision.push((Stream::Debt(command.debt), Event::Debt(DebtEvent::Incurred(incurred))));
         }
         Ok(decision)
@@ -581,7 +585,7 @@ impl World {
                 Stream::Delegation(id) => decision.extend(self.delegation_end(*id, now).unwrap_or_default()),
                 Stream::Preapproval(id) => decision.extend(self.preapproval_end(*id, now).unwrap_or_default()),
                 Stream::Debt(id) => {
-                    let events = self.debts.get(id).map(|debt| debt.tick(now)).unwrap_or_default();
+                    let events = self.debts.get(id).map(|debt| debt.tick(present, now)).unwrap_or_default();
                     decision.extend(events.into_iter().map(|e| (Stream::Debt(*id), Event::Debt(e))));
                 }
                 Stream::Lease(_) | Stream::Session(_) | Stream::Lock(_) | Stream::Principal(_) | Stream::Token(_) | Stream::Policy => {}

@@ -267,7 +267,7 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
             RequestEvent::TakenBack(t) => approves.retain(|r| r.id != t.review),
             RequestEvent::AutoReviewed(a) if a.verdict == Verdict::Deny => return Err("a rule denies it".into()),
             RequestEvent::AutoReviewed(_) => by_rules = true,
-            RequestEvent::Seen(_) | RequestEvent::Commented(_) => {}
+            RequestEvent::Seen(_) | RequestEvent::Commented(_) | RequestEvent::Reminded(_) => {}
             RequestEvent::Reviewed(_) => return Err("a deny is on record".into()),
             RequestEvent::Approved(_) => break,
             RequestEvent::StageEntered(_) => {}
@@ -471,6 +471,39 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
     Ok(())
 }
 
+/// Each time that a stage begins there is one reminder at the most, while it waits and before it is over, and never to who asked.
+fn reminded_once(office: &Office, known: &Known) -> Result<(), String> {
+    for id in &known.requests {
+        let (mut filed, mut waits) = (None, None);
+        for envelope in office.log.iter().filter(|e| e.stream == Stream::Request(*id)) {
+            let Event::Request(event) = &envelope.event else { continue };
+            match event {
+                RequestEvent::Filed(f) => filed = Some(f),
+                RequestEvent::StageEntered(e) => waits = Some(e),
+                RequestEvent::Reminded(reminded) => {
+                    let entered = waits.take().ok_or_else(|| format!("{id} reminds of what doesn't wait, or again"))?;
+                    let filed: &Filed = filed.ok_or("never filed")?;
+                    let in_time = envelope.at < entered.until && envelope.at < filed.expires_at;
+                    let human = |p| office.people.human(p);
+                    let own = |p: &PrincipalId| *p == filed.requester || human(*p).is_some() && human(*p) == human(filed.requester);
+                    if entered.stage != reminded.stage || !in_time || reminded.asked.iter().any(own) {
+                        return Err(format!("{id}: {reminded:?} of {entered:?}"));
+                    }
+                }
+                RequestEvent::StageEscalated(_) | RequestEvent::StageSkipped(_) => waits = None,
+                RequestEvent::AutoReviewed(_)
+                | RequestEvent::Reviewed(_)
+                | RequestEvent::TakenBack(_)
+                | RequestEvent::Seen(_)
+                | RequestEvent::Commented(_)
+                | RequestEvent::PlanTightened(_) => {}
+                RequestEvent::Approved(_) | RequestEvent::Denied(_) | RequestEvent::Withdrawn(_) | RequestEvent::Expired(_) => waits = None,
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A deny that was recorded never leaves anything open.
 fn denied_are_closed(office: &Office, known: &Known) -> Result<(), String> {
     for id in &known.requests {
@@ -525,7 +558,7 @@ proptest! {
         for step in &steps {
             let (before, people) = (office.log.len(), office.people.clone());
             take(&mut office, &mut known, step);
-            if let Err(why) = check(&office, before, &people).and_then(|()| denied_are_closed(&office, &known)) {
+            if let Err(why) = check(&office, before, &people).and_then(|()| denied_are_closed(&office, &known)).and_then(|()| reminded_once(&office, &known)) {
                 return Err(TestCaseError::fail(format!("after {step:?}: {why}")));
             }
             if matches!(step, Step::Tick { .. }) {

@@ -8,3 +8,5 @@ mod machine;
 mod matrix;
 #[cfg(test)]
 mod office;
+#[cfg(test)]
+mod reminders;

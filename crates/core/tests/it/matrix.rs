@@ -210,7 +210,8 @@ fn every_event_of_a_request() {
     let commented = RequestEvent::Commented(ajar_core::request::Comment { by, text, at });
     let review = "rev_01h455vb4pex5vsknk084sn02q".parse().unwrap();
     let taken_back = RequestEvent::TakenBack(ajar_core::request::TakenBack { review, at });
-    events.extend([expired, tightened, seen, commented, taken_back]);
+    let reminded = RequestEvent::Reminded(ajar_core::request::Reminded { stage: 0, asked: vec![by], at });
+    events.extend([expired, tightened, seen, commented, taken_back, reminded]);
     events.sort_by_key(RequestEvent::kind);
     events.dedup_by_key(|e| e.kind());
     let cell = evolved(|s: Request, e| s.evolve(e).ok(), Request::state);
@@ -219,6 +220,7 @@ fn every_event_of_a_request() {
     let office = &made.office;
     let before = filed.at.after(Span::from_secs(1));
     let after = filed.expires_at.after(Span::from_secs(1));
+    let reminder = filed.at.after(Span::from_secs(450));
     let same = InForce::Allowed { plan: filed.plan.clone(), max: MINUTE, rules_hash: "00".into() };
     type Command<'a> = Box<dyn Fn(&Request) -> Option<Vec<RequestEvent>> + 'a>;
     let review = |by: u8, verdict, in_force: InForce, now| -> Command<'_> {
@@ -249,6 +251,7 @@ fn every_event_of_a_request() {
         ("withdraw by the requester", Box::new(move |r| r.withdraw(person(0), before).ok())),
         ("withdraw by somebody else", Box::new(move |r| r.withdraw(person(1), before).ok())),
         ("tick before anything is due", Box::new(move |r| Some(r.tick(&office.people, before)))),
+        ("tick when a reminder is due", Box::new(move |r| Some(r.tick(&office.people, reminder)))),
         ("tick after its deadline", Box::new(move |r| Some(r.tick(&office.people, after)))),
         (
             "the rules still allow it",
@@ -302,7 +305,7 @@ fn every_event_of_a_debt() {
         ("it was not", review(2, Verdict::Deny)),
         ("by who asked", review(0, Verdict::Approve)),
         ("by somebody else", review(5, Verdict::Approve)),
-        ("tick", Box::new(move |debt| Some(debt.tick(now)))),
+        ("tick", Box::new(move |debt| Some(debt.tick(people, now)))),
     ];
     let cell = |state: Debt, command: &Command<'_>| match command(&state) {
         Some(events) => events.iter().try_fold(state, Debt::evolve).unwrap().state().to_owned(),
@@ -437,18 +440,18 @@ const SESSION_COMMANDS: &str = "
     ended: ·
 ";
 const REQUEST_EVENTS: &str = "
-    request.approved | request.auto_reviewed | request.commented | request.denied | request.expired | request.filed | request.plan_tightened | request.review_taken_back | request.reviewed | request.seen | request.stage_entered | request.stage_escalated | request.stage_skipped | request.withdrawn
-    pending: approved | · | · | denied | expired | ! | · | · | · | · | · | · | · | withdrawn
-    approved: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
-    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    request.approved | request.auto_reviewed | request.commented | request.denied | request.expired | request.filed | request.plan_tightened | request.reminded | request.review_taken_back | request.reviewed | request.seen | request.stage_entered | request.stage_escalated | request.stage_skipped | request.withdrawn
+    pending: approved | · | · | denied | expired | ! | · | · | · | · | · | · | · | · | withdrawn
+    approved: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
+    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
 ";
 const REQUEST_COMMANDS: &str = "
-    approve by one who is asked | approve after its deadline | approve by the requester | approve by somebody else | approve under rules that refuse | deny by one who is asked | deny by somebody else | withdraw by the requester | withdraw by somebody else | tick before anything is due | tick after its deadline | the rules still allow it | the rules refuse it | the requester is disabled | take back nothing | look at it | comment
-    pending: approved | ! | ! | ! | denied | denied | ! | withdrawn | ! | · | expired | · | denied | denied | ! | · | ·
-    approved: ! | ! | ! | ! | ! | · | ! | ! | ! | · | · | · | · | · | ! | ! | !
-    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | ! | ! | !
-    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | ! | ! | !
-    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | ! | ! | !
+    approve by one who is asked | approve after its deadline | approve by the requester | approve by somebody else | approve under rules that refuse | deny by one who is asked | deny by somebody else | withdraw by the requester | withdraw by somebody else | tick before anything is due | tick when a reminder is due | tick after its deadline | the rules still allow it | the rules refuse it | the requester is disabled | take back nothing | look at it | comment
+    pending: approved | ! | ! | ! | denied | denied | ! | withdrawn | ! | · | · | expired | · | denied | denied | ! | · | ·
+    approved: ! | ! | ! | ! | ! | · | ! | ! | ! | · | · | · | · | · | · | ! | ! | !
+    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | ! | ! | !
+    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | ! | ! | !
+    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | ! | ! | !
 ";
