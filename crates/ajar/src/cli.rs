@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Requests(List),
     /// What waits for your decision
     Inbox,
+    /// What you are told: who asks you, what others decided, what became of what is yours
+    Notices(Notices),
     /// Approve a request
     Approve(Approve),
     /// Deny a request
@@ -226,6 +228,19 @@ pub(crate) struct List {
     /// Older than this one
     #[arg(long, value_name = "ID")]
     pub(crate) before: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Notices {
+    /// Go on with new ones as they come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only those after this one
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<u64>,
+    /// At most so many to begin with
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]

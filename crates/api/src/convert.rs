@@ -11,7 +11,7 @@ use ajar_core::plan::{Candidates, Otherwise, Stage, Verdict};
 use ajar_core::port::{Finding, Severity};
 use ajar_core::request::{Ask, DeniedBecause, Request};
 use ajar_core::session::Session;
-use ajar_engine::{DebtView, ExplainView, LockView, PreapprovalView, RequestView, SessionView};
+use ajar_engine::{DebtView, ExplainView, LockView, NoticeView, PreapprovalView, RequestView, SessionView};
 use ajar_policy::Decision;
 
 use crate::{Api, model};
@@ -51,6 +51,22 @@ fn word<T: serde::Serialize>(value: &T) -> String {
 }
 
 impl Api {
+    pub(crate) fn notice(&self, view: NoticeView) -> model::Notice {
+        let link = match view.about.as_slice() {
+            [one] if one.word() == "request" => Some(format!("{}/requests/{one}", self.public_url)),
+            _ => None,
+        };
+        model::Notice {
+            id: view.seq,
+            at: view.at.to_string(),
+            kind: view.kind.to_owned(),
+            by: view.by.map(|by| self.engine.name(by)),
+            about: view.about.iter().map(ToString::to_string).collect(),
+            text: view.text,
+            link,
+        }
+    }
+
     pub(crate) fn request(&self, view: RequestView, grants: Vec<Grant>) -> model::Request {
         let RequestView { request, reason, notes, comments, values, asked, yours_to_decide } = view;
         let filed = request.filed();

@@ -696,14 +696,35 @@ pub struct Problem {
     pub problems: Vec<String>,
 }
 
+/// Something that the caller is told.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Notice {
+    /// The cursor: what is newer has a higher one.
+    pub id: u64,
+    /// When.
+    pub at: String,
+    /// `asked`, `escalated`, `reminded`, `digest` (several requests in one), `reviewed`, `review_taken_back`, `commented`, `approved`,
+    /// `denied`, `expired`, `withdrawn`, `grant_opened`, `grant_closing`, `grant_failed`, `emergency`, `review_owed`, `review_overdue`,
+    /// `emergency_reviewed` or `delegated`.
+    pub kind: String,
+    /// Who caused it; absent when it was Ajar itself.
+    pub by: Option<String>,
+    /// Ids of what it is about: a request, grant, debt or delegation; of a digest the requests that still wait for the caller.
+    pub about: Vec<String>,
+    /// One sentence.
+    pub text: String,
+    /// The request, for people; absent when it is about no one request.
+    pub link: Option<String>,
+}
+
 /// Something changed: a server-sent event's data. Read the thing itself for its state.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Change {
-    /// `request`, `grant` or `session`.
+    /// `request`, `grant` or `session`; `notice` when the caller is told something.
     pub what: String,
     /// Its id.
     pub id: String,
-    /// The kind of event: `request.approved`, …
+    /// The kind of event, `request.approved`, …; a notice's own kind.
     pub kind: String,
 }
 

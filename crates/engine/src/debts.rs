@@ -3,7 +3,7 @@
 use ajar_core::debt::{Debt, DebtReview};
 use ajar_core::event::Stream;
 use ajar_core::id::{DebtId, PrincipalId, ReviewId};
-use ajar_core::plan::{Standing, Verdict};
+use ajar_core::plan::Verdict;
 use ajar_core::port::Refusal;
 use ajar_core::world::WorldError;
 use tracing::instrument;
@@ -11,8 +11,9 @@ use tracing::instrument;
 use crate::desk::text_ok;
 use crate::engine::Engine;
 use crate::people::{Caller, seal};
+use crate::records::parse;
 use crate::refusal::{no_such, of};
-use crate::sequencer::{Desk, Draft};
+use crate::sequencer::{Desk, Draft, unavailable};
 
 /// A debt, with its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +30,7 @@ pub struct DebtView {
 
 fn asked(desk: &Desk<'_>, debt: &Debt) -> Vec<PrincipalId> {
     match debt {
-        Debt::Owed(owed) => match owed.standing(&desk.present()) {
-            Standing::Waiting { asked, .. } => asked.into_iter().collect(),
-            Standing::Met => Vec::new(),
-        },
+        Debt::Owed(owed) => owed.asked(&desk.present()),
         Debt::Paid(_) => Vec::new(),
     }
 }
@@ -66,6 +64,15 @@ impl Engine {
             debt,
         };
         Ok(found.into_iter().map(view).collect())
+    }
+
+    /// The debt, paid or not, if the caller may know of it.
+    pub(crate) async fn may_see_debt(&self, caller: &Caller, id: DebtId) -> Result<Debt, Refusal> {
+        let row = self.store.row(Stream::Debt(id)).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+        let debt: Debt = row.as_ref().and_then(parse).ok_or_else(|| no_such("debt"))?;
+        let me = caller.principal;
+        let seen = self.sequencer.look(move |desk| sees(desk, me, &debt).then_some(debt));
+        seen.await?.ok_or_else(|| no_such("debt"))
     }
 
     /// Records the caller's review of an emergency: an approve says that it was right; a deny that it was not, and closes what is open of it.

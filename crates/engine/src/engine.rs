@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use crate::brake::Brake;
 use crate::leases::Leases;
 use crate::log::Log;
+use crate::notices::Notices;
 use crate::orders::Orders;
 use crate::people::{People, hash_password};
 use crate::policies;
@@ -122,6 +123,7 @@ pub struct Engine {
     pub(crate) signer: Arc<GrantSigner>,
     pub(crate) ledger_key: Signer,
     pub(crate) people: Arc<People>,
+    pub(crate) notices: Arc<Notices>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) spans: Arc<Spans>,
     pub(crate) leases: Leases,
@@ -155,6 +157,7 @@ struct Loaded {
     world: World,
     frontier: Frontier,
     people: People,
+    notices: Notices,
     bound: Arc<Bound>,
     /// When the last event was decided.
     last: Option<Timestamp>,
@@ -170,6 +173,7 @@ impl Engine {
         let Parts { store, postgres, clock, entropy, keys } = parts;
         let loaded = load(&store, &keys.ledger).await?;
         let people = Arc::new(loaded.people);
+        let notices = Arc::new(loaded.notices);
         let orders = Arc::new(Orders::default());
         let spans = Arc::new(Spans::default());
         for open in loaded.world.grants().filter_map(|g| if let Grant::Open(open) = g { Some(open) } else { None }) {
@@ -186,6 +190,7 @@ impl Engine {
             spans: Arc::clone(&spans),
             clock: Arc::clone(&clock),
             people: Arc::clone(&people),
+            notices: Arc::clone(&notices),
             rules: Arc::clone(&rules),
             frontier: Arc::clone(&frontier),
             effects: Arc::clone(&effects),
@@ -218,6 +223,7 @@ impl Engine {
             signer: Arc::new(keys.grants),
             ledger_key: keys.ledger,
             people,
+            notices,
             orders,
             spans,
             leases: Leases::default(),
@@ -306,6 +312,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         None => None,
     };
     let (mut world, mut frontier, people, mut last) = (World::default(), Frontier::default(), People::default(), None);
+    let notices = Notices::default();
     let mut log = Log::read(store);
     loop {
         let page = log.next().await?;
@@ -321,6 +328,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
             {
                 return Err(StartError::NotAsSigned(format!("the first {} events have another root", checkpoint.size)));
             }
+            notices.hear(&envelope);
             last = last.max(Some(envelope.at));
             events.push(envelope);
         }
@@ -330,7 +338,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, frontier.size())));
     }
     let bound = policies::in_force(&**store, &world, &people).await?;
-    Ok(Loaded { world, frontier, people, bound, last })
+    Ok(Loaded { world, frontier, people, notices, bound, last })
 }
 
 async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> Result<(), StoreError> {
@@ -352,6 +360,7 @@ struct Listeners {
     spans: Arc<Spans>,
     clock: Arc<dyn Clock>,
     people: Arc<People>,
+    notices: Arc<Notices>,
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     effects: Arc<Notify>,
@@ -378,6 +387,7 @@ impl Listeners {
                 (_, Event::Lease(LeaseEvent::Revoking(_))) => self.effects.notify_one(),
                 _ => {}
             }
+            self.notices.hear(envelope);
             self.people.learn(envelope.stream, &envelope.event, &|commitment| {
                 disclosures.iter().find(|d| d.commitment == commitment).map(|d| d.value.clone())
             });

@@ -9,6 +9,7 @@
 //! | [`desk`] | reviews, grants: what people do |
 //! | [`door`] | what gateways ask: identify, knock, hold, go live |
 //! | [`leases`] | minting, and revoking until the target confirms |
+//! | [`notices`] | what each person is told, and a flood as one |
 //! | [`log`] | the whole log, read from the beginning |
 //! | [`spans`] | how much time each open grant has left by the monotonic clock |
 //! | [`clockwork`] | the timer, the outbox worker, the reconciler, the checkpointer |
@@ -27,6 +28,7 @@ mod filing;
 mod leases;
 mod locks;
 mod log;
+mod notices;
 mod orders;
 mod people;
 mod policies;
@@ -43,6 +45,7 @@ pub use engine::{Config, Engine, Keys, Parts, StartError};
 pub use explain::{ExplainView, StageView};
 pub use filing::{NewRequest, Submitted};
 pub use locks::{LockView, NewDelegation, ToLock};
+pub use notices::NoticeView;
 pub use people::{Caller, IssuedToken};
 pub use policies::{Applied, ApplyError};
 pub use preapprovals::{NewPreapproval, PreapprovalView};

@@ -104,7 +104,7 @@ impl Feed {
     }
 }
 
-fn parse<T: DeserializeOwned>(row: &StoredRow) -> Option<T> {
+pub(crate) fn parse<T: DeserializeOwned>(row: &StoredRow) -> Option<T> {
     serde_json::from_str(&row.doc)
         .inspect_err(|error| tracing::error!(stream = %row.stream, error = %error, "a row can't be read: stop the server and make the rows anew with 'ajar server rebuild'"))
         .ok()

@@ -5,6 +5,7 @@ mod explain;
 mod ledger;
 mod locks;
 mod native;
+mod notices;
 mod people;
 mod policy;
 mod replay;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Request(args) => requests::file(&client()?, out, args).await,
         Command::Requests(args) => requests::list(&client()?, out, &args).await,
         Command::Inbox => requests::inbox(&client()?, out).await,
+        Command::Notices(args) => notices::notices(&client()?, out, &args).await,
         Command::Approve(args) => requests::approve(&client()?, out, args).await,
         Command::Deny(args) => requests::deny(&client()?, out, args).await,
         Command::TakeBack(args) => requests::take_back(&client()?, out, &args.id).await,

@@ -33,7 +33,7 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 }
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 45] = [
+const ROUTES: [Route; 46] = [
     get("GET /api/v1/me", 200, "dev"),
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
@@ -43,6 +43,7 @@ const ROUTES: [Route; 45] = [
     get("GET /api/v1/ledger/key", 200, "dev"),
     get("GET /api/v1/requests", 200, "dev"),
     get("GET /api/v1/inbox", 200, "peer"),
+    get("GET /api/v1/notices", 200, "peer"),
     get("GET /api/v1/requests/{id}", 404, "peer"),
     get("GET /api/v1/grants", 200, "dev"),
     get("GET /api/v1/grants/{id}", 404, "dev"),

@@ -25,6 +25,8 @@ mod docs;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod observe;
 #[cfg(test)]
 mod play;

@@ -2,6 +2,7 @@
 
 mod access;
 mod locks;
+mod notices;
 mod operate;
 mod requests;
 mod sign_in;
@@ -58,6 +59,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(requests::explain))
         .routes(routes!(requests::request_list, requests::request_file))
         .routes(routes!(requests::inbox))
+        .routes(routes!(notices::notice_list))
         .routes(routes!(requests::request_show))
         .routes(routes!(requests::request_review))
         .routes(routes!(requests::request_take_back))

@@ -11,6 +11,7 @@
 mod alarm;
 mod cases;
 mod memory;
+mod notices;
 mod simulation;
 mod target;
 mod town;

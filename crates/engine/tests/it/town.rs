@@ -138,7 +138,7 @@ impl Town {
         Caller { principal: id, name: name.parse().unwrap(), actor: Actor::Principal { id, proof: Proof::Password }, scope: Scope::Full }
     }
 
-    fn identified(&self, name: &str) -> Identified {
+    pub(crate) fn identified(&self, name: &str) -> Identified {
         let caller = self.caller(name);
         Identified { principal: caller.principal, name: caller.name, actor: caller.actor }
     }
