@@ -85,9 +85,9 @@ impl Board {
                 let Some(parties) = self.requests.get_mut(&id) else { return };
                 let how = if std::mem::take(&mut parties.escalated) { RequestNews::Escalated } else { RequestNews::Asked };
                 for who in &entered.asked {
-                    let again = parties.asked.insert(*who, entered.stage) == Some(entered.stage);
-                    if !again && now.by != Some(*who) {
-                        self.feeds.entry(*who).or_default().ask(now, id, how);
+                    let before = parties.asked.insert(*who, entered.stage);
+                    if before != Some(entered.stage) && now.by != Some(*who) {
+                        self.feeds.entry(*who).or_default().ask(now, id, how, before.is_some());
                     }
                 }
             }

@@ -156,27 +156,28 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// They may decide a request. INVARIANT A12: what comes after [`BURST`] others within [`WINDOW`] goes to the one that tells of all.
-    pub(super) fn ask(&mut self, now: Occasion, request: RequestId, how: RequestNews) {
-        let known =
-            self.notices.iter().any(|n| matches!(&n.news, News::Request(id, news) if *id == request && news.topic() == Topic::Asking));
+    /// They may decide a request; `again` when they were asked about it before. INVARIANT A12: what comes after [`BURST`] others within
+    /// [`WINDOW`] goes to the one that tells of all.
+    pub(super) fn ask(&mut self, now: Occasion, request: RequestId, how: RequestNews, again: bool) {
         if self.moves_digest(now, request) {
             return;
         }
-        if !known {
-            let flood = self.asked.len() >= BURST && self.asked.front().is_some_and(|first| now.at.since(*first) < WINDOW);
-            self.asked.push_back(now.at);
-            if self.asked.len() > BURST {
-                self.asked.pop_front();
-            }
-            if flood {
-                let mut requests = self.digest.take().map(|d| d.requests).unwrap_or_default();
-                requests.insert(request);
-                self.digest = Some(Digest { seq: now.seq, at: now.at, by: now.by, requests });
-                return;
-            }
+        let notice = now.notice(News::Request(request, how));
+        if again {
+            return self.push(notice);
         }
-        self.push(now.notice(News::Request(request, how)));
+        let flood = self.asked.len() >= BURST && self.asked.front().is_some_and(|first| now.at.since(*first) < WINDOW);
+        self.asked.push_back(now.at);
+        if self.asked.len() > BURST {
+            self.asked.pop_front();
+        }
+        if flood {
+            let mut requests = self.digest.take().map(|d| d.requests).unwrap_or_default();
+            requests.insert(request);
+            self.digest = Some(Digest { seq: now.seq, at: now.at, by: now.by, requests });
+        } else {
+            self.add(notice);
+        }
     }
 
     /// A request still waits for them.
@@ -204,7 +205,11 @@ impl Feed {
 
     /// Something that concerns them.
     pub(super) fn tell(&mut self, now: Occasion, news: News) {
-        self.push(now.notice(news));
+        let notice = now.notice(news);
+        match &notice.news {
+            News::Request(..) | News::Delegated(_) => self.push(notice),
+            News::Digest(_) | News::Grant(..) | News::Debt(..) => self.add(notice),
+        }
     }
 
     /// The newest there is.
@@ -237,10 +242,15 @@ impl Feed {
         }
     }
 
+    /// Adds a notice instead of the one that it makes needless.
     fn push(&mut self, notice: Notice) {
         if let Some(old) = self.notices.iter().rposition(|n| notice.news.covers(notice.by, n)) {
             self.notices.remove(old);
         }
+        self.add(notice);
+    }
+
+    fn add(&mut self, notice: Notice) {
         self.notices.push_back(notice);
         if self.notices.len() > KEPT {
             self.notices.pop_front();
@@ -276,7 +286,7 @@ mod tests {
     fn a12_a_flood_is_five_notices_and_one_that_moves_on() {
         let mut feed = Feed::default();
         for n in 1..=30 {
-            feed.ask(at(n, n), request(n), RequestNews::Asked);
+            feed.ask(at(n, n), request(n), RequestNews::Asked, false);
             assert_eq!(feed.newest(), n);
         }
         let mut expected: Vec<_> = (1..=5).map(|n| (n, "asked", 1)).collect();
@@ -305,12 +315,12 @@ mod tests {
     fn a12_a_flood_that_goes_on_stays_one_and_what_comes_after_it_is_told_by_itself() {
         let mut feed = Feed::default();
         for n in 1..=100 {
-            feed.ask(at(n, n * 60), request(n), RequestNews::Asked);
+            feed.ask(at(n, n * 60), request(n), RequestNews::Asked, false);
         }
         assert_eq!((told(&feed).len(), told(&feed)[5]), (6, (100, "digest", 95)));
-        feed.ask(at(101, 6_200), request(101), RequestNews::Asked);
+        feed.ask(at(101, 6_200), request(101), RequestNews::Asked, false);
         assert_eq!(told(&feed).last(), Some(&(101, "digest", 96)), "five others came within ten minutes");
-        feed.ask(at(102, 6_420), request(102), RequestNews::Asked);
+        feed.ask(at(102, 6_420), request(102), RequestNews::Asked, false);
         assert_eq!(told(&feed).last(), Some(&(102, "asked", 1)));
     }
 
@@ -318,11 +328,11 @@ mod tests {
     fn a12_asking_at_leisure_is_never_merged_and_a_clock_that_is_set_back_loses_nothing() {
         let mut feed = Feed::default();
         for n in 1..=20 {
-            feed.ask(at(n, n * 150), request(n), RequestNews::Asked);
+            feed.ask(at(n, n * 150), request(n), RequestNews::Asked, false);
         }
         assert_eq!(told(&feed).len(), 20);
         for n in 21..=40 {
-            feed.ask(at(n, 0), request(n), RequestNews::Asked);
+            feed.ask(at(n, 0), request(n), RequestNews::Asked, false);
         }
         let all: usize = told(&feed).iter().map(|(.., requests)| requests).sum();
         assert_eq!(all, 40);
@@ -331,7 +341,7 @@ mod tests {
     #[test]
     fn what_is_newer_replaces_what_it_makes_needless_and_the_oldest_go() {
         let mut feed = Feed::default();
-        feed.ask(at(1, 0), request(1), RequestNews::Asked);
+        feed.ask(at(1, 0), request(1), RequestNews::Asked, false);
         for n in 2..=9 {
             let news = if n % 2 == 0 { RequestNews::Reviewed(Verdict::Approve) } else { RequestNews::TakenBack };
             feed.follow(at(n, n), request(1), news);
