@@ -20,6 +20,7 @@ use self::feed::{DebtNews, GrantNews, News, Notice, RequestNews};
 use crate::door::because;
 use crate::engine::Engine;
 use crate::people::Caller;
+use crate::refusal::no_such;
 
 /// At most so many in one answer.
 const PAGE_MAX: usize = 200;
@@ -57,6 +58,14 @@ pub struct NoticeView {
 }
 
 impl Notice {
+    /// The one request that it is about.
+    fn request(&self) -> Option<RequestId> {
+        match &self.news {
+            News::Request(id, _) => Some(*id),
+            News::Digest(_) | News::Grant(..) | News::Debt(..) | News::Delegated(_) => None,
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match &self.news {
             News::Request(_, news) => match news {
@@ -96,15 +105,22 @@ impl Engine {
             found.reverse();
         }
         let mut views = Vec::new();
-        for notice in found {
+        for notices in found.chunks(limit.max(1)) {
+            let about = notices.iter().filter_map(Notice::request).collect();
+            let seen = self.requests_seen(caller, about).await?;
+            for notice in notices {
+                if views.len() == limit {
+                    break;
+                }
+                match self.told(caller, notice, &seen).await {
+                    Ok(view) => views.push(view),
+                    // What they may not know of now is as if it had never been.
+                    Err(refusal) if refusal.kind == RefusalKind::NotRequestable => {}
+                    Err(refusal) => return Err(refusal),
+                }
+            }
             if views.len() == limit {
                 break;
-            }
-            match self.told(caller, &notice).await {
-                Ok(view) => views.push(view),
-                // What they may not know of now is as if it had never been.
-                Err(refusal) if refusal.kind == RefusalKind::NotRequestable => {}
-                Err(refusal) => return Err(refusal),
             }
         }
         if after.is_none() {
@@ -119,17 +135,18 @@ impl Engine {
         self.notices.board().newest(caller.principal)
     }
 
-    async fn told(&self, caller: &Caller, notice: &Notice) -> Result<NoticeView, Refusal> {
+    /// In words, with the requests that the caller may see.
+    async fn told(&self, caller: &Caller, notice: &Notice, seen: &BTreeMap<RequestId, Request>) -> Result<NoticeView, Refusal> {
         let me = caller.principal;
         let (about, text) = match &notice.news {
             News::Request(id, news) => {
-                let request = self.may_see_request(caller, *id).await?;
-                (vec![Stream::Request(*id)], self.request_words(me, notice.by, &request, *news))
+                let request = seen.get(id).ok_or_else(|| no_such("request"))?;
+                (vec![Stream::Request(*id)], self.request_words(me, notice.by, request, *news))
             }
             News::Digest(requests) => {
                 let waiting = self.still_waiting(caller, requests.iter().copied().collect()).await?;
                 let from: Vec<_> = waiting.iter().map(|(_, from)| self.people.name(*from)).collect();
-                let text = digest_words(&from).ok_or_else(|| crate::refusal::no_such("request"))?;
+                let text = digest_words(&from).ok_or_else(|| no_such("request"))?;
                 (waiting.into_iter().map(|(id, _)| Stream::Request(id)).collect(), text)
             }
             News::Grant(id, news) => {
@@ -158,7 +175,7 @@ impl Engine {
             News::Delegated(id) => {
                 let delegations = self.delegations(caller).await?;
                 let made = delegations.into_iter().find(|made| made.id == *id);
-                let made = made.ok_or_else(|| crate::refusal::no_such("delegation"))?;
+                let made = made.ok_or_else(|| no_such("delegation"))?;
                 let text = format!("you are asked instead of {} from {} until {}", self.people.name(made.from), made.starts_at, made.until);
                 (vec![Stream::Delegation(*id)], text)
             }
@@ -191,7 +208,12 @@ impl Engine {
 
     fn request_words(&self, me: PrincipalId, by: Option<PrincipalId>, request: &Request, news: RequestNews) -> String {
         let filed = request.filed();
-        let (whose, what) = (self.whose(me, filed.requester), asked_for(&filed.asks));
+        let whose = self.whose(me, filed.requester);
+        let mut what = asked_for(&filed.asks);
+        if filed.beneficiary != filed.requester {
+            let for_whom = if filed.beneficiary == me { "you".to_owned() } else { self.people.name(filed.beneficiary) };
+            what = format!("{what} for {for_whom}");
+        }
         let by = self.by(by);
         match news {
             RequestNews::Asked => format!("{whose} request for {what}, for {}, waits for your decision", request.terms().1),

@@ -1,7 +1,7 @@
 //! Listings, the ledger, what there is to see. INVARIANT: every answer is about what its caller may see; what they may not see
 //! looks as if it didn't exist (W3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ajar_core::event::{Envelope, Stream};
 use ajar_core::grant::Grant;
@@ -201,20 +201,38 @@ impl Engine {
     pub(crate) async fn may_see_request(&self, caller: &Caller, id: RequestId) -> Result<Request, Refusal> {
         let row = self.store.row(Stream::Request(id)).await.map_err(|e| Refusal::from(unavailable(&e)))?;
         let request: Request = row.as_ref().and_then(parse).ok_or_else(|| no_such("request"))?;
-        let rules = self.rules();
-        let filed = request.filed();
+        self.those_seen(caller, vec![request]).await?.pop().ok_or_else(|| no_such("request"))
+    }
+
+    /// Of these requests those that are there and that the caller may see.
+    pub(crate) async fn requests_seen(&self, caller: &Caller, ids: BTreeSet<RequestId>) -> Result<BTreeMap<RequestId, Request>, Refusal> {
+        let mut requests = Vec::with_capacity(ids.len());
+        for id in ids {
+            let row = self.store.row(Stream::Request(id)).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+            requests.extend(row.as_ref().and_then(parse));
+        }
+        Ok(self.those_seen(caller, requests).await?.into_iter().map(|r| (r.filed().id, r)).collect())
+    }
+
+    async fn those_seen(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<Request>, Refusal> {
         let me = caller.principal;
-        let (plan, _) = request.terms();
-        let named: Vec<_> = plan.stages.iter().flat_map(ajar_core::plan::Stage::everyone).cloned().collect();
-        let theirs = filed.requester == me || filed.beneficiary == me;
-        let owner = || filed.resources().iter().any(|r| rules.owns(me, r));
-        let (requester, resources) = (filed.requester, filed.resources());
-        // Whoever is away still sees what their delegate is asked.
-        let asked = move |facts: &dyn Facts| facts.candidates(&named, requester, &resources).contains(&me);
-        let sees = theirs || self.sees_all(caller) || owner() || {
-            self.sequencer.look(move |desk| asked(&desk.at) || asked(&desk.present())).await?
-        };
-        if sees { Ok(request) } else { Err(no_such("request")) }
+        let all = self.sees_all(caller);
+        let theirs = move |r: &Request| all || r.filed().requester == me || r.filed().beneficiary == me;
+        if requests.iter().all(theirs) {
+            return Ok(requests);
+        }
+        let seen = self.sequencer.look(move |desk| {
+            let asked = |request: &Request, facts: &dyn Facts| {
+                let (plan, _) = request.terms();
+                let named: Vec<_> = plan.stages.iter().flat_map(ajar_core::plan::Stage::everyone).cloned().collect();
+                facts.candidates(&named, request.filed().requester, &request.filed().resources()).contains(&me)
+            };
+            let owner = |request: &Request| request.filed().resources().iter().any(|r| desk.rules.owns(me, r));
+            // Whoever is away still sees what their delegate is asked.
+            let sees = |r: &Request| theirs(r) || owner(r) || asked(r, &desk.at) || asked(r, &desk.present());
+            requests.into_iter().filter(|r| sees(r)).collect::<Vec<_>>()
+        });
+        Ok(seen.await?)
     }
 
     /// Grants: one's own; for auditors and operators, all.

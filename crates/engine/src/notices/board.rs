@@ -124,7 +124,7 @@ impl Board {
             RequestEvent::Denied(_) => self.settle(now, id, RequestNews::Denied),
             RequestEvent::Withdrawn(_) => self.settle(now, id, RequestNews::Withdrawn),
             RequestEvent::Expired(_) => self.settle(now, id, RequestNews::Expired),
-            RequestEvent::Seen(_) | RequestEvent::PlanTightened(_) => {}
+            RequestEvent::AutoReviewed(_) | RequestEvent::Seen(_) | RequestEvent::PlanTightened(_) => {}
         }
     }
 
