@@ -9,7 +9,7 @@ use ajar_core::grant::{CloseReason, GrantEvent};
 use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId};
 use ajar_core::request::RequestEvent;
 
-use super::feed::{DebtNews, Feed, GrantNews, News, Notice, Occasion, RequestNews};
+use super::feed::{DebtNews, Feed, Filed, GrantNews, News, Notice, Occasion, RequestNews};
 
 /// Everybody's notices, and what it takes to address the next ones: only of what is not settled.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(crate) struct Board {
 /// Whom a pending request concerns.
 #[derive(Debug, PartialEq, Eq)]
 struct Parties {
+    /// The event's sequence number.
+    filed: u64,
     own: BTreeSet<PrincipalId>,
     /// Who was asked so far, and in which stage last.
     asked: BTreeMap<PrincipalId, usize>,
@@ -79,7 +81,7 @@ impl Board {
         match event {
             RequestEvent::Filed(filed) => {
                 let own = [filed.requester, filed.beneficiary].into();
-                self.requests.insert(id, Parties { own, asked: BTreeMap::new(), escalated: false });
+                self.requests.insert(id, Parties { filed: now.seq, own, asked: BTreeMap::new(), escalated: false });
             }
             RequestEvent::StageEntered(entered) => {
                 let Some(parties) = self.requests.get_mut(&id) else { return };
@@ -87,7 +89,7 @@ impl Board {
                 for who in &entered.asked {
                     let before = parties.asked.insert(*who, entered.stage);
                     if before != Some(entered.stage) && now.by != Some(*who) {
-                        self.feeds.entry(*who).or_default().ask(now, id, how, before.is_some());
+                        self.feeds.entry(*who).or_default().ask(now, Filed { id, seq: parties.filed }, how, before.is_some());
                     }
                 }
             }
@@ -105,7 +107,7 @@ impl Board {
                 let Some(parties) = self.requests.get_mut(&id) else { return };
                 for who in &reminded.asked {
                     parties.asked.entry(*who).or_insert(reminded.stage);
-                    self.feeds.entry(*who).or_default().remind(now, id);
+                    self.feeds.entry(*who).or_default().remind(now, Filed { id, seq: parties.filed });
                 }
             }
             RequestEvent::Reviewed(review) => {
@@ -117,8 +119,7 @@ impl Board {
             RequestEvent::TakenBack(_) => self.follow(now, id, RequestNews::TakenBack),
             RequestEvent::Commented(_) => {
                 self.follow(now, id, RequestNews::Commented);
-                let own = self.requests.get(&id).map(|p| p.own.clone()).unwrap_or_default();
-                self.tell(now, own, &News::Request(id, RequestNews::Commented));
+                self.answer(now, id, RequestNews::Commented);
             }
             RequestEvent::Approved(_) => self.settle(now, id, RequestNews::Approved),
             RequestEvent::Denied(_) => self.settle(now, id, RequestNews::Denied),
@@ -130,22 +131,30 @@ impl Board {
 
     /// Those who were asked hear what another did.
     fn follow(&mut self, now: Occasion, id: RequestId, news: RequestNews) {
-        let asked = self.requests.get(&id).into_iter().flat_map(|parties| parties.asked.keys());
-        for who in asked.filter(|who| now.by != Some(**who)) {
-            self.feeds.entry(*who).or_default().follow(now, id, news);
+        let Some(parties) = self.requests.get(&id) else { return };
+        for who in parties.asked.keys().filter(|who| now.by != Some(**who)) {
+            self.feeds.entry(*who).or_default().follow(now, Filed { id, seq: parties.filed }, news);
+        }
+    }
+
+    /// Who asked, and who would get in, hear it.
+    fn answer(&mut self, now: Occasion, id: RequestId, news: RequestNews) {
+        let Some(parties) = self.requests.get(&id) else { return };
+        for who in parties.own.iter().filter(|who| now.by != Some(**who)) {
+            self.feeds.entry(*who).or_default().follow(now, Filed { id, seq: parties.filed }, news);
         }
     }
 
     /// It waits for nobody any more: who asked and those who were asked hear how it ended.
     fn settle(&mut self, now: Occasion, id: RequestId, news: RequestNews) {
         self.follow(now, id, news);
+        self.answer(now, id, news);
         let Some(parties) = self.requests.remove(&id) else { return };
         for who in parties.asked.keys() {
             if let Some(feed) = self.feeds.get_mut(who) {
                 feed.forget(id);
             }
         }
-        self.tell(now, parties.own, &News::Request(id, news));
     }
 
     fn hear_grant(&mut self, now: Occasion, id: GrantId, event: &GrantEvent) {

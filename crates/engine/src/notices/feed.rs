@@ -34,6 +34,13 @@ pub(super) struct Occasion {
     pub(super) by: Option<PrincipalId>,
 }
 
+/// A request, and when it was filed: nothing that was told of it is older.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filed {
+    pub(super) id: RequestId,
+    pub(super) seq: u64,
+}
+
 impl Occasion {
     fn notice(self, news: News) -> Notice {
         Notice { seq: self.seq, at: self.at, by: self.by, news }
@@ -158,13 +165,13 @@ pub(super) struct Feed {
 impl Feed {
     /// They may decide a request; `again` when they were asked about it before. INVARIANT A12: what comes after [`BURST`] others within
     /// [`WINDOW`] goes to the one that tells of all.
-    pub(super) fn ask(&mut self, now: Occasion, request: RequestId, how: RequestNews, again: bool) {
-        if self.moves_digest(now, request) {
+    pub(super) fn ask(&mut self, now: Occasion, request: Filed, how: RequestNews, again: bool) {
+        if self.moves_digest(now, request.id) {
             return;
         }
-        let notice = now.notice(News::Request(request, how));
+        let notice = now.notice(News::Request(request.id, how));
         if again {
-            return self.push(notice);
+            return self.push(notice, request.seq);
         }
         let flood = self.asked.len() >= BURST && self.asked.front().is_some_and(|first| now.at.since(*first) < WINDOW);
         self.asked.push_back(now.at);
@@ -173,7 +180,7 @@ impl Feed {
         }
         if flood {
             let mut requests = self.digest.take().map(|d| d.requests).unwrap_or_default();
-            requests.insert(request);
+            requests.insert(request.id);
             self.digest = Some(Digest { seq: now.seq, at: now.at, by: now.by, requests });
         } else {
             self.add(notice);
@@ -181,17 +188,17 @@ impl Feed {
     }
 
     /// A request still waits for them.
-    pub(super) fn remind(&mut self, now: Occasion, request: RequestId) {
-        if !self.moves_digest(now, request) {
-            self.push(now.notice(News::Request(request, RequestNews::Reminded)));
+    pub(super) fn remind(&mut self, now: Occasion, request: Filed) {
+        if !self.moves_digest(now, request.id) {
+            self.push(now.notice(News::Request(request.id, RequestNews::Reminded)), request.seq);
         }
     }
 
-    /// Something was done about a request that they are asked about. Of one that they were told of only among others, they hear nothing
-    /// more than that it is gone.
-    pub(super) fn follow(&mut self, now: Occasion, request: RequestId, news: RequestNews) {
-        if !self.in_digest(request) {
-            self.push(now.notice(News::Request(request, news)));
+    /// Something was done about a request of theirs, or one that they are asked about. Of one that they were told of only among others,
+    /// they hear nothing more than that it is gone.
+    pub(super) fn follow(&mut self, now: Occasion, request: Filed, news: RequestNews) {
+        if !self.in_digest(request.id) {
+            self.push(now.notice(News::Request(request.id, news)), request.seq);
         }
     }
 
@@ -203,12 +210,11 @@ impl Feed {
         }
     }
 
-    /// Something that concerns them.
+    /// Something else that concerns them.
     pub(super) fn tell(&mut self, now: Occasion, news: News) {
-        let notice = now.notice(news);
-        match &notice.news {
-            News::Request(..) | News::Delegated(_) => self.push(notice),
-            News::Digest(_) | News::Grant(..) | News::Debt(..) => self.add(notice),
+        match news {
+            News::Delegated(_) => self.push(now.notice(news), 0),
+            News::Request(..) | News::Digest(_) | News::Grant(..) | News::Debt(..) => self.add(now.notice(news)),
         }
     }
 
@@ -242,9 +248,11 @@ impl Feed {
         }
     }
 
-    /// Adds a notice instead of the one that it makes needless.
-    fn push(&mut self, notice: Notice) {
-        if let Some(old) = self.notices.iter().rposition(|n| notice.news.covers(notice.by, n)) {
+    /// Adds a notice instead of the one, not older than `since`, that it makes needless.
+    fn push(&mut self, notice: Notice, since: u64) {
+        let mut recent = self.notices.iter().enumerate().rev().take_while(|(_, n)| n.seq >= since);
+        let old = recent.find(|(_, n)| notice.news.covers(notice.by, n)).map(|(index, _)| index);
+        if let Some(old) = old {
             self.notices.remove(old);
         }
         self.add(notice);
@@ -262,8 +270,8 @@ impl Feed {
 mod tests {
     use super::*;
 
-    fn request(n: u64) -> RequestId {
-        RequestId::new(uuid::Uuid::from_u128(u128::from(n) + 1))
+    fn request(n: u64) -> Filed {
+        Filed { id: RequestId::new(uuid::Uuid::from_u128(u128::from(n) + 1)), seq: n }
     }
 
     fn at(seq: u64, seconds: u64) -> Occasion {
@@ -295,7 +303,7 @@ mod tests {
         // What is decided is gone from it, in whatever order, and makes no notice of its own.
         for n in [30, 7, 19] {
             feed.follow(at(30 + n, 40), request(n), RequestNews::Approved);
-            feed.forget(request(n));
+            feed.forget(request(n).id);
         }
         assert_eq!(told(&feed).last(), Some(&(30, "digest", 22)));
         feed.follow(at(70, 40), request(3), RequestNews::Approved);
@@ -306,7 +314,7 @@ mod tests {
         }
         assert_eq!(told(&feed).last(), Some(&(88, "digest", 22)));
         for n in 1..=30 {
-            feed.forget(request(n));
+            feed.forget(request(n).id);
         }
         assert_eq!(told(&feed).iter().filter(|(_, what, _)| *what == "digest").count(), 0);
     }
