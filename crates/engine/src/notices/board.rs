@@ -60,6 +60,7 @@ impl Board {
                 | Stream::Grant(_)
                 | Stream::Debt(_)
                 | Stream::Delegation(_)
+                | Stream::Preapproval(_)
                 | Stream::Lease(_)
                 | Stream::Session(_)
                 | Stream::Lock(_)
