@@ -43,6 +43,11 @@ impl Day {
         i8::try_from(at).ok().map(Self)
     }
 
+    /// As files write it.
+    pub(crate) fn name(self) -> &'static str {
+        usize::try_from(self.0).ok().and_then(|at| Self::NAMES.get(at)).copied().unwrap_or_default()
+    }
+
     fn of(weekday: Weekday) -> Self {
         Self(weekday.to_monday_zero_offset())
     }

@@ -11,6 +11,7 @@
 //! | [`condition`] | Cedar expressions: checked, evaluated |
 //! | [`bound`] | the set bound to principals: who is who |
 //! | [`decide`] | what may be asked for, and what it takes |
+//! | [`mod@diff`] | what differs between two sets |
 //! | [`explain`] | why the rules answer as they do |
 //! | [`schema`] | the JSON Schema of the files |
 
@@ -19,6 +20,7 @@ mod calendar;
 mod check;
 mod condition;
 mod decide;
+mod diff;
 mod explain;
 mod grants;
 mod problem;
@@ -27,8 +29,9 @@ mod rules;
 mod schema;
 
 pub use bound::{At, Bound, Offered};
-pub use check::{FILE_MAX, FILES_MAX, Files, TOTAL_MAX, parse};
+pub use check::{FILE_MAX, FILES_MAX, Files, TOTAL_MAX, content_hash, parse};
 pub use decide::{Allowed, Decision, Denied, Question, Values, Why};
+pub use diff::{Change, Differs, How, KeyChange, Thing, diff};
 pub use explain::{Explanation, RulePart};
 pub use problem::Problem;
 pub use rules::{PrincipalEntry, RuleSet};

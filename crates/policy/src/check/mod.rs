@@ -37,8 +37,7 @@ const PROBLEMS_MAX: usize = 100;
 /// # Errors
 /// Every mistake, each with file, line, column and how to mend it.
 pub fn parse(files: &Files) -> Result<RuleSet, Vec<Problem>> {
-    let files: BTreeMap<&str, &str> =
-        files.iter().filter(|(path, _)| path.ends_with(".toml")).map(|(p, t)| (p.as_str(), t.as_str())).collect();
+    let files = counted(files);
     let total: usize = files.values().map(|t| t.len()).sum();
     let whole = |message: String| Problem { file: String::new(), line: 1, column: 1, message, help: None };
     if files.len() > FILES_MAX || total > TOTAL_MAX {
@@ -82,6 +81,16 @@ fn read(path: &str, text: &str) -> Result<raw::File, Problem> {
         });
         Problem { file: path.to_owned(), line, column, message, help }
     })
+}
+
+/// The hash that a set of these files has: SHA-256 over the paths and texts of `*.toml`, hexadecimal. It says nothing of whether they are right.
+#[must_use]
+pub fn content_hash(files: &Files) -> String {
+    hash(&counted(files))
+}
+
+fn counted(files: &Files) -> BTreeMap<&str, &str> {
+    files.iter().filter(|(path, _)| path.ends_with(".toml")).map(|(p, t)| (p.as_str(), t.as_str())).collect()
 }
 
 fn hash(files: &BTreeMap<&str, &str>) -> String {

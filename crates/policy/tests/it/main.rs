@@ -11,6 +11,7 @@
 mod conditions;
 mod corpus;
 mod decisions;
+mod diff;
 mod files;
 
 use std::collections::BTreeMap;
