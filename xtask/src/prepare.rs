@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::{cache, good, output, postgres, say};
 
 /// What has to be there, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 14] = [
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
     ("/usr/share/postgresql/15/extension/pg_cron.control", "postgresql-15-cron"),
     ("psql", "postgresql-client"),
@@ -20,6 +20,8 @@ const NEEDED: [(&str, &str); 12] = [
     ("python3", "python3"),
     ("openssl", "openssl"),
     ("curl", "curl"),
+    ("git", "git"),
+    ("jq", "jq"),
     ("/usr/sbin/pgbouncer", "pgbouncer"),
 ];
 

@@ -421,13 +421,15 @@ pub(crate) enum Ledger {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Put a directory of files in force: for operators
-    Apply {
-        /// The directory
-        dir: PathBuf,
-        /// The commit it comes from; asked of git unless said
-        #[arg(long)]
-        commit: Option<String>,
+    /// Show what differs between a directory of files and what is in force, and put it in force: for operators
+    Apply(Apply),
+    /// Show what differs between a directory of files and what is in force, and what would come of it: for auditors and operators
+    Diff(Diff),
+    /// Show who put what in force, when, and from which commit: for auditors and operators
+    Log {
+        /// At most so many, the newest
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
     },
     /// What would come of a request, and why: which rules match, what they ask for, who could decide
     Explain(Explain),
@@ -438,6 +440,30 @@ pub(crate) enum Policy {
     },
     /// The JSON Schema of the files
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// The directory
+    pub(crate) dir: PathBuf,
+    /// The commit it comes from; asked of git unless said
+    #[arg(long)]
+    pub(crate) commit: Option<String>,
+    /// Only if this is in force now: the hash that 'ajar policy diff' told, or 'none'
+    #[arg(long, value_name = "HASH")]
+    pub(crate) expect: Option<String>,
+    /// Only show what would come of it: the same as 'ajar policy diff'
+    #[arg(long, conflicts_with_all = ["commit", "expect"])]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The directory
+    pub(crate) dir: PathBuf,
+    /// End with 1 when something differs
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod demo;
 mod exit;
+mod folder;
 mod logs;
 mod output;
 mod server;

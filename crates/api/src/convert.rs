@@ -88,14 +88,7 @@ impl Api {
             at: review.at.to_string(),
         };
         let denied_because = match &request {
-            Request::Denied(s) => Some(match &s.outcome.because {
-                DeniedBecause::Review(_) => "review".to_owned(),
-                DeniedBecause::Automatic(_) => "automatic".to_owned(),
-                DeniedBecause::Rules => "rules".to_owned(),
-                DeniedBecause::RequesterDisabled => "requester_disabled".to_owned(),
-                DeniedBecause::NobodyCanDecide(_) => "nobody_can_decide".to_owned(),
-                DeniedBecause::StageTimedOut(_) => "stage_timed_out".to_owned(),
-            }),
+            Request::Denied(s) => Some(denied_because(&s.outcome.because)),
             Request::Pending(_) | Request::Approved(_) | Request::Withdrawn(_) | Request::Expired(_) => None,
         };
         let (resource, role) = filed.asks.first().map(|a| (a.resource.to_string(), a.role.to_string())).unwrap_or_default();
@@ -361,6 +354,17 @@ pub(crate) fn lease(lease: &Lease) -> model::Lease {
         valid_until: intended.valid_until.to_string(),
         proof: proof.map(|p| format!("{} → {}", p.asked, p.answer)),
         findings: proof.map(|p| p.findings.clone()).unwrap_or_default(),
+    }
+}
+
+pub(crate) fn denied_because(because: &DeniedBecause) -> String {
+    match because {
+        DeniedBecause::Review(_) => "review".to_owned(),
+        DeniedBecause::Automatic(_) => "automatic".to_owned(),
+        DeniedBecause::Rules => "rules".to_owned(),
+        DeniedBecause::RequesterDisabled => "requester_disabled".to_owned(),
+        DeniedBecause::NobodyCanDecide(_) => "nobody_can_decide".to_owned(),
+        DeniedBecause::StageTimedOut(_) => "stage_timed_out".to_owned(),
     }
 }
 

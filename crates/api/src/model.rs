@@ -2,10 +2,16 @@
 //!
 //! Instants are RFC 3339 with milliseconds, in UTC; lengths of time are texts such as `10m`; ids carry their prefix.
 
+mod policy;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use policy::{
+    PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,
+};
 
 /// Signs in with a password.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -649,32 +655,6 @@ pub struct Finding {
     pub check: String,
     /// What came out, and what to do.
     pub result: String,
-}
-
-/// Files to be put in force: path → text.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyFiles {
-    /// The files of the directory.
-    pub files: BTreeMap<String, String>,
-    /// The commit they come from.
-    #[serde(default)]
-    pub commit: Option<String>,
-}
-
-/// What came of applying files.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct PolicyApplied {
-    /// SHA-256 over the files.
-    pub hash: String,
-    /// Whether anything changed.
-    pub changed: bool,
-    /// Principals seen for the first time.
-    pub added: usize,
-    /// Principals that can't do anything any more.
-    pub disabled: usize,
-    /// What a check of the resources found.
-    pub findings: Vec<Finding>,
 }
 
 /// An error (RFC 9457), `application/problem+json`.

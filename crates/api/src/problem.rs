@@ -26,6 +26,11 @@ impl Refused {
         self.0.problems = problems;
         self
     }
+
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.0.hint = Some(hint.to_owned());
+        self
+    }
 }
 
 impl From<Refusal> for Refused {

@@ -6,6 +6,7 @@
 mod decide;
 mod present;
 mod row;
+mod sweep;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use decide::{Decision, FileCommand, ReviewOutcome, WorldError};
 pub use present::Present;
 pub use row::Row;
+pub use sweep::{InFiles, Sweep};
 pub use undo::UndoPoint;
 
 use crate::debt::Debt;

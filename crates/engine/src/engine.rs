@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
+use crate::applied::Drift;
 use crate::brake::Brake;
 use crate::leases::Leases;
 use crate::log::Log;
@@ -137,6 +138,8 @@ pub struct Engine {
     pub(crate) decoy_hash: Secret,
     /// Grants that are closing although that could not be recorded yet (I13): nothing new goes in.
     pub(crate) barred: Mutex<BTreeSet<GrantId>>,
+    /// How the files of the folder that is followed differ from what is in force.
+    pub(crate) drift: Mutex<Option<Drift>>,
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     hashing: Semaphore,
@@ -234,6 +237,7 @@ impl Engine {
             asking: Arc::new(Brake::new(ASKING_BURST, ASKING_A_MINUTE)),
             decoy_hash: Secret::new(decoy_hash),
             barred: Mutex::default(),
+            drift: Mutex::default(),
             rules,
             frontier,
             hashing: Semaphore::new(2),
@@ -373,6 +377,7 @@ impl Listeners {
             *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(rules);
         }
         *self.frontier.lock().unwrap_or_else(PoisonError::into_inner) = frontier.clone();
+        let values: BTreeMap<_, _> = disclosures.iter().map(|d| (d.commitment, d.value.as_str())).collect();
         for envelope in committed.events.iter() {
             match (envelope.stream, &envelope.event) {
                 // INVARIANT I09: sessions are told at once; they cut at their own deadline in any case.
@@ -388,9 +393,7 @@ impl Listeners {
                 _ => {}
             }
             self.notices.hear(envelope);
-            self.people.learn(envelope.stream, &envelope.event, &|commitment| {
-                disclosures.iter().find(|d| d.commitment == commitment).map(|d| d.value.clone())
-            });
+            self.people.learn(envelope.stream, &envelope.event, &|commitment| values.get(&commitment).map(|value| (*value).to_owned()));
         }
         self.due.send_if_modified(|due| std::mem::replace(due, committed.next_due) != committed.next_due);
     }

@@ -14,9 +14,12 @@
 //! | [`spans`] | how much time each open grant has left by the monotonic clock |
 //! | [`clockwork`] | the timer, the outbox worker, the reconciler, the checkpointer |
 //! | [`policies`] | applying a directory of files |
+//! | [`plan`] | what would come of applying it |
+//! | [`applied`] | what is in force, who put it there, and how a folder differs from it |
 //! | [`mod@rebuild`] | the projections, made anew from the log |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
+mod applied;
 mod brake;
 mod clockwork;
 mod debts;
@@ -31,6 +34,7 @@ mod log;
 mod notices;
 mod orders;
 mod people;
+mod plan;
 mod policies;
 mod preapprovals;
 mod rebuild;
@@ -39,6 +43,7 @@ mod refusal;
 mod sequencer;
 mod spans;
 
+pub use applied::{AppliedView, Drift};
 pub use debts::DebtView;
 pub use desk::NewReview;
 pub use engine::{Config, Engine, Keys, Parts, StartError};
@@ -47,7 +52,8 @@ pub use filing::{NewRequest, Submitted};
 pub use locks::{LockView, NewDelegation, ToLock};
 pub use notices::NoticeView;
 pub use people::{Caller, IssuedToken};
-pub use policies::{Applied, ApplyError};
+pub use plan::{GrantEnd, PolicyPlan, RequestTurn, Turn};
+pub use policies::{Applied, ApplyError, NOTHING};
 pub use preapprovals::{NewPreapproval, PreapprovalView};
 pub use rebuild::rebuild;
 pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};

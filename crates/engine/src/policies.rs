@@ -1,4 +1,7 @@
 //! Applying a directory of files: validated first, then in force as one event, or not at all.
+//!
+//! Reading, binding and comparing them takes long for a large company, and happens beside the sequencer; what is decided inside it is
+//! who is new and who is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,15 +10,26 @@ use ajar_core::directory::{Added, Applied as AppliedEvent, Disabled, Enabled, Po
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::id::PrincipalId;
 use ajar_core::lease::Intended;
-use ajar_core::port::{Refusal, Store, StoreError};
+use ajar_core::port::{Refusal, RefusalKind, Store, StoreError};
 use ajar_core::resource::Resource;
-use ajar_core::world::{Decision, World};
-use ajar_policy::{Bound, Files, Problem, RuleSet};
+use ajar_core::sealed::Disclosure;
+use ajar_core::world::{Decision, InFiles, Sweep, World};
+use ajar_policy::{Bound, Change, Files, Problem, RuleSet};
 
 use crate::engine::{Engine, SYSTEM, StartError};
 use crate::people::{People, seal};
-use crate::refusal::of;
+use crate::plan::PolicyPlan;
+use crate::refusal::{of, refusal};
 use crate::sequencer::{Desk, Draft};
+
+/// Files of so many bytes or fewer are read at once: another thread would take longer.
+const AT_ONCE: usize = 32 * 1024;
+/// How often an apply begins again because others were applied meanwhile.
+const TRIES: usize = 5;
+/// Grants and requests that a sweep looks at before others have their turn.
+const SWEPT: usize = 128;
+/// What stands for the hash when nothing is in force yet.
+pub const NOTHING: &str = "none";
 
 /// What came of applying files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +42,8 @@ pub struct Applied {
     pub added: usize,
     /// Principals that can't do anything any more.
     pub disabled: usize,
+    /// What differed from what was in force, and what came of that.
+    pub plan: PolicyPlan,
 }
 
 /// Why files were not applied; what was in force stays so.
@@ -35,8 +51,21 @@ pub struct Applied {
 pub enum ApplyError {
     /// The files are wrong.
     Problems(Vec<Problem>),
+    /// Something else is in force than was expected.
+    MovedOn {
+        /// The hash that was expected, or [`NOTHING`].
+        expected: String,
+        /// The hash of what is in force, or [`NOTHING`].
+        found: String,
+    },
     /// It could not be recorded.
     Refused(Refusal),
+}
+
+impl From<Refusal> for ApplyError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// The rules that the log says are in force.
@@ -50,8 +79,41 @@ pub(crate) async fn in_force(store: &dyn Store, world: &World, people: &People) 
     Ok(Arc::new(rules.bind(&people.ids())))
 }
 
-async fn read_blob(store: &dyn Store, hash: &str) -> Result<Option<Files>, StoreError> {
+pub(crate) async fn read_blob(store: &dyn Store, hash: &str) -> Result<Option<Files>, StoreError> {
     Ok(store.blob(hash).await?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Files that were read, with what they are to replace.
+pub(crate) struct Prepared {
+    pub(crate) bound: Arc<Bound>,
+    /// What was in force when they were compared.
+    pub(crate) before: Arc<Bound>,
+    pub(crate) changes: Vec<Change>,
+    /// Who is seen for the first time.
+    added: Vec<(Added, Disclosure)>,
+    /// Everybody who is listed, and whether they are disabled.
+    listed: BTreeMap<PrincipalId, bool>,
+    blob: String,
+}
+
+impl Prepared {
+    pub(crate) fn added(&self) -> usize {
+        self.added.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.blob.len()
+    }
+}
+
+/// What the sequencer made of prepared files.
+enum Outcome {
+    /// Others were put in force since they were prepared.
+    Stale,
+    /// This is in force, and something else was expected.
+    MovedOn { expected: String, found: String },
+    /// They are in force; whether that is new, and how many can do nothing any more.
+    InForce { changed: bool, disabled: usize },
 }
 
 impl Engine {
@@ -60,37 +122,99 @@ impl Engine {
     /// # Errors
     /// When a file is wrong, or nothing can be recorded: what was in force stays so.
     pub async fn policy_apply(&self, actor: Actor, files: Files, commit: Option<String>) -> Result<Applied, ApplyError> {
-        let rules = ajar_policy::parse(&files).map_err(ApplyError::Problems)?;
-        let blob = serde_json::to_string(&files).unwrap_or_default();
-        let people = Arc::clone(&self.people);
-        let done = self.sequencer.run(actor, Vec::new(), move |desk| Ok::<_, Refusal>(apply(desk, &people, rules, blob, commit)));
-        let applied = done.await.map_err(|failed| ApplyError::Refused(of(failed)))?;
-        if applied.changed {
-            self.close_what_is_gone().await;
-        }
-        Ok(applied)
+        self.policy_apply_expecting(actor, files, commit, None).await
     }
 
-    /// Closes what disabled principals and removed resources leave behind, and looks at every pending request again. Run after each change of rules and at start.
-    pub(crate) async fn close_what_is_gone(&self) {
-        let done = self.sequencer.run(SYSTEM, Vec::new(), |desk| {
-            let mut decision = Decision::new();
-            let mut touched = BTreeSet::new();
-            let gone =
-                desk.world.principals().filter(|p| !desk.rules.enabled(p.id)).flat_map(|p| desk.world.principal_stop(p.id, desk.now));
-            let rules = desk.rules;
-            let orphans =
-                desk.world.grants_orphaned(&|resource, role| rules.resource(resource).is_some_and(|r| r.roles().contains(&role)), desk.now);
-            let reassessed = desk.world.requests_reassess(&|filed| desk.at.in_force(filed), &desk.present(), desk.now);
-            for part in [gone.collect::<Vec<_>>(), orphans, reassessed] {
-                let new: Vec<_> = part.into_iter().filter(|(stream, _)| !touched.contains(stream)).collect();
-                touched.extend(new.iter().map(|(stream, _)| *stream));
-                decision.extend(new);
+    /// [`Engine::policy_apply`], only if what is in force has the hash that is expected, or is [`NOTHING`].
+    ///
+    /// # Errors
+    /// As there, and when something else is in force.
+    pub async fn policy_apply_expecting(
+        &self,
+        actor: Actor,
+        files: Files,
+        commit: Option<String>,
+        expect: Option<String>,
+    ) -> Result<Applied, ApplyError> {
+        let files = Arc::new(files);
+        for _ in 0..TRIES {
+            let prepared = Arc::new(self.prepare(&files).await?);
+            let plan = self.plan(&prepared).await?;
+            let (inner, commit, expect) = (Arc::clone(&prepared), commit.clone(), expect.clone());
+            let done =
+                self.sequencer.run(actor, Vec::new(), move |desk| Ok::<_, Refusal>(apply(desk, &inner, expect.as_deref(), commit))).await;
+            let hash = prepared.bound.hash().to_owned();
+            let added = prepared.added();
+            // The sequencer let go of what was in force before; taking a large set apart is nothing for it to wait for.
+            self.beside(prepared.bytes(), move || drop(prepared)).await;
+            match done.map_err(|failed| ApplyError::Refused(of(failed)))? {
+                Outcome::Stale => {}
+                Outcome::MovedOn { expected, found } => return Err(ApplyError::MovedOn { expected, found }),
+                Outcome::InForce { changed, disabled } => {
+                    if changed {
+                        self.close_what_is_gone().await;
+                    }
+                    return Ok(Applied { hash, changed, added: if changed { added } else { 0 }, disabled, plan });
+                }
             }
-            Ok::<_, Refusal>((Draft::from(decision), ()))
+        }
+        Err(refusal(RefusalKind::Unavailable, "others are putting files in force at the same time", None, Some("try again".into())).into())
+    }
+
+    /// Reads files, binds them and compares them with what is in force, beside everything else.
+    pub(crate) async fn prepare(&self, files: &Arc<Files>) -> Result<Prepared, ApplyError> {
+        let people = Arc::clone(&self.people);
+        // What is in force may not be durable yet: its own ids are, or will be, those of its people.
+        let looked = self.sequencer.look(move |desk| {
+            let mut ids = people.ids();
+            ids.extend(desk.rules.ids().iter().map(|(name, id)| (name.clone(), *id)));
+            (Arc::clone(desk.rules), ids)
         });
-        if let Err(failed) = done.await {
-            tracing::error!(error = %of(failed), "what disabled principals have could not be closed yet; it is tried again within a minute");
+        let (before, mut ids) = looked.await.map_err(Refusal::from)?;
+        let (files, entropy, now) = (Arc::clone(files), Arc::clone(&self.entropy), self.clock.now());
+        let bytes = files.values().map(String::len).sum();
+        let work = move || {
+            let rules = ajar_policy::parse(&files)?;
+            let (mut added, mut listed) = (Vec::new(), BTreeMap::new());
+            for entry in rules.principals() {
+                let id = *ids.entry(entry.name.clone()).or_insert_with(|| {
+                    let id = PrincipalId::new(entropy.uuid(now));
+                    let name = seal(&*entropy, entry.name.to_string());
+                    added.push((Added { id, name: name.commitment, kind: entry.kind }, name));
+                    id
+                });
+                listed.insert(id, entry.disabled);
+            }
+            let changes = ajar_policy::diff(before.set(), &rules);
+            let blob = serde_json::to_string(&*files).unwrap_or_default();
+            Ok(Prepared { bound: Arc::new(rules.bind(&ids)), before, changes, added, listed, blob })
+        };
+        let done = self.beside(bytes, work).await;
+        let done = done.ok_or_else(|| refusal(RefusalKind::Unavailable, "the files could not be read", None, Some("try again".into())))?;
+        done.map_err(ApplyError::Problems)
+    }
+
+    /// Runs what takes long for much on another thread, and what is short at once.
+    async fn beside<T: Send + 'static>(&self, bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        if bytes <= AT_ONCE { Some(work()) } else { self.blocking(work).await }
+    }
+
+    /// Closes what disabled principals and removed resources leave behind, and looks at every pending request again; a part at a time, so
+    /// that others have their turn. Run after each change of rules, at start, and now and then.
+    pub(crate) async fn close_what_is_gone(&self) {
+        let mut next = Some(Sweep::default());
+        while let Some(from) = next {
+            let done = self.sequencer.run(SYSTEM, Vec::new(), move |desk| {
+                let (decision, next) = sweep(desk, from);
+                Ok::<_, Refusal>((Draft::from(decision), next))
+            });
+            next = match done.await {
+                Ok(next) => next,
+                Err(failed) => {
+                    let error = of(failed);
+                    return tracing::error!(%error, "what disabled principals have could not be closed yet; it is tried again within a minute");
+                }
+            };
         }
     }
 
@@ -107,51 +231,64 @@ impl Engine {
         }
         for hash in hashes {
             let Ok(Some(files)) = read_blob(&*self.store, &hash).await else { continue };
-            let Ok(rules) = ajar_policy::parse(&files) else { continue };
-            if let Some(resource) = rules.bind(&BTreeMap::new()).resource(&lease.resource) {
-                return Some(Arc::clone(resource));
+            let (bytes, wanted) = (files.values().map(String::len).sum(), lease.resource.clone());
+            let found = move || ajar_policy::parse(&files).ok()?.resources().find(|r| r.name == wanted).cloned();
+            if let Some(resource) = self.beside(bytes, found).await.flatten() {
+                return Some(resource);
             }
         }
         None
     }
 }
 
-fn apply(desk: &Desk<'_>, people: &People, rules: RuleSet, blob: String, commit: Option<String>) -> (Draft, Applied) {
-    let hash = rules.hash().to_owned();
+/// The next part of what the rules on a desk mean for what is open and pending.
+pub(crate) fn sweep(desk: &Desk<'_>, from: Sweep) -> (Decision, Option<Sweep>) {
+    let rules = desk.rules;
+    let files = InFiles {
+        enabled: &|id| rules.enabled(id),
+        there: &|resource, role| rules.resource(resource).is_some_and(|r| r.roles().contains(&role)),
+        in_force: &|filed| desk.at.in_force(filed),
+    };
+    desk.world.sweep(from, SWEPT, files, &desk.present())
+}
+
+/// Decides what comes of prepared files. INVARIANT I15: who is new, who is gone and what is in force are one transaction.
+fn apply(desk: &Desk<'_>, prepared: &Prepared, expect: Option<&str>, commit: Option<String>) -> (Draft, Outcome) {
     let previous = desk.world.policy().map(|p| p.hash.clone());
+    let found = previous.as_deref().unwrap_or(NOTHING);
+    if let Some(expected) = expect.filter(|expected| *expected != found) {
+        return (Draft::default(), Outcome::MovedOn { expected: expected.to_owned(), found: found.to_owned() });
+    }
+    let hash = prepared.bound.hash().to_owned();
     if previous.as_deref() == Some(hash.as_str()) {
-        return (Draft::default(), Applied { hash, changed: false, added: 0, disabled: 0 });
+        return (Draft::default(), Outcome::InForce { changed: false, disabled: 0 });
+    }
+    if !Arc::ptr_eq(desk.rules, &prepared.before) {
+        return (Draft::default(), Outcome::Stale);
     }
     let mut draft = Draft::default();
-    let mut ids = people.ids();
-    let mut listed: BTreeSet<PrincipalId> = BTreeSet::new();
-    let (mut added, mut disabled) = (0, 0);
-    let event = |id, event| (Stream::Principal(id), Event::Principal(event));
-    for entry in rules.principals() {
-        let id = *ids.entry(entry.name.clone()).or_insert_with(|| {
-            let id = PrincipalId::new(desk.entropy.uuid(desk.now));
-            let name = seal(desk.entropy, entry.name.to_string());
-            draft.decision.push(event(id, PrincipalEvent::Added(Added { id, name: name.commitment, kind: entry.kind })));
-            draft.disclosures.push(name);
-            added += 1;
-            id
-        });
-        listed.insert(id);
-        let enabled = desk.world.principal(id).is_none_or(|p| p.enabled);
-        if entry.disabled && enabled {
-            draft.decision.push(event(id, PrincipalEvent::Disabled(Disabled { at: desk.now })));
+    let on = |id, event| (Stream::Principal(id), Event::Principal(event));
+    for (added, name) in &prepared.added {
+        draft.decision.push(on(added.id, PrincipalEvent::Added(added.clone())));
+        draft.disclosures.push(name.clone());
+    }
+    let mut disabled = 0;
+    for (id, off) in &prepared.listed {
+        let enabled = desk.world.principal(*id).is_none_or(|p| p.enabled);
+        if *off && enabled {
+            draft.decision.push(on(*id, PrincipalEvent::Disabled(Disabled { at: desk.now })));
             disabled += 1;
-        } else if !entry.disabled && !enabled {
-            draft.decision.push(event(id, PrincipalEvent::Enabled(Enabled { at: desk.now })));
+        } else if !off && !enabled {
+            draft.decision.push(on(*id, PrincipalEvent::Enabled(Enabled { at: desk.now })));
         }
     }
-    for principal in desk.world.principals().filter(|p| p.enabled && !listed.contains(&p.id)) {
-        draft.decision.push(event(principal.id, PrincipalEvent::Disabled(Disabled { at: desk.now })));
-        disabled += 1;
-    }
+    let gone: BTreeSet<PrincipalId> =
+        desk.world.principals().filter(|p| p.enabled && !prepared.listed.contains_key(&p.id)).map(|p| p.id).collect();
+    disabled += gone.len();
+    draft.decision.extend(gone.into_iter().map(|id| on(id, PrincipalEvent::Disabled(Disabled { at: desk.now }))));
     let applied = AppliedEvent { hash: hash.clone(), previous, commit, at: desk.now };
     draft.decision.push((Stream::Policy, Event::Policy(PolicyEvent::Applied(applied))));
-    draft.blobs.push((hash.clone(), blob));
-    draft.rules = Some(Arc::new(rules.bind(&ids)));
-    (draft, Applied { hash, changed: true, added, disabled })
+    draft.blobs.push((hash, prepared.blob.clone()));
+    draft.rules = Some(Arc::clone(&prepared.bound));
+    (draft, Outcome::InForce { changed: true, disabled })
 }

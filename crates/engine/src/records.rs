@@ -2,6 +2,7 @@
 //! looks as if it didn't exist (W3).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ajar_core::event::{Envelope, Stream};
 use ajar_core::grant::Grant;
@@ -11,9 +12,11 @@ use ajar_core::name::ResourceName;
 use ajar_core::plan::Facts;
 use ajar_core::port::{Finding, Refusal, RowQuery, Severity, StoredRow};
 use ajar_core::request::Request;
+use ajar_core::resource::Resource;
 use ajar_core::sealed::{Commitment, Disclosure};
 use ajar_core::session::Session;
 use ajar_ledger::export::Exporter;
+use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
@@ -24,6 +27,8 @@ use crate::sequencer::{Committed, unavailable};
 
 /// At most so many rows in one answer.
 const PAGE_MAX: u32 = 500;
+/// Targets that are probed at once.
+const PROBING: usize = 4;
 /// Leaves that an export reads at a time.
 const EXPORT_PAGE: u32 = 1_000;
 
@@ -87,6 +92,8 @@ pub struct StatusView {
     pub events: u64,
     /// The rules in force.
     pub rules_hash: Option<String>,
+    /// How the folder that is followed differs from them, for auditors and operators.
+    pub drift: Option<String>,
 }
 
 /// Committed events, as they come.
@@ -387,9 +394,11 @@ impl Engine {
                 unconfirmed: unconfirmed.collect(),
                 events: world.next_seq(),
                 rules_hash: world.policy().map(|p| p.hash.clone()),
+                drift: None,
             }
         });
-        Ok(status.await?)
+        let drift = if all { self.drift_in_words().await } else { None };
+        Ok(StatusView { drift, ..status.await? })
     }
 
     /// Whether any rules were ever put in force.
@@ -406,27 +415,31 @@ impl Engine {
     ///
     /// # Errors
     /// When the caller is no operator, or there is no such resource.
-    pub async fn doctor(
-        self: std::sync::Arc<Self>,
-        caller: &Caller,
-        only: Option<&str>,
-    ) -> Result<Vec<(ResourceName, Vec<Finding>)>, Refusal> {
+    pub async fn doctor(self: Arc<Self>, caller: &Caller, only: Option<&str>) -> Result<Vec<(ResourceName, Vec<Finding>)>, Refusal> {
         let rules = self.rules();
-        if !rules.may_operate(caller.principal) {
-            return Err(crate::refusal::refusal(ajar_core::port::RefusalKind::Denied, "checking targets is for operators", None, None));
-        }
         let chosen: Vec<_> = rules.resources().filter(|r| only.is_none_or(|name| r.name.as_str() == name)).cloned().collect();
-        if chosen.is_empty() && only.is_some() {
+        let found = self.probe(caller, chosen).await?;
+        if found.is_empty() && only.is_some() {
             return Err(no_such("such resource"));
         }
-        let mut all = Vec::new();
-        for resource in chosen {
+        Ok(found)
+    }
+
+    /// Probes these resources, some at the same time. For operators.
+    ///
+    /// # Errors
+    /// When the caller is no operator.
+    pub async fn probe(&self, caller: &Caller, chosen: Vec<Arc<Resource>>) -> Result<Vec<(ResourceName, Vec<Finding>)>, Refusal> {
+        if !self.rules().may_operate(caller.principal) {
+            return Err(crate::refusal::refusal(ajar_core::port::RefusalKind::Denied, "checking targets is for operators", None, None));
+        }
+        let probed = futures::stream::iter(chosen).map(|resource| async move {
             let findings = self.connector(&resource).probe(&resource).await.unwrap_or_else(|error| {
                 vec![Finding { severity: Severity::Bad, check: "reach the target".into(), result: error.to_string() }]
             });
-            all.push((resource.name.clone(), findings));
-        }
-        Ok(all)
+            (resource.name.clone(), findings)
+        });
+        Ok(probed.buffered(PROBING).collect().await)
     }
 
     /// Committed events as they come; the API shows each caller what they may see.

@@ -117,6 +117,18 @@ impl Bound {
         &self.set.hash
     }
 
+    /// The files.
+    #[must_use]
+    pub fn set(&self) -> &RuleSet {
+        &self.set
+    }
+
+    /// The ids of the principals in the files.
+    #[must_use]
+    pub fn ids(&self) -> &BTreeMap<PrincipalName, PrincipalId> {
+        &self.ids
+    }
+
     /// A resource.
     #[must_use]
     pub fn resource(&self, name: &ResourceName) -> Option<&Arc<Resource>> {

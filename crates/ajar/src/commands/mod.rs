@@ -1,6 +1,7 @@
 //! What each command does, through the API.
 
 mod access;
+mod apply;
 mod explain;
 mod ledger;
 mod locks;
@@ -15,7 +16,6 @@ use clap::CommandFactory;
 
 pub(crate) use self::native::{block, pass_line};
 pub(crate) use self::people::secret;
-pub(crate) use self::policy::read_dir;
 
 use ajar_api::model::Verdict;
 

@@ -134,6 +134,7 @@ fn write_files(folder: &Path, target: &Postgres, admin_password: &Secret, api: S
         public_url: format!("http://{api}"),
         data_dir: folder.join("data"),
         policy_dir,
+        policy_follow: None,
         names: vec!["localhost".into(), postgres.ip().to_string()],
         api: Api { listen: api, tls: false },
         postgres: Listen { listen: postgres },

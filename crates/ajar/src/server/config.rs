@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use ajar_core::time::Span;
 use anyhow::{Context, bail};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 /// What a server is told.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +19,9 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// The files, which are put in force at each start.
     pub(crate) policy_dir: PathBuf,
+    /// How often the files are looked at, and put in force when they have changed; only at each start unless said.
+    #[serde(default, deserialize_with = "length")]
+    pub(crate) policy_follow: Option<Duration>,
     /// Names and addresses for the server's certificate; the first is what native clients are told.
     pub(crate) names: Vec<String>,
     pub(crate) api: Api,
@@ -49,6 +55,16 @@ pub(crate) struct Certificate {
     pub(crate) key_file: PathBuf,
 }
 
+/// A length of time that leaves room between two looks: `10s`.
+fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let span: Span = text.parse().map_err(D::Error::custom)?;
+    if span < Span::from_secs(1) {
+        return Err(D::Error::custom("the files are looked at once a second at the most"));
+    }
+    Ok(Some(span.into()))
+}
+
 impl Config {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let text =
@@ -80,6 +96,8 @@ pub(crate) fn template(names: &[String]) -> String {
 public_url = "https://{name}:7070"
 data_dir = "ajar-data"
 policy_dir = "policy"
+# Put the files in force whenever they have changed, not only at each start: for a Git working copy or a mounted directory.
+# policy_follow = "10s"
 # Names and addresses under which clients reach this machine. The first is what they are told.
 names = [{list}]
 
@@ -112,6 +130,18 @@ mod tests {
         assert_eq!(config.data_dir, Path::new("/etc/ajar/ajar-data"));
         assert_eq!(config.names, ["db.example.org", "10.0.0.1"]);
         assert!(config.api.tls);
+    }
+
+    #[test]
+    fn following_takes_a_length_of_time() {
+        let with = |time: &str| {
+            let text = template(&["x".into()]).replace("# policy_follow = \"10s\"", &format!("policy_follow = \"{time}\""));
+            Config::parse(&text, Path::new("a.toml"))
+        };
+        assert_eq!(with("10s").unwrap().policy_follow, Some(Duration::from_secs(10)));
+        for wrong in ["10", "0s", "100ms", "often"] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! | [`config`] | `ajar.toml` |
 //! | [`keys`] | the keys of the data directory |
 //! | [`authority`] | the TLS authority and the server's certificate |
+//! | [`follow`] | the folder of files, put in force when it changes |
 //! | [`serve`] | everything wired together |
 //! | [`tls`] | the API over TLS |
 
 pub(crate) mod authority;
 pub(crate) mod config;
+mod follow;
 pub(crate) mod keys;
 pub(crate) mod serve;
 mod tls;
@@ -110,7 +112,7 @@ async fn passwd(config: &Config, name: &str, stdin: bool) -> Result<(), Failure>
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = serve::open_store(config).await?;
     let engine = serve::start_engine(config, Arc::new(store), clock, Arc::new(SystemEntropy::new()?)).await?;
-    serve::apply_policy(config, &engine).await?;
+    follow::begin(config, &engine).await?;
     let done = engine.password_set(Actor::System, &name, password).await;
     engine.stop().await;
     engine.stopped().await;

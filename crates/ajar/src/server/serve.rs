@@ -8,15 +8,14 @@ use std::time::Duration;
 use ajar_api::Api;
 use ajar_api::model::{Doors, PostgresDoor};
 use ajar_connectors::{PostgresConnector, Setup, Timeouts};
-use ajar_core::event::Actor;
 use ajar_core::port::{Clock, Door, Entropy, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
-use ajar_engine::{ApplyError, Engine, Parts};
+use ajar_engine::{Engine, Parts};
 use ajar_gateway::{Gateway, GatewayConfig, Limits};
 use ajar_store::{OpenOptions, SqliteStore};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,11 +25,11 @@ use tokio::task::JoinSet;
 
 use super::authority::{Authority, Identity};
 use super::config::Config;
+use super::follow;
 use super::keys::{Keys, read_private};
 use super::tls::TlsListener;
 use crate::client::make_private_dir;
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::commands::read_dir;
 
 /// How long requests under way may take when the server stops.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -101,32 +100,6 @@ fn resolve(source: &SecretSource, policy_dir: &std::path::Path) -> Result<Secret
     }
 }
 
-/// Puts the directory's files in force. Files that are wrong leave what was in force as it is.
-pub(crate) async fn apply_policy(config: &Config, engine: &Engine) -> anyhow::Result<()> {
-    let files = match read_dir(&config.policy_dir) {
-        Ok(files) => files,
-        Err(error) => {
-            tracing::warn!(error = %format!("{error:#}"), "no rules were read: what was in force stays so");
-            return Ok(());
-        }
-    };
-    match engine.policy_apply(Actor::System, files, None).await {
-        Ok(applied) => {
-            tracing::info!(rules.hash = %applied.hash, rules.changed = applied.changed, "rules are in force");
-            Ok(())
-        }
-        Err(ApplyError::Problems(problems)) => {
-            let list = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ");
-            if engine.has_rules().await {
-                tracing::error!(problems = %list, "the files are wrong: what was in force stays so");
-                return Ok(());
-            }
-            bail!("the files in {} are wrong:\n  {list}", config.policy_dir.display())
-        }
-        Err(ApplyError::Refused(refusal)) => bail!("the rules could not be put in force: {refusal}"),
-    }
-}
-
 impl Running {
     /// Opens everything. Nothing listens before what is due is revoked.
     pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
@@ -135,7 +108,7 @@ impl Running {
         let metrics = metrics_handle()?;
         let store = Arc::new(open_store(config).await?);
         let engine = start_engine(config, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy)).await?;
-        apply_policy(config, &engine).await?;
+        let seen = follow::begin(config, &engine).await?;
         let (identity, authority_pem) = identity(config, clock.now())?;
         let gateway = GatewayConfig {
             listen: config.postgres.listen,
@@ -159,6 +132,9 @@ impl Running {
         let mut tasks = JoinSet::new();
         tasks.spawn(gateway.serve(told(&stop_gateway)));
         tasks.spawn(serve_api(tcp, tls, router, told(&stop_api)));
+        if let Some(every) = config.policy_follow {
+            tasks.spawn(follow::follow(config.policy_dir.clone(), every, Arc::clone(&engine), seen));
+        }
         tasks.spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(5)).await;

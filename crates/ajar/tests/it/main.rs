@@ -25,9 +25,13 @@ mod docs;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod from_git;
+#[cfg(test)]
 mod notices;
 #[cfg(test)]
 mod observe;
+#[cfg(test)]
+mod pipelines;
 #[cfg(test)]
 mod play;
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod access;
 mod locks;
 mod notices;
 mod operate;
+mod policy;
 mod requests;
 mod sign_in;
 mod watch;
@@ -86,14 +87,18 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(operate::ledger_export))
         .routes(routes!(operate::ledger_checkpoint))
         .routes(routes!(operate::ledger_key))
-        .routes(routes!(operate::policy_schema))
+        .routes(routes!(policy::policy_log))
+        .routes(routes!(policy::policy_schema))
         .routes(routes!(operate::doctor))
         .routes(routes!(operate::status))
         .routes(routes!(watch::events))
 }
 
 fn with_policy() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(operate::policy_apply)).layer(DefaultBodyLimit::max(24 * 1024 * 1024))
+    OpenApiRouter::new()
+        .routes(routes!(policy::policy_show, policy::policy_apply))
+        .routes(routes!(policy::policy_plan))
+        .layer(DefaultBodyLimit::max(24 * 1024 * 1024))
 }
 
 pub(crate) fn openapi() -> String {

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use ajar_engine::ApplyError;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use crate::caller::{Reader, Writer};
-use crate::model::{Finding, Page, PolicyApplied, PolicyFiles, Problem, Status};
+use crate::model::{Finding, Page, Problem, Status};
 use crate::problem::Refused;
 use crate::{Api, convert};
 
@@ -82,33 +81,6 @@ pub(super) async fn ledger_key(State(api): State<Api>, _caller: Reader) -> Strin
     format!("{}\n", api.engine.ledger_verifier())
 }
 
-/// Validates files, checks their resources, and puts them in force: for operators.
-#[utoipa::path(post, path = "/api/v1/policy", security(("token" = [])), request_body = PolicyFiles, responses((status = 200, body = PolicyApplied), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn policy_apply(
-    State(api): State<Api>,
-    Writer(caller): Writer,
-    Json(body): Json<PolicyFiles>,
-) -> Result<Json<PolicyApplied>, Refused> {
-    if !api.engine.operates(&caller).await {
-        return Err(Refused::new(StatusCode::FORBIDDEN, "denied", "applying rules is for operators"));
-    }
-    let applied = api.engine.policy_apply(caller.actor, body.files, body.commit).await.map_err(|error| match error {
-        ApplyError::Problems(problems) => {
-            Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_files", "the files are wrong; what was in force stays so")
-                .with_problems(problems.iter().map(ToString::to_string).collect())
-        }
-        ApplyError::Refused(refusal) => refusal.into(),
-    })?;
-    let findings = if applied.changed { findings(&api, &caller, None).await? } else { Vec::new() };
-    Ok(Json(PolicyApplied { hash: applied.hash, changed: applied.changed, added: applied.added, disabled: applied.disabled, findings }))
-}
-
-/// The JSON Schema of the files.
-#[utoipa::path(get, path = "/api/v1/policy/schema", security(("token" = [])), responses((status = 200, content_type = "application/schema+json"), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn policy_schema(_caller: Reader) -> Json<serde_json::Value> {
-    Json(ajar_policy::schema())
-}
-
 /// Which resource to check.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -150,7 +122,7 @@ pub(super) async fn status(State(api): State<Api>, Reader(caller): Reader) -> Re
         held: status.held,
         live: status.live,
         events: status.events,
-        problems: unconfirmed.chain(no_rules).collect(),
+        problems: unconfirmed.chain(no_rules).chain(status.drift).collect(),
         rules_hash: status.rules_hash,
     }))
 }

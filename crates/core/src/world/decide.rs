@@ -11,7 +11,6 @@ use crate::grant::{CloseReason, Grant, GrantError, GrantEvent, Opened, Scheduled
 use crate::id::{DebtId, DelegationId, GrantId, LeaseId, LockId, PreapprovalId, PrincipalId, RequestId, ReviewId, SessionId};
 use crate::lease::{Intended, Lease, LeaseEvent, RevocationProof};
 use crate::lock::{Lock, LockEvent, Placed};
-use crate::name::{ResourceName, RoleName};
 use crate::permit::{Claims, GrantSigner};
 use crate::plan::{Facts, Verdict};
 use crate::preapproval::{self, Given, PreapprovalEvent};
@@ -86,7 +85,7 @@ pub enum ReviewOutcome {
     Already(crate::id::ReviewId),
 }
 
-fn on_request(id: RequestId, events: Vec<RequestEvent>) -> Decision {
+pub(super) fn on_request(id: RequestId, events: Vec<RequestEvent>) -> Decision {
     events.into_iter().map(|e| (Stream::Request(id), Event::Request(e))).collect()
 }
 
@@ -528,45 +527,6 @@ impl World {
             decision.extend(self.grant_close(grant, CloseReason::Used, now)?);
         }
         Ok(decision)
-    }
-
-    /// A principal is disabled: what they asked for is cancelled, what they have is closed (A8).
-    #[must_use]
-    pub fn principal_stop(&self, id: PrincipalId, now: Timestamp) -> Decision {
-        let mut decision = Decision::new();
-        for request in self.requests() {
-            let filed = request.filed();
-            if filed.requester == id || filed.beneficiary == id {
-                decision.extend(on_request(filed.id, request.requester_disabled(now)));
-            }
-        }
-        let theirs: Vec<_> = self.grants().filter(|g| g.parties().0 == id).map(Grant::id).collect();
-        for grant in theirs {
-            decision.extend(self.grant_close(grant, CloseReason::PrincipalDisabled, now).unwrap_or_default());
-        }
-        decision
-    }
-
-    /// The files no longer have what some grants are for: those close.
-    #[must_use]
-    pub fn grants_orphaned(&self, still_there: &dyn Fn(&ResourceName, &RoleName) -> bool, now: Timestamp) -> Decision {
-        let orphans: Vec<_> = self
-            .grants()
-            .filter(|g| {
-                let (_, resource, role) = g.parties();
-                !still_there(resource, role)
-            })
-            .map(Grant::id)
-            .collect();
-        orphans.into_iter().flat_map(|id| self.grant_close(id, CloseReason::ResourceRemoved, now).unwrap_or_default()).collect()
-    }
-
-    /// The rules or who is who have changed: what that means for every pending request. `in_force` says what the rules say of
-    /// each now. Nothing is approved here.
-    #[must_use]
-    pub fn requests_reassess(&self, in_force: &dyn Fn(&Filed) -> InForce, facts: &dyn Facts, now: Timestamp) -> Decision {
-        let assess = |request: &Request| on_request(request.filed().id, request.reassess(&in_force(request.filed()), facts, now));
-        self.requests().flat_map(assess).collect()
     }
 
     /// Everything that time alone makes happen at `now`.

@@ -19,7 +19,7 @@ use ajar_core::preapproval::Given;
 use ajar_core::request::{Ask, ByRules, Comment, Filed, Fresh, FreshIds, InForce, Request, ReviewCommand};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::{Span, Timestamp};
-use ajar_core::world::{Decision, FileCommand, Present, ReviewOutcome, World, WorldError};
+use ajar_core::world::{Decision, FileCommand, InFiles, Present, ReviewOutcome, Sweep, World, WorldError};
 use uuid::Uuid;
 
 pub(crate) fn person(n: u8) -> PrincipalId {
@@ -357,11 +357,16 @@ impl Office {
 
     pub(crate) fn stop(&mut self, who: u8) {
         self.people.disabled.insert(person(who));
-        let decision = self.world.principal_stop(person(who), self.now);
-        self.commit(decision);
         let still = |filed: &Filed| InForce::Allowed { plan: filed.plan.clone(), max: Span::from_secs(100_000), rules_hash: "00".into() };
-        let decision = self.world.requests_reassess(&still, &self.present(), self.now);
-        self.commit(decision);
+        let mut next = Some(Sweep::default());
+        while let Some(from) = next {
+            let enabled = |id: PrincipalId| !self.people.disabled.contains(&id);
+            let files = InFiles { enabled: &enabled, there: &|_, _| true, in_force: &still };
+            // Two at a time, so that it goes on where it was again and again.
+            let (decision, more) = self.world.sweep(from, 2, files, &self.present());
+            self.commit(decision);
+            next = more;
+        }
     }
 
     pub(crate) fn intend(&mut self, grant: GrantId) -> Result<LeaseId, WorldError> {

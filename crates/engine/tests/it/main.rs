@@ -12,6 +12,7 @@ mod alarm;
 mod cases;
 mod memory;
 mod notices;
+mod policies;
 mod simulation;
 mod target;
 mod town;
