@@ -101,7 +101,7 @@ async fn a_server_follows_a_working_copy_and_a_broken_draft_replaces_nothing() {
 
     // Not committed, and wrong.
     stage.change(&rules, "max = \"2h\"", "max = \"2 hours\"");
-    stage.wait_until("the drift is told", || stage.problems("operator").contains("are wrong: rules.toml:7:7: not a length of time"));
+    stage.wait_until("the drift is told", || stage.problems("operator").contains("are wrong: rules.toml:8:7: not a length of time"));
     assert_eq!((stage.problems("stranger").as_str(), stage.drift().as_str()), ("[]", "1"));
     assert_eq!(stage.ajar("operator", &["status"]).0, 1);
     assert_eq!(stage.last().1, commit);

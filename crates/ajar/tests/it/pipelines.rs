@@ -24,8 +24,9 @@ fn commands(file: &str, job: &str) -> Vec<String> {
     let job: Vec<&str> = lines.iter().skip(1).copied().take_while(|line| line.trim().is_empty() || indent(line) > depth).collect();
     let mut blocks = Vec::new();
     for (n, line) in job.iter().enumerate().filter(|(_, line)| ["run: |", "- |"].contains(&line.trim())) {
-        let body = job.iter().skip(n + 1).take_while(|next| indent(next) > indent(line));
-        blocks.push(body.map(|line| format!("{}\n", line.trim_start())).collect());
+        let body: Vec<&str> = job.iter().skip(n + 1).copied().take_while(|next| indent(next) > indent(line)).collect();
+        let inside = body.first().map_or(0, |first| indent(first));
+        blocks.push(body.iter().map(|line| format!("{}\n", &line[inside..])).collect());
     }
     assert!(!blocks.is_empty(), "{file} has no commands for {depth}");
     blocks
