@@ -152,6 +152,7 @@ fn request_turns(world: &World, decision: &Decision) -> Vec<RequestTurn> {
             | RequestEvent::StageEntered(_)
             | RequestEvent::StageEscalated(_)
             | RequestEvent::StageSkipped(_)
+            | RequestEvent::Reminded(_)
             | RequestEvent::AutoReviewed(_)
             | RequestEvent::Reviewed(_)
             | RequestEvent::TakenBack(_)

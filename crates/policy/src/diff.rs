@@ -258,7 +258,12 @@ fn person_facts(person: &Person) -> Facts {
     let may = [("audit", *audit), ("operate", *operate)].into_iter().filter_map(|(word, may)| may.then_some(word));
     let said = [set("disabled", *disabled), some("manager", manager.as_ref())];
     let mut facts: Facts = said.into_iter().flatten().collect();
-    facts.extend([one("kind", thing_of(*kind).word()), many("same_person_as", same_as), many("may", may), many("attributes", pairs(attributes))]);
+    facts.extend([
+        one("kind", thing_of(*kind).word()),
+        many("same_person_as", same_as),
+        many("may", may),
+        many("attributes", pairs(attributes)),
+    ]);
     facts
 }
 
@@ -293,7 +298,8 @@ fn shift_text(shift: &Shift) -> String {
     let Shift { hours, people, since, every } = shift;
     let Hours { zone, days, from, to, except } = hours;
     let list = |names: Vec<String>| names.join(", ");
-    let except = if except.is_empty() { String::new() } else { format!(" except {}", list(except.iter().map(ToString::to_string).collect())) };
+    let except =
+        if except.is_empty() { String::new() } else { format!(" except {}", list(except.iter().map(ToString::to_string).collect())) };
     format!(
         "{} in turns of {every} days since {since}, {} from {} to {} {}{except}",
         list(people.iter().map(ToString::to_string).collect()),
@@ -308,12 +314,7 @@ fn resource_facts(resource: &Resource) -> Facts {
     let Resource { name: _, description, labels, owners, default_role, kind } = resource;
     let owners = owners.groups.iter().map(|g| format!("group:{g}")).chain(owners.people.iter().map(|p| format!("user:{p}")));
     let mut facts: Facts = some("default_role", default_role.as_ref()).into_iter().collect();
-    facts.extend([
-        one("kind", kind.word()),
-        one("description", description),
-        many("labels", pairs(labels)),
-        many("owners", owners),
-    ]);
+    facts.extend([one("kind", kind.word()), one("description", description), many("labels", pairs(labels)), many("owners", owners)]);
     match kind {
         Kind::Postgres(target) => facts.extend(postgres_facts(target)),
     }
