@@ -351,11 +351,12 @@ fn given_beforehand(office: &Office, filed: &Filed, review: &Review) -> Result<(
     let of = office.log.iter().filter(|e| e.stream == Stream::Preapproval(id) && e.at <= review.at);
     let mut given = None;
     for envelope in of {
-        match &envelope.event {
-            Event::Preapproval(PreapprovalEvent::Given(g)) => given = Some(g.clone()),
+        let Event::Preapproval(event) = &envelope.event else { continue };
+        match event {
+            PreapprovalEvent::Given(g) => given = Some(g.clone()),
             // At the same instant it may have ended after it was counted.
-            Event::Preapproval(PreapprovalEvent::Ended(e)) if e.at < review.at => return Err(format!("{id} was over")),
-            _ => {}
+            PreapprovalEvent::Ended(e) if e.at < review.at => return Err(format!("{id} was over")),
+            PreapprovalEvent::Ended(_) => {}
         }
     }
     let given = given.ok_or("it was never given")?;

@@ -13,9 +13,9 @@ const HOUR: Span = Span::from_secs(3_600);
 /// Who was reminded of a request, and when, counted in seconds from the office's first day.
 fn reminders(office: &Office, id: RequestId) -> Vec<(u64, Vec<PrincipalId>)> {
     let start = office.log[0].at;
-    let reminder = |e: &ajar_core::event::Envelope| match &e.event {
-        Event::Request(RequestEvent::Reminded(r)) => Some((r.at.since(start).as_millis() / 1_000, r.asked.clone())),
-        _ => None,
+    let reminder = |e: &ajar_core::event::Envelope| {
+        let Event::Request(RequestEvent::Reminded(r)) = &e.event else { return None };
+        Some((r.at.since(start).as_millis() / 1_000, r.asked.clone()))
     };
     office.log.iter().filter(|e| e.stream == Stream::Request(id)).filter_map(reminder).collect()
 }
