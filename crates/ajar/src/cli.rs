@@ -186,6 +186,9 @@ pub(crate) struct Request {
     /// The ticket
     #[arg(long)]
     pub(crate) ticket: Option<String>,
+    /// What exactly it is to be used for
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
     /// When it is to begin, with a zone: 2026-01-31T17:00:00+01:00; as soon as it is approved, unless said
     #[arg(long, value_name = "INSTANT")]
     pub(crate) at: Option<String>,
@@ -350,6 +353,9 @@ pub(crate) struct Psql {
     /// The ticket, if it has to be asked for
     #[arg(long)]
     pub(crate) ticket: Option<String>,
+    /// What exactly it is to be used for, if it has to be asked for
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
     /// For psql
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
@@ -482,6 +488,9 @@ pub(crate) struct Explain {
     /// The ticket
     #[arg(long)]
     pub(crate) ticket: Option<String>,
+    /// What exactly it is to be used for
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
     /// It can't wait
     #[arg(long)]
     pub(crate) emergency: bool,

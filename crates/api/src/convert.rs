@@ -68,7 +68,7 @@ impl Api {
     }
 
     pub(crate) fn request(&self, view: RequestView, grants: Vec<Grant>) -> model::Request {
-        let RequestView { request, reason, notes, comments, values, asked, yours_to_decide } = view;
+        let RequestView { request, reason, scope, notes, comments, values, asked, yours_to_decide } = view;
         let filed = request.filed();
         let (plan, duration) = request.terms();
         let waiting = match &request {
@@ -102,6 +102,7 @@ impl Api {
             duration: duration.to_string(),
             reason,
             ticket: filed.ticket.clone(),
+            scope,
             emergency: filed.emergency.is_some(),
             starts_at: filed.starts_at.map(|at| at.to_string()),
             on_first_use: plan.opening.on_first_use.map(|within| within.to_string()),

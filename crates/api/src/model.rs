@@ -114,6 +114,9 @@ pub struct NewRequest {
     /// The ticket.
     #[serde(default)]
     pub ticket: Option<String>,
+    /// What exactly it is to be used for.
+    #[serde(default)]
+    pub scope: Option<String>,
     /// When it is to begin, with a zone; as soon as it is approved, unless said.
     #[serde(default)]
     pub starts_at: Option<String>,
@@ -161,6 +164,8 @@ pub struct Request {
     pub reason: Option<String>,
     /// The ticket.
     pub ticket: Option<String>,
+    /// What exactly it is to be used for; absent when that was not said, or was erased.
+    pub scope: Option<String>,
     /// Whether it is an emergency, which opened without a review.
     pub emergency: bool,
     /// When it is to begin, if that was said.

@@ -46,6 +46,9 @@ pub struct Filed {
     pub reason: Commitment,
     /// The ticket, as given.
     pub ticket: Option<String>,
+    /// What exactly it is to be used for, sealed: who approves, approves that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Commitment>,
     /// The plan at submission (I06).
     pub plan: Plan,
     /// It is an emergency: it opens at once, and a review is owed.

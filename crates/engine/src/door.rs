@@ -121,6 +121,7 @@ impl Engine {
             duration: wishes.duration,
             reason: wishes.reason.unwrap_or_default(),
             ticket: wishes.ticket,
+            scope: wishes.scope,
             starts_at: None,
             emergency: false,
             also: Vec::new(),

@@ -48,6 +48,8 @@ pub struct NewRequest {
     pub reason: String,
     /// The ticket.
     pub ticket: Option<String>,
+    /// What exactly it is to be used for.
+    pub scope: Option<String>,
     /// When it is to begin; as soon as it is approved, unless said.
     pub starts_at: Option<Timestamp>,
     /// Whether it can't wait for a decision.
@@ -98,6 +100,7 @@ pub(crate) struct Wanted {
     duration: Option<Span>,
     reason: String,
     ticket: Option<String>,
+    scope: Option<String>,
     starts_at: Option<Timestamp>,
     emergency: bool,
 }
@@ -113,6 +116,7 @@ impl Wanted {
             duration: self.duration,
             reason: self.reason.clone(),
             ticket: self.ticket.clone(),
+            scope: self.scope.clone(),
             emergency: self.emergency,
             extension: None,
             proof: asker.proof,
@@ -126,6 +130,7 @@ impl Wanted {
     pub(crate) fn read(desk: &Desk<'_>, asker: Asker, new: &NewRequest) -> Result<Self, Refusal> {
         text_ok("reason", &new.reason)?;
         text_ok("ticket", new.ticket.as_deref().unwrap_or_default())?;
+        text_ok("scope", new.scope.as_deref().unwrap_or_default())?;
         if new.also.len() >= ASKS_MAX {
             return Err(bad_input(format!("{ASKS_MAX} roles at once is the limit"), "ask for the rest separately"));
         }
@@ -149,7 +154,9 @@ impl Wanted {
         if emergency && asks.len() > 1 {
             return Err(bad_input("an emergency opens one thing", "file one for each"));
         }
-        Ok(Self { emergency, asks, duration, reason: new.reason.trim().to_owned(), ticket: new.ticket.clone(), starts_at })
+        let (reason, ticket) = (new.reason.trim().to_owned(), new.ticket.clone());
+        let scope = new.scope.as_deref().map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned);
+        Ok(Self { emergency, asks, duration, reason, ticket, scope, starts_at })
     }
 }
 
@@ -290,7 +297,7 @@ fn file(
     if let Some(request) = pending_same(desk, asker, wanted, &part.asks) {
         return Ok(Submitted { request, grants: Vec::new(), existing: true, apart: Vec::new() });
     }
-    let Wanted { reason, ticket, starts_at, emergency, .. } = wanted;
+    let Wanted { reason, ticket, scope, starts_at, emergency, .. } = wanted;
     let pending = desk.world.requests().filter(|r| r.filed().requester == principal).count();
     let just_filed = draft.decision.iter().filter(|(_, e)| matches!(e, Event::Request(RequestEvent::Filed(_)))).count();
     if pending + just_filed >= PENDING_MAX && !emergency {
@@ -312,6 +319,7 @@ fn file(
         ));
     }
     let reason = seal(desk.entropy, reason.clone());
+    let scope = scope.clone().map(|scope| seal(desk.entropy, scope));
     let automatic = part.plan.stages.is_empty() && part.emergency.is_none();
     let values = automatic.then(|| seal(desk.entropy, serde_json::to_string(&part.values).unwrap_or_default()));
     let id = RequestId::new(desk.entropy.uuid(desk.now));
@@ -326,6 +334,7 @@ fn file(
         duration: part.duration,
         reason: reason.commitment,
         ticket: ticket.clone(),
+        scope: scope.as_ref().map(|s| s.commitment),
         plan: part.plan,
         emergency: part.emergency,
         rules_hash: desk.rules.hash().to_owned(),
@@ -345,7 +354,7 @@ fn file(
         tracing::warn!(request.id = %id, "an emergency was opened without a review: one is owed");
     }
     draft.decision.extend(decision);
-    draft.disclosures.extend([Some(reason), values].into_iter().flatten());
+    draft.disclosures.extend([Some(reason), scope, values].into_iter().flatten());
     Ok(Submitted { request: id, grants: if approved { grants } else { Vec::new() }, existing: false, apart: Vec::new() })
 }
 

@@ -39,6 +39,8 @@ pub struct RequestView {
     pub request: Request,
     /// The reason; `None` when it was erased.
     pub reason: Option<String>,
+    /// What exactly it is to be used for; `None` when that was not said, or was erased.
+    pub scope: Option<String>,
     /// Notes of its reviews, in order.
     pub notes: Vec<Option<String>>,
     /// Texts of its comments, in order.
@@ -178,7 +180,14 @@ impl Engine {
         let comments = |r: &Request| r.talk().comments.iter().map(|c| c.text).collect::<Vec<_>>();
         let looked_at = |r: &Request| r.automatic().and_then(|auto| auto.values);
         let texts = |r: &Request| {
-            notes(r).into_iter().flatten().chain(comments(r)).chain(looked_at(r)).chain([r.filed().reason]).collect::<Vec<_>>()
+            notes(r)
+                .into_iter()
+                .flatten()
+                .chain(comments(r))
+                .chain(looked_at(r))
+                .chain(r.filed().scope)
+                .chain([r.filed().reason])
+                .collect::<Vec<_>>()
         };
         let wanted: Vec<_> = requests.iter().flat_map(texts).collect();
         let values = self.values(&wanted).await;
@@ -194,6 +203,7 @@ impl Engine {
         });
         let view = |(request, asked): (Request, Vec<PrincipalId>)| RequestView {
             reason: values.get(&request.filed().reason).cloned(),
+            scope: request.filed().scope.and_then(|c| values.get(&c).cloned()),
             notes: notes(&request).iter().map(|note| note.and_then(|c| values.get(&c).cloned())).collect(),
             comments: comments(&request).iter().map(|c| values.get(c).cloned()).collect(),
             values: looked_at(&request).and_then(|c| values.get(&c).cloned()),

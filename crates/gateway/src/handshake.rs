@@ -151,7 +151,7 @@ async fn identify(
         stream.write(&words::fatal(words::NOT_ALLOWED, "this door carries no replication connections", None, Some(hint))).await?;
         return Err(refused(stream, "replication").await);
     }
-    let AjarSettings { role, reason, duration, ticket } = match startup.take_ajar_settings() {
+    let AjarSettings { role, reason, duration, ticket, scope } = match startup.take_ajar_settings() {
         Ok(settings) => settings,
         Err(why) => {
             stream.write(&words::fatal(words::NOT_ALLOWED, &why.to_string(), None, None)).await?;
@@ -184,7 +184,7 @@ async fn identify(
             return Err(refused(stream, "not identified").await);
         }
     };
-    let wishes = Wishes { role, reason, duration, ticket };
+    let wishes = Wishes { role, reason, duration, ticket, scope };
     let knock = Knock { resource: startup.database.clone(), protocol: "postgres", wishes, client: address };
     Ok(Arrival::Client(Box::new(Client { stream, startup, who, knock, behind })))
 }

@@ -15,7 +15,7 @@ use ajar_core::time::{Span, Timestamp};
 
 use crate::bound::{At, Bound};
 use crate::condition::{Condition, Leaf, Value};
-use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, OtherwiseByName, Rule, StageByName, Terms};
+use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, OtherwiseByName, Pattern, Rule, StageByName, Terms};
 
 /// What somebody wants to know or have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Question {
     pub reason: String,
     /// The ticket.
     pub ticket: Option<String>,
+    /// What exactly it is to be used for.
+    pub scope: Option<String>,
     /// Whether it can't wait for a decision.
     pub emergency: bool,
     /// It goes on with a grant that was extended so often already.
@@ -58,6 +60,7 @@ impl Question {
             duration: None,
             reason: String::new(),
             ticket: None,
+            scope: None,
             emergency: false,
             extension: None,
             proof: None,
@@ -577,6 +580,8 @@ impl At<'_> {
 fn lacks(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
     const REASON: &str = "--reason \"INC-7: fix stuck order\" (for a held connection: PGOPTIONS=\"-c ajar.reason=INC-7\")";
     const TICKET: &str = "--ticket INC-7 (for a held connection: PGOPTIONS=\"-c ajar.ticket=INC-7\")";
+    const SCOPE: &str =
+        "--scope \"order 4711\" (for a held connection: PGOPTIONS=\"-c ajar.scope=4711\"): what exactly it is to be used for";
     let reason = question.reason.trim();
     if reason.chars().count() < carries.reason_min {
         return Some((format!("a reason of {} characters or more is needed", carries.reason_min), REASON));
@@ -584,10 +589,14 @@ fn lacks(carries: &Carries, question: &Question) -> Option<(String, &'static str
     if let Some(pattern) = carries.reason.as_ref().filter(|p| !p.matches(reason)) {
         return Some((format!("a reason that fits {} is needed", pattern.as_str()), REASON));
     }
-    let ticket = question.ticket.as_deref().map(str::trim).unwrap_or_default();
-    if carries.ticket && ticket.is_empty() {
-        return Some(("a ticket is needed".into(), TICKET));
-    }
-    let pattern = carries.ticket_pattern.as_ref().filter(|p| !p.matches(ticket))?;
-    Some((format!("a ticket that fits {} is needed", pattern.as_str()), TICKET))
+    let given = |what: &str, needed: bool, pattern: &Option<Pattern>, text: &Option<String>| {
+        let text = text.as_deref().map(str::trim).unwrap_or_default();
+        if needed && text.is_empty() {
+            return Some(format!("a {what} is needed"));
+        }
+        let pattern = pattern.as_ref().filter(|p| !p.matches(text))?;
+        Some(format!("a {what} that fits {} is needed", pattern.as_str()))
+    };
+    let ticket = given("ticket", carries.ticket, &carries.ticket_pattern, &question.ticket).map(|message| (message, TICKET));
+    ticket.or_else(|| given("scope", carries.scope, &carries.scope_pattern, &question.scope).map(|message| (message, SCOPE)))
 }

@@ -414,12 +414,14 @@ fn emergency_facts(terms: &EmergencyTerms) -> Facts {
 }
 
 fn carries_facts(carries: &Carries) -> Facts {
-    let Carries { reason_min, reason, ticket, ticket_pattern } = carries;
+    let Carries { reason_min, reason, ticket, ticket_pattern, scope, scope_pattern } = carries;
     let said = [
         (*reason_min > 0).then(|| one("reason min_length", reason_min)),
         some("reason pattern", reason.as_ref().map(|p| p.as_str())),
         set("ticket", *ticket),
         some("ticket pattern", ticket_pattern.as_ref().map(|p| p.as_str())),
+        set("scope", *scope),
+        some("scope pattern", scope_pattern.as_ref().map(|p| p.as_str())),
     ];
     said.into_iter().flatten().collect()
 }

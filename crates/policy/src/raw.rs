@@ -103,7 +103,9 @@ pub(crate) struct Rule {
     #[serde(default)]
     pub(crate) reason: Option<Reason>,
     #[serde(default)]
-    pub(crate) ticket: Option<Ticket>,
+    pub(crate) ticket: Option<Pattern>,
+    #[serde(default)]
+    pub(crate) scope: Option<Pattern>,
     #[serde(default)]
     pub(crate) clock: Option<Spanned<Clock>>,
     #[serde(default)]
@@ -228,7 +230,7 @@ pub(crate) struct AfterReview {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Ticket {
+pub(crate) struct Pattern {
     #[serde(default)]
     pub(crate) pattern: Option<Text>,
 }

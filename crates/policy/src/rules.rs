@@ -113,6 +113,8 @@ pub(crate) struct Carries {
     pub(crate) reason: Option<Pattern>,
     pub(crate) ticket: bool,
     pub(crate) ticket_pattern: Option<Pattern>,
+    pub(crate) scope: bool,
+    pub(crate) scope_pattern: Option<Pattern>,
 }
 
 /// A regular expression, compared by its text. Matching takes time linear in what is matched.

@@ -62,6 +62,7 @@ pub fn schema() -> Value {
             ] },
             "reason": { "type": "object", "additionalProperties": false, "properties": { "min_length": { "type": "integer", "minimum": 0 }, "pattern": { "type": "string", "format": "regex" } } },
             "ticket": { "type": "object", "additionalProperties": false, "properties": { "pattern": { "type": "string", "format": "regex" } } },
+            "scope": { "type": "object", "additionalProperties": false, "properties": { "pattern": { "type": "string", "format": "regex" } } },
             "clock": { "oneOf": [
                 { "enum": ["on_approval"] },
                 { "type": "object", "additionalProperties": false, "required": ["on_first_use"], "properties": { "on_first_use": span } },

@@ -8,8 +8,8 @@ use crate::exit::{Code, Failure};
 use crate::output::Output;
 
 pub(super) async fn explain(client: &Client, out: Output, args: cli::Explain) -> Result<(), Failure> {
-    let cli::Explain { resource, role, duration, reason, ticket, emergency, at, on_behalf_of, user } = args;
-    let who = [("on_behalf_of", on_behalf_of), ("user", user)];
+    let cli::Explain { resource, role, duration, reason, ticket, scope, emergency, at, on_behalf_of, user } = args;
+    let who = [("scope", scope), ("on_behalf_of", on_behalf_of), ("user", user)];
     let said = [("role", role), ("for", duration), ("reason", reason), ("ticket", ticket), ("at", at)].into_iter().chain(who);
     let mut query: Vec<_> = said.filter_map(|(name, value)| Some((name, value?))).collect();
     if emergency {

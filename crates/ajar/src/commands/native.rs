@@ -28,7 +28,8 @@ pub(super) async fn psql(client: &Client, args: &cli::Psql) -> Result<(), Failur
     let new = NewToken { label: format!("ajar psql {}", args.resource), scope: TokenScope::Connect, life: None };
     let token: Token = client.post(&["tokens"], &new).await?;
     let ca = save_authority(&door)?;
-    let wishes = [("role", &args.role), ("for", &args.duration), ("reason", &args.reason), ("ticket", &args.ticket)];
+    let wishes =
+        [("role", &args.role), ("for", &args.duration), ("reason", &args.reason), ("ticket", &args.ticket), ("scope", &args.scope)];
     let options: Vec<_> =
         wishes.iter().filter_map(|(name, value)| Some(format!("-c ajar.{name}={}", escaped(value.as_deref()?)))).collect();
     let mut command = Command::new("psql");

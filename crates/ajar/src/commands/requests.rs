@@ -12,9 +12,9 @@ use crate::output::{Output, Table, say};
 
 pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Result<(), Failure> {
     if args.dry_run {
-        let cli::Request { resource, role, duration, reason, ticket, emergency, at, on_behalf_of, .. } = args;
+        let cli::Request { resource, role, duration, reason, ticket, scope, emergency, at, on_behalf_of, .. } = args;
         let resource = resource.unwrap_or_default();
-        let asked = cli::Explain { resource, role, duration, reason, ticket, emergency, at, on_behalf_of, user: None };
+        let asked = cli::Explain { resource, role, duration, reason, ticket, scope, emergency, at, on_behalf_of, user: None };
         return super::explain::explain(client, out, asked).await;
     }
     let before = match &args.again {
@@ -27,6 +27,7 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
                 duration: Some(request.duration),
                 reason: request.reason.unwrap_or_default(),
                 ticket: request.ticket,
+                scope: request.scope,
                 starts_at: None,
                 emergency: false,
                 also: request.asks.iter().skip(1).map(|a| NewAsk { resource: a.resource.clone(), role: Some(a.role.clone()) }).collect(),
@@ -40,6 +41,7 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
         duration: args.duration.or(before.duration),
         reason: args.reason.unwrap_or(before.reason),
         ticket: args.ticket.or(before.ticket),
+        scope: args.scope.or(before.scope),
         starts_at: args.at,
         emergency: args.emergency,
         also: if args.also.is_empty() { before.also } else { args.also.iter().map(|also| also_asked(also)).collect() },
@@ -249,6 +251,7 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             ("sessions", if r.single_use { "one, once".into() } else { String::new() }),
             ("why", r.reason.clone().unwrap_or_default()),
             ("ticket", r.ticket.clone().unwrap_or_default()),
+            ("scope", r.scope.clone().unwrap_or_default()),
             ("filed", r.filed_at.clone()),
             ("rules", r.rules.join(", ")),
         ];

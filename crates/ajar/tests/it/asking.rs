@@ -206,3 +206,19 @@ fn i08_a_request_waits_as_long_as_its_stages_may_take() {
     assert_eq!(play.types("dev$ ajar requests req_…").is("pending")["asked"], json!(["ada", "grace", "joe"]));
     play.types("joe$ ajar approve req_…").is("approved");
 }
+
+#[test]
+fn a16_i18_who_approves_sees_the_scope_and_it_is_sealed_with_the_request() {
+    let scoped = FILES.replace("name = \"engineers-read\"", "name = \"engineers-read\"\nscope = { pattern = \"^order [0-9]+$\" }");
+    let play = Play::begins(NOON, &scoped);
+    play.types("dev$ ajar request orders-db --role read --scope everything").fails(7, "a scope that fits ^order [0-9]+$ is needed");
+    play.types("dev$ ajar request orders-db --role read --scope \"order 4711\"").is("pending");
+    let id = play.last("req_");
+    assert_eq!(play.ajar("ada", &["requests", &id]).ok()["scope"], "order 4711");
+    play.ajar("ada", &["approve", &id]).is("approved");
+    // Asked again, the same is asked again; and the ledger holds no text of it in clear.
+    let again = play.ajar("dev", &["request", "--again", &id]).is("pending");
+    assert_eq!(again["scope"], "order 4711");
+    let events = play.reads("ops$ ajar ledger search --kind request.");
+    assert!(events.contains("\"scope\":\"c1_") && !events.contains("4711"), "{events}");
+}

@@ -328,7 +328,13 @@ impl Play {
         self.memory().typed.push(line.to_owned());
         let words = words(command);
         let said = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1)).cloned();
-        let wishes = Wishes { role: said("--role"), reason: said("--reason"), duration: said("--for"), ticket: said("--ticket") };
+        let wishes = Wishes {
+            role: said("--role"),
+            reason: said("--reason"),
+            duration: said("--for"),
+            ticket: said("--ticket"),
+            scope: said("--scope"),
+        };
         let token = self.ajar(who, &["token"]).ok();
         let token = Credential::Token(Secret::new(token["token"].as_str().unwrap().to_owned()));
         let client = [127, 0, 0, 1].into();

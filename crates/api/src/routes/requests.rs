@@ -67,6 +67,8 @@ pub(super) struct Asking {
     reason: Option<String>,
     /// The ticket.
     ticket: Option<String>,
+    /// What exactly it would be used for.
+    scope: Option<String>,
     /// Whether it can't wait.
     #[serde(default)]
     emergency: bool,
@@ -86,9 +88,10 @@ pub(super) async fn explain(
     Path(resource): Path<String>,
     Query(asking): Query<Asking>,
 ) -> Result<Json<Explanation>, Refused> {
-    let Asking { role, duration, reason, ticket, emergency, at, on_behalf_of, user } = asking;
+    let Asking { role, duration, reason, ticket, scope, emergency, at, on_behalf_of, user } = asking;
     let (reason, starts_at) = (reason.unwrap_or_default(), instant("at", at)?);
-    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at, emergency, also: Vec::new(), on_behalf_of };
+    let new =
+        ajar_engine::NewRequest { resource, role, duration, reason, ticket, scope, starts_at, emergency, also: Vec::new(), on_behalf_of };
     Ok(Json(api.explanation(api.engine.explain(&caller, new, user).await?)))
 }
 
@@ -110,10 +113,10 @@ pub(super) async fn request_file(
     Writer(caller): Writer,
     Json(body): Json<NewRequest>,
 ) -> Result<Json<Request>, Refused> {
-    let NewRequest { resource, role, duration, reason, ticket, starts_at, emergency, also, on_behalf_of } = body;
+    let NewRequest { resource, role, duration, reason, ticket, scope, starts_at, emergency, also, on_behalf_of } = body;
     let starts_at = instant("starts_at", starts_at)?;
     let also = also.into_iter().map(|ask| (ask.resource, ask.role)).collect();
-    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, starts_at, emergency, also, on_behalf_of };
+    let new = ajar_engine::NewRequest { resource, role, duration, reason, ticket, scope, starts_at, emergency, also, on_behalf_of };
     let submitted = api.engine.request_file(&caller, new).await?;
     let Json(filed) = api.one_request(&caller, submitted.request).await?;
     Ok(Json(Request { apart: submitted.apart.iter().map(ToString::to_string).collect(), ..filed }))

@@ -52,6 +52,8 @@ pub struct Wishes {
     pub duration: Option<String>,
     /// `ajar.ticket`.
     pub ticket: Option<String>,
+    /// `ajar.scope`.
+    pub scope: Option<String>,
 }
 
 /// A client at the door.

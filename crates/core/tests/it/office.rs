@@ -190,6 +190,7 @@ impl Office {
             duration,
             reason: Disclosure::seal([1; 32], "because".into()).commitment,
             ticket: None,
+            scope: None,
             plan,
             emergency: self.emergency.clone(),
             rules_hash: "00".into(),

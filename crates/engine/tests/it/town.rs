@@ -145,7 +145,7 @@ impl Town {
 
     /// A connection from the knock to its end, as a gateway would carry it.
     pub(crate) async fn session(&self, engine: &Arc<Engine>, who: &str, role: &str, stay: Duration) -> Result<GrantId, Refusal> {
-        let wishes = Wishes { role: Some(role.into()), reason: Some("why not".into()), duration: None, ticket: None };
+        let wishes = Wishes { role: Some(role.into()), reason: Some("why not".into()), duration: None, ticket: None, scope: None };
         let knock = Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into() };
         let opening = match engine.knock(&self.identified(who), knock).await? {
             Admission::Open(opening) => *opening,

@@ -178,6 +178,8 @@ impl Check {
             reason_min: raw.reason.as_ref().map_or(0, |r| r.min_length),
             reason: raw.reason.as_ref().and_then(|r| r.pattern.as_ref()).and_then(|p| self.pattern(at, p)),
             ticket: raw.ticket.is_some(),
+            scope: raw.scope.is_some(),
+            scope_pattern: raw.scope.as_ref().and_then(|s| s.pattern.as_ref()).and_then(|p| self.pattern(at, p)),
             ticket_pattern: raw.ticket.as_ref().and_then(|t| t.pattern.as_ref()).and_then(|p| self.pattern(at, p)),
         }
     }

@@ -167,6 +167,15 @@ fn a_request_carries_what_every_matching_rule_asks_for() {
     assert!(refused(ask("INC-7: fix it", None)).message.contains("a ticket is needed"));
     assert!(refused(ask("INC-7: fix it", Some("OPS-1"))).message.contains("a ticket that fits ^INC-[0-9]+$"));
     allowed(ask("INC-7: fix it", Some("INC-7")));
+    let scoped = Company::with(&[&READ.replace("max = \"4h\"", "max = \"4h\"\nscope = { pattern = \"^order [0-9]+$\" }")]);
+    let ask = |scope: Option<&str>| {
+        let plain = Question::new(scoped.id("dev"), "orders-db".parse().unwrap(), "read".parse().unwrap(), NOON.parse().unwrap());
+        scoped.bound.decide(&Question { scope: scope.map(str::to_owned), ..plain })
+    };
+    assert!(refused(ask(None)).message.contains("a scope is needed"));
+    let why = refused(ask(Some("all orders")));
+    assert!(why.message.contains("a scope that fits ^order [0-9]+$") && why.hint.unwrap().contains("--scope"));
+    allowed(ask(Some(" order 4711 ")));
 }
 
 #[test]

@@ -133,6 +133,7 @@ pub(crate) fn filed(company: &Company, who: &str, ticket: Option<&str>, starts_a
         duration: Span::from_secs(60),
         reason: Commitment::of(&[0; 32], ""),
         ticket: ticket.map(str::to_owned),
+        scope: None,
         plan: Plan { rules: Vec::new(), stages: Vec::new(), opening: ajar_core::plan::Opening::default() },
         rules_hash: String::new(),
         proof: None,

@@ -61,7 +61,7 @@ pub enum StartupError {
     #[error("the option '{}' needs a value", super::inert(.0))]
     OptionValue(String),
     /// A setting of ours that doesn't exist.
-    #[error("there is no setting '{}'; there are ajar.role, ajar.reason, ajar.for and ajar.ticket", super::inert(.0))]
+    #[error("there is no setting '{}'; there are ajar.role, ajar.reason, ajar.for, ajar.ticket and ajar.scope", super::inert(.0))]
     UnknownSetting(String),
     /// What is to be sent doesn't fit into a packet, or holds a NUL.
     #[error("the start-up message for the target cannot be built: {0}")]

@@ -36,6 +36,8 @@ pub struct AjarSettings {
     pub duration: Option<String>,
     /// `ajar.ticket`
     pub ticket: Option<String>,
+    /// `ajar.scope`
+    pub scope: Option<String>,
 }
 
 impl AjarSettings {
@@ -48,6 +50,7 @@ impl AjarSettings {
             "reason" => &mut self.reason,
             "for" => &mut self.duration,
             "ticket" => &mut self.ticket,
+            "scope" => &mut self.scope,
             _ => return Err(StartupError::UnknownSetting(name.to_owned())),
         };
         *slot = Some(value);
