@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Preapprovals,
     /// Grants: yours, or one in detail with its logins and their proof
     Grants(List),
+    /// Ask to go on with a grant of yours: once approved, its sessions go on without a break
+    Extend(Extend),
     /// Give back a grant of yours: its sessions end at once
     Return(Id),
     /// Take away a grant: for operators and owners. Its sessions end at once
@@ -207,6 +209,24 @@ pub(crate) struct Request {
     /// The same as an earlier request, but for what is said here
     #[arg(long, value_name = "ID", conflicts_with = "resource")]
     pub(crate) again: Option<String>,
+    /// Wait until it is decided, or for so long
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "24h", value_parser = time)]
+    pub(crate) wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Extend {
+    /// The grant: its id, or the end of it
+    pub(crate) id: String,
+    /// How much longer: 30m, 2h; the rule's default unless said
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// The ticket
+    #[arg(long)]
+    pub(crate) ticket: Option<String>,
     /// Wait until it is decided, or for so long
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "24h", value_parser = time)]
     pub(crate) wait: Option<Duration>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ajar_core::directory::Scope;
-use ajar_core::grant::{Closing, Grant};
+use ajar_core::grant::{CloseReason, Closing, Grant};
 use ajar_core::id::PrincipalId;
 use ajar_core::lease::Lease;
 use ajar_core::lock::Locked;
@@ -104,6 +104,7 @@ impl Api {
             ticket: filed.ticket.clone(),
             scope,
             emergency: filed.emergency.is_some(),
+            extends: filed.extends.as_ref().map(|e| e.grant.to_string()),
             starts_at: filed.starts_at.map(|at| at.to_string()),
             on_first_use: plan.opening.on_first_use.map(|within| within.to_string()),
             single_use: plan.opening.single_use,
@@ -286,8 +287,9 @@ impl Api {
             Grant::Closed(o) => Some(&o.closing),
             Grant::Scheduled(_) | Grant::Open(_) | Grant::Failed(_) => None,
         };
+        let extended_by = closing.and_then(|c| if let CloseReason::Extended { by } = &c.reason { Some(by.to_string()) } else { None });
         let gone = match grant {
-            Grant::Closed(o) => Some(o.closed.at),
+            Grant::Closed(o) => Some(o.closed.at).filter(|_| extended_by.is_none()),
             Grant::Scheduled(_) | Grant::Open(_) | Grant::Closing(_) | Grant::Failed(_) => None,
         };
         let (scheduled, failed) = match grant {
@@ -299,6 +301,8 @@ impl Api {
             opens_at: scheduled.map(|s| s.opens_at.to_string()),
             redeem_by: scheduled.and_then(|s| s.redeem_by).map(|by| by.to_string()),
             single_use: scheduled.is_some_and(|s| s.single_use) || matches!(grant, Grant::Open(open) if open.single_use),
+            extends: grant.after().last().map(ToString::to_string),
+            extended_by,
             failed_because: failed.map(|f| f.why.clone()),
             id: grant.id().to_string(),
             state: grant.state().to_owned(),
@@ -366,6 +370,7 @@ pub(crate) fn denied_because(because: &DeniedBecause) -> String {
         DeniedBecause::RequesterDisabled => "requester_disabled".to_owned(),
         DeniedBecause::NobodyCanDecide(_) => "nobody_can_decide".to_owned(),
         DeniedBecause::StageTimedOut(_) => "stage_timed_out".to_owned(),
+        DeniedBecause::GrantOver => "grant_over".to_owned(),
     }
 }
 

@@ -168,6 +168,8 @@ pub struct Request {
     pub scope: Option<String>,
     /// Whether it is an emergency, which opened without a review.
     pub emergency: bool,
+    /// The grant that it goes on with: it ends so much later than that.
+    pub extends: Option<String>,
     /// When it is to begin, if that was said.
     pub starts_at: Option<String>,
     /// Its clock starts at the first use, which must come within this time of the approval.
@@ -559,14 +561,33 @@ pub struct Grant {
     pub redeem_by: Option<String>,
     /// It lets one session in, once.
     pub single_use: bool,
+    /// The grant that it goes on from.
+    pub extends: Option<String>,
+    /// The grant that goes on from it, if it was extended.
+    pub extended_by: Option<String>,
     /// Why it never opened.
     pub failed_because: Option<String>,
     /// Why it ended: `expired`, `returned`, `revoked`, …
     pub closed_because: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,
-    /// When everything of it was proven gone.
+    /// When everything of it was proven gone; never for one that was extended.
     pub proven_gone_at: Option<String>,
+}
+
+/// More time for a grant.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewExtension {
+    /// How much longer: the rule's default unless said.
+    #[serde(default, rename = "for")]
+    pub duration: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// The ticket.
+    #[serde(default)]
+    pub ticket: Option<String>,
 }
 
 /// A lease: a login on a target.

@@ -221,6 +221,7 @@ kinds! {
     LeaseEvent {
         Intended = "lease.intended";
         Minted = "lease.minted";
+        Moved = "lease.moved";
         Revoking = "lease.revoking";
         RevokeUnconfirmed = "lease.revoke_unconfirmed";
         Revoked = "lease.revoked";
@@ -228,6 +229,7 @@ kinds! {
     SessionEvent {
         Held = "session.held";
         Live = "session.live";
+        Moved = "session.moved";
         Ended = "session.ended";
     }
     LockEvent {

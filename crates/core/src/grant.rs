@@ -82,6 +82,11 @@ pub enum CloseReason {
     Used,
     /// When it was to open, the rules or who is who did not allow it any more.
     NotAllowedAnyMore,
+    /// What was left of it goes on as another grant, with its sessions and leases.
+    Extended {
+        /// Which.
+        by: GrantId,
+    },
 }
 
 impl CloseReason {
@@ -98,6 +103,7 @@ impl CloseReason {
             Self::ResourceRemoved => "resource_removed",
             Self::Used => "used",
             Self::NotAllowedAnyMore => "not_allowed_any_more",
+            Self::Extended { .. } => "extended",
         }
     }
 }
@@ -113,7 +119,7 @@ pub enum GrantEvent {
     Used(Used),
     /// It ends: sessions are cut, leases revoked.
     Closing(Closing),
-    /// Every lease of it is revoked, and that was read back.
+    /// Every lease of it is revoked, and that was read back; or has moved on to what it was extended by.
     Closed(Closed),
     /// It could not open.
     Failed(Failed),
@@ -127,6 +133,9 @@ pub struct Opened {
     /// Whether it lets one session in, once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single_use: bool,
+    /// The grants that it goes on from, the first first: each was extended by the next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<GrantId>,
 }
 
 /// See [`GrantEvent::Used`].
@@ -190,6 +199,17 @@ pub struct Open {
     /// That session, once it is in.
     #[serde(default)]
     pub used: Option<Used>,
+    /// The grants that it goes on from, the first first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<GrantId>,
+}
+
+impl Open {
+    /// How often it was extended so far.
+    #[must_use]
+    pub fn extensions(&self) -> u8 {
+        u8::try_from(self.after.len()).unwrap_or(u8::MAX)
+    }
 }
 
 /// A grant that has ended and whose leases are being revoked.
@@ -197,6 +217,9 @@ pub struct Open {
 pub struct Ending {
     /// What was open.
     pub signed: SignedGrant,
+    /// The grants that it went on from, the first first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<GrantId>,
     /// Why and when it ended.
     pub closing: Closing,
 }
@@ -206,6 +229,9 @@ pub struct Ending {
 pub struct Over {
     /// What was open.
     pub signed: SignedGrant,
+    /// The grants that it went on from, the first first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<GrantId>,
     /// Why and when it ended.
     pub closing: Closing,
     /// When everything was proven gone.
@@ -291,6 +317,15 @@ impl Grant {
         }
     }
 
+    /// The grants that it goes on from, the first first.
+    #[must_use]
+    pub fn after(&self) -> &[GrantId] {
+        match self {
+            Self::Scheduled(_) | Self::Failed(_) => &[],
+            Self::Open(Open { after, .. }) | Self::Closing(Ending { after, .. }) | Self::Closed(Over { after, .. }) => after,
+        }
+    }
+
     /// When something is due by itself: opening or ending.
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
@@ -324,7 +359,8 @@ impl Grant {
     }
 
     fn opened(opened: &Opened) -> Self {
-        Self::Open(Open { signed: opened.signed.clone(), single_use: opened.single_use, used: None })
+        let Opened { signed, single_use, after } = opened.clone();
+        Self::Open(Open { signed, single_use, used: None, after })
     }
 
     /// The state that the first event of a grant's stream makes.
@@ -350,12 +386,14 @@ impl Grant {
         let id = self.id();
         match (self, event) {
             (Self::Scheduled(_), GrantEvent::Opened(o)) => Ok(Self::opened(o)),
-            (Self::Open(Open { signed, single_use: true, used: None }), GrantEvent::Used(used)) => {
-                Ok(Self::Open(Open { signed, single_use: true, used: Some(used.clone()) }))
+            (Self::Open(open @ Open { single_use: true, used: None, .. }), GrantEvent::Used(used)) => {
+                Ok(Self::Open(Open { used: Some(used.clone()), ..open }))
             }
             (Self::Scheduled(scheduled), GrantEvent::Failed(f)) => Ok(Self::Failed(NeverOpened { scheduled, failed: f.clone() })),
-            (Self::Open(o), GrantEvent::Closing(c)) => Ok(Self::Closing(Ending { signed: o.signed, closing: c.clone() })),
-            (Self::Closing(e), GrantEvent::Closed(c)) => Ok(Self::Closed(Over { signed: e.signed, closing: e.closing, closed: c.clone() })),
+            (Self::Open(o), GrantEvent::Closing(c)) => Ok(Self::Closing(Ending { signed: o.signed, after: o.after, closing: c.clone() })),
+            (Self::Closing(e), GrantEvent::Closed(c)) => {
+                Ok(Self::Closed(Over { signed: e.signed, after: e.after, closing: e.closing, closed: c.clone() }))
+            }
             (Self::Scheduled(_), GrantEvent::Scheduled(_) | GrantEvent::Used(_) | GrantEvent::Closing(_) | GrantEvent::Closed(_))
             | (
                 Self::Open(_),

@@ -29,6 +29,12 @@ pub struct Intended {
     pub at: Timestamp,
 }
 
+impl Intended {
+    fn moved(self, to: &Moved) -> Self {
+        Self { grant: to.grant, valid_until: to.valid_until, ..self }
+    }
+}
+
 /// What happens to a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseEvent {
@@ -36,6 +42,8 @@ pub enum LeaseEvent {
     Intended(Intended),
     /// It exists on the target.
     Minted(Minted),
+    /// It goes on under another grant: what it was for was extended.
+    Moved(Moved),
     /// It is being removed.
     Revoking(Revoking),
     /// It was tried, and the target did not confirm.
@@ -47,6 +55,17 @@ pub enum LeaseEvent {
 /// See [`LeaseEvent::Minted`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Minted {
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`LeaseEvent::Moved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The grant that it is for now.
+    pub grant: GrantId,
+    /// When the target must let it expire by itself now (I12).
+    pub valid_until: Timestamp,
     /// When.
     pub at: Timestamp,
 }
@@ -159,6 +178,15 @@ impl Lease {
         }
     }
 
+    /// Its grant was extended by another: it goes on under that, made or about to be. One that is being removed stays where it is.
+    #[must_use]
+    pub fn move_on(&self, moved: Moved) -> Vec<LeaseEvent> {
+        match self {
+            Self::Intended(_) | Self::Minted(_) => vec![LeaseEvent::Moved(moved)],
+            Self::Revoking(_) | Self::RevokeUnconfirmed(_) | Self::Revoked(_) => Vec::new(),
+        }
+    }
+
     /// It is to be removed. Repeating this changes nothing.
     #[must_use]
     pub fn revoke(&self, now: Timestamp) -> Vec<LeaseEvent> {
@@ -195,9 +223,11 @@ impl Lease {
     pub fn born(event: &LeaseEvent) -> Result<Self, Impossible> {
         match event {
             LeaseEvent::Intended(i) => Ok(Self::Intended(i.clone())),
-            LeaseEvent::Minted(_) | LeaseEvent::Revoking(_) | LeaseEvent::RevokeUnconfirmed(_) | LeaseEvent::Revoked(_) => {
-                Err(Impossible { subject: "a lease".into(), state: "not there", event: event.kind() })
-            }
+            LeaseEvent::Minted(_)
+            | LeaseEvent::Moved(_)
+            | LeaseEvent::Revoking(_)
+            | LeaseEvent::RevokeUnconfirmed(_)
+            | LeaseEvent::Revoked(_) => Err(Impossible { subject: "a lease".into(), state: "not there", event: event.kind() }),
         }
     }
 
@@ -210,6 +240,8 @@ impl Lease {
         let intended = self.intended().clone();
         match (self, event) {
             (Self::Intended(_), LeaseEvent::Minted(e)) => Ok(Self::Minted(Held { intended, now: e.clone() })),
+            (Self::Intended(_), LeaseEvent::Moved(e)) => Ok(Self::Intended(intended.moved(e))),
+            (Self::Minted(h), LeaseEvent::Moved(e)) => Ok(Self::Minted(Held { intended: intended.moved(e), now: h.now })),
             (Self::Intended(_) | Self::Minted(_), LeaseEvent::Revoking(e)) => Ok(Self::Revoking(Held { intended, now: e.clone() })),
             (Self::Revoking(_) | Self::RevokeUnconfirmed(_), LeaseEvent::RevokeUnconfirmed(e)) => {
                 Ok(Self::RevokeUnconfirmed(Held { intended, now: e.clone() }))
@@ -222,7 +254,10 @@ impl Lease {
                 Self::Minted(_),
                 LeaseEvent::Intended(_) | LeaseEvent::Minted(_) | LeaseEvent::RevokeUnconfirmed(_) | LeaseEvent::Revoked(_),
             )
-            | (Self::Revoking(_) | Self::RevokeUnconfirmed(_), LeaseEvent::Intended(_) | LeaseEvent::Minted(_) | LeaseEvent::Revoking(_))
+            | (
+                Self::Revoking(_) | Self::RevokeUnconfirmed(_),
+                LeaseEvent::Intended(_) | LeaseEvent::Minted(_) | LeaseEvent::Moved(_) | LeaseEvent::Revoking(_),
+            )
             | (Self::Revoked(_), _) => Err(Impossible { subject: intended.id.to_string(), state, event: event.kind() }),
         }
     }

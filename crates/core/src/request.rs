@@ -29,6 +29,15 @@ pub struct Ask {
     pub role: RoleName,
 }
 
+/// The grant that a request goes on with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extends {
+    /// Which.
+    pub grant: GrantId,
+    /// How many extensions came before this one.
+    pub nth: u8,
+}
+
 /// What a request is, fixed when it is filed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filed {
@@ -54,6 +63,9 @@ pub struct Filed {
     /// It is an emergency: it opens at once, and a review is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emergency: Option<Emergency>,
+    /// It goes on with a grant that is open: what it opens ends so much later than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<Extends>,
     /// Hash of the rules at submission, hexadecimal.
     pub rules_hash: String,
     /// How who asked had proved who they are.
@@ -92,6 +104,8 @@ pub enum DeniedBecause {
     NobodyCanDecide(usize),
     /// This stage was not decided in time.
     StageTimedOut(usize),
+    /// The grant that it was to go on with is over.
+    GrantOver,
 }
 
 /// What happens to a request.
@@ -658,8 +672,18 @@ impl Request {
     /// The requester or beneficiary is disabled (A8). Nothing to do when it is settled.
     #[must_use]
     pub fn requester_disabled(&self, now: Timestamp) -> Vec<RequestEvent> {
+        self.called_off(DeniedBecause::RequesterDisabled, now)
+    }
+
+    /// The grant that it was to go on with is over. Nothing to do when it is settled.
+    #[must_use]
+    pub fn grant_over(&self, now: Timestamp) -> Vec<RequestEvent> {
+        self.called_off(DeniedBecause::GrantOver, now)
+    }
+
+    fn called_off(&self, because: DeniedBecause, now: Timestamp) -> Vec<RequestEvent> {
         match self {
-            Self::Pending(_) => vec![RequestEvent::Denied(Denied { because: DeniedBecause::RequesterDisabled, at: now })],
+            Self::Pending(_) => vec![RequestEvent::Denied(Denied { because, at: now })],
             Self::Approved(_) | Self::Denied(_) | Self::Withdrawn(_) | Self::Expired(_) => Vec::new(),
         }
     }

@@ -32,6 +32,8 @@ pub enum SessionEvent {
     Held(HeldFor),
     /// Bytes flow under a grant.
     Live(Live),
+    /// It goes on under another grant: the one that it was under was extended.
+    Moved(Moved),
     /// It is over.
     Ended(Ended),
 }
@@ -56,6 +58,15 @@ pub struct Live {
     pub lease: Option<LeaseId>,
     /// As what.
     pub role: RoleName,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`SessionEvent::Moved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The grant that it is under now.
+    pub grant: GrantId,
     /// When.
     pub at: Timestamp,
 }
@@ -168,6 +179,15 @@ impl Session {
         }
     }
 
+    /// Its grant was extended by another. One that is not live has nothing to move.
+    #[must_use]
+    pub fn move_on(&self, moved: Moved) -> Vec<SessionEvent> {
+        match self {
+            Self::Live(_) => vec![SessionEvent::Moved(moved)],
+            Self::Held(_) | Self::Ended(_) => Vec::new(),
+        }
+    }
+
     /// It is over. Repeating this changes nothing.
     #[must_use]
     pub fn end(&self, ended: Ended) -> Vec<SessionEvent> {
@@ -185,7 +205,9 @@ impl Session {
         match event {
             SessionEvent::Held(h) => Ok(Self::Held(h.clone())),
             SessionEvent::Live(l) => Ok(Self::Live(l.clone())),
-            SessionEvent::Ended(_) => Err(Impossible { subject: "a session".into(), state: "not there", event: event.kind() }),
+            SessionEvent::Moved(_) | SessionEvent::Ended(_) => {
+                Err(Impossible { subject: "a session".into(), state: "not there", event: event.kind() })
+            }
         }
     }
 
@@ -198,6 +220,7 @@ impl Session {
         let id = self.arrived().id;
         match (self, event) {
             (Self::Held(_), SessionEvent::Live(l)) => Ok(Self::Live(l.clone())),
+            (Self::Live(l), SessionEvent::Moved(m)) => Ok(Self::Live(Live { grant: m.grant, ..l })),
             (Self::Held(h), SessionEvent::Ended(e)) => {
                 Ok(Self::Ended(Finished { arrived: h.arrived, grant: None, role: None, live_at: None, ended: e.clone() }))
             }
@@ -208,7 +231,7 @@ impl Session {
                 live_at: Some(l.at),
                 ended: e.clone(),
             })),
-            (Self::Held(_), SessionEvent::Held(_))
+            (Self::Held(_), SessionEvent::Held(_) | SessionEvent::Moved(_))
             | (Self::Live(_), SessionEvent::Held(_) | SessionEvent::Live(_))
             | (Self::Ended(_), _) => Err(Impossible { subject: id.to_string(), state, event: event.kind() }),
         }

@@ -4,6 +4,7 @@
 //! asks for it. [`decide`] holds the commands that touch more than one lifecycle.
 
 mod decide;
+mod extend;
 mod present;
 mod row;
 mod sweep;
@@ -52,6 +53,10 @@ pub struct World {
     due: BTreeSet<(Timestamp, Stream)>,
     /// Grants that are open or are to open.
     usable: BTreeMap<(PrincipalId, ResourceName), BTreeSet<GrantId>>,
+    /// Grants that were extended, and the open one that goes on from each.
+    goes_on: BTreeMap<GrantId, BTreeSet<GrantId>>,
+    /// Grants, and the pending request that would go on with each.
+    extension_of: BTreeMap<GrantId, BTreeSet<RequestId>>,
     leases_of: BTreeMap<GrantId, BTreeSet<LeaseId>>,
     sessions_of: BTreeMap<GrantId, BTreeSet<SessionId>>,
 }
@@ -309,6 +314,11 @@ impl World {
                 if let Some(grant @ (Grant::Open(_) | Grant::Scheduled(_))) = self.grants.get(&id) {
                     let (principal, resource, _) = grant.parties();
                     self.usable.entry((principal, resource.clone())).or_default().insert(id);
+                    if let Grant::Open(open) = grant {
+                        for earlier in &open.after {
+                            self.goes_on.entry(*earlier).or_default().insert(id);
+                        }
+                    }
                 }
             }
             Stream::Lease(id) => {
@@ -321,8 +331,14 @@ impl World {
                     self.sessions_of.entry(live.grant).or_default().insert(id);
                 }
             }
-            Stream::Request(_)
-            | Stream::Lock(_)
+            Stream::Request(id) => {
+                if let Some(Request::Pending(pending)) = self.requests.get(&id)
+                    && let Some(extends) = &pending.filed.extends
+                {
+                    self.extension_of.entry(extends.grant).or_default().insert(id);
+                }
+            }
+            Stream::Lock(_)
             | Stream::Delegation(_)
             | Stream::Preapproval(_)
             | Stream::Debt(_)
@@ -341,6 +357,9 @@ impl World {
                 if let Some(grant) = self.grants.get(&id) {
                     let (principal, resource, _) = grant.parties();
                     remove_from(&mut self.usable, &(principal, resource.clone()), &id);
+                    for earlier in grant.after() {
+                        remove_from(&mut self.goes_on, earlier, &id);
+                    }
                 }
             }
             Stream::Lease(id) => {
@@ -353,8 +372,12 @@ impl World {
                     remove_from(&mut self.sessions_of, &grant, &id);
                 }
             }
-            Stream::Request(_)
-            | Stream::Lock(_)
+            Stream::Request(id) => {
+                if let Some(extends) = self.requests.get(&id).and_then(|r| r.filed().extends.as_ref()) {
+                    remove_from(&mut self.extension_of, &extends.grant, &id);
+                }
+            }
+            Stream::Lock(_)
             | Stream::Delegation(_)
             | Stream::Preapproval(_)
             | Stream::Debt(_)

@@ -21,8 +21,8 @@ use crate::sequencer::{Draft, Unavailable};
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The outbox is looked at this often even when nobody says that there is something.
 const OUTBOX: Duration = Duration::from_millis(500);
-/// Revocations under way at once.
-const REVOKING: usize = 8;
+/// Effects under way at once.
+const PERFORMING: usize = 8;
 /// Targets are compared with the ledger this often.
 const RECONCILE: Duration = Duration::from_secs(30);
 /// A checkpoint is signed this often when there is something new.
@@ -143,7 +143,7 @@ impl Engine {
             if due.is_empty() {
                 return;
             }
-            futures::stream::iter(due).for_each_concurrent(REVOKING, |effect| self.revoke_effect(effect)).await;
+            futures::stream::iter(due).for_each_concurrent(PERFORMING, |effect| self.perform(effect)).await;
         }
     }
 

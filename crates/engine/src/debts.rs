@@ -84,7 +84,13 @@ impl Engine {
         caller.writes()?;
         text_ok("note", note.as_deref().unwrap_or_default())?;
         let reviewer = caller.principal;
-        let done = self.sequencer.run(caller.actor, vec![Stream::Debt(id)], move |desk| {
+        let mut needs = vec![Stream::Debt(id)];
+        let emergency =
+            self.sequencer.look(move |desk| desk.world.debts().find(|d| d.owed().incurred.id == id).map(|d| d.owed().incurred.request));
+        if let Some(request) = emergency.await? {
+            needs.extend(self.grants_of(request).await.into_iter().map(Stream::Grant));
+        }
+        let done = self.sequencer.run(caller.actor, needs, move |desk| {
             let debt = desk.world.debts().find(|d| d.owed().incurred.id == id).filter(|d| sees(desk, reviewer, d));
             debt.ok_or_else(|| no_such("debt"))?;
             let note = note.filter(|n| !n.trim().is_empty()).map(|n| seal(desk.entropy, n.trim().to_owned()));

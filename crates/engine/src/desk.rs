@@ -54,6 +54,17 @@ impl Engine {
         needs.extend(self.grants_of(id).await.into_iter().map(Stream::Grant));
         let done = self.sequencer.run(caller.actor, needs, move |desk| {
             let request = desk.world.request(id).ok_or_else(|| no_such("request"))?;
+            // Its end, which denies this, is on its way into the log.
+            if let (Verdict::Approve, Some(extends)) = (verdict, &request.filed().extends)
+                && desk.shut(extends.grant)
+            {
+                return Err(refusal(
+                    RefusalKind::Expired,
+                    format!("{id} would go on with a grant that is over"),
+                    None,
+                    Some("there is nothing to decide any more".into()),
+                ));
+            }
             let in_force: InForce = desk.at.in_force(request.filed());
             let review = ReviewId::new(desk.entropy.uuid(desk.now));
             let grants = request.filed().asks.iter().map(|_| GrantId::new(desk.entropy.uuid(desk.now))).collect();
@@ -150,7 +161,7 @@ impl Engine {
         if self.grant_holder(id).await? != caller.principal {
             return Err(no_such("grant"));
         }
-        self.grant_close(caller.actor, id, CloseReason::Returned).await
+        self.grant_end(caller.actor, id, CloseReason::Returned).await
     }
 
     /// An operator, or an owner of the resource, takes a grant away.
@@ -165,7 +176,20 @@ impl Engine {
         if holder != caller.principal && !rules.may_operate(caller.principal) && !rules.owns(caller.principal, &resource) {
             return Err(no_such("grant"));
         }
-        self.grant_close(caller.actor, id, CloseReason::Revoked { by: caller.principal }).await
+        self.grant_end(caller.actor, id, CloseReason::Revoked { by: caller.principal }).await
+    }
+
+    /// Somebody ends a grant: what it has become, if it was extended meanwhile. Who takes it away means the access.
+    async fn grant_end(&self, actor: ajar_core::event::Actor, id: GrantId, reason: CloseReason) -> Result<(), Refusal> {
+        let mut ends = id;
+        loop {
+            self.grant_close(actor, ends, reason.clone()).await?;
+            let standing = self.sequencer.look(move |desk| desk.world.standing_grant(id)).await?;
+            if standing == ends || standing == id {
+                return Ok(());
+            }
+            ends = standing;
+        }
     }
 
     /// Ends a grant. INVARIANT I13: when it can't be recorded, it is cut and revoked all the same, and recorded later.

@@ -87,8 +87,8 @@ impl Door for Engine {
             });
             match done.await {
                 Ok(grant) => {
-                    if let Some(grant) = grant {
-                        self.orders.dismiss(grant, session);
+                    if grant.is_some() {
+                        self.orders.dismiss(session);
                     }
                     return;
                 }
@@ -128,7 +128,6 @@ impl Engine {
             on_behalf_of: None,
         };
         let counter = self.counter();
-        let shut = self.shut();
         let guest = who.clone();
         let done = self.sequencer.run(who.actor, Vec::new(), move |desk| {
             let client = seal(desk.entropy, client.to_string());
@@ -140,7 +139,7 @@ impl Engine {
                 client: client.commitment,
                 at: desk.now,
             };
-            if let Some((grant, resource)) = open_grant(desk, guest.principal, &new, &shut) {
+            if let Some((grant, resource)) = open_grant(desk, guest.principal, &new) {
                 let guest = Guest { arrived: arrived(resource), who: guest, client };
                 return Ok((Draft::default(), (guest, Placed::Open(grant))));
             }
@@ -167,14 +166,6 @@ impl Engine {
             Placed::Held { request, existing } => Place::Held { request, lines: self.first_lines(request, existing, &guest.arrived).await },
         };
         Ok((guest, place))
-    }
-
-    /// Which grants take nobody in any more although the log has them open: their end could not be recorded yet (I13), or their time is
-    /// over by the monotonic clock (I14).
-    fn shut(&self) -> impl Fn(GrantId) -> bool + Send + use<> {
-        let barred = self.barred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let (spans, clock) = (Arc::clone(&self.spans), Arc::clone(&self.clock));
-        move |grant| barred.contains(&grant) || spans.is_over(grant, clock.mono())
     }
 
     /// What a held client is told first: that a request was filed, who was asked, and the link.
@@ -219,10 +210,11 @@ impl Engine {
         let minted = self.lease_for(guest.who.actor, grant, &resource).await?;
         let (guest, lease) = (guest.clone(), minted.lease);
         let orders = Arc::clone(&self.orders);
-        let shut = self.shut();
         let session = guest.arrived.id;
         let done = self.sequencer.run(guest.who.actor, Vec::new(), move |desk| {
-            if shut(grant) || !desk.rules.enabled(guest.who.principal) {
+            // It may have been extended meanwhile: the lease has moved on then, and so does who comes in with it.
+            let grant = desk.world.lease(lease).map_or(grant, |l| l.intended().grant);
+            if desk.shut(grant) || !desk.rules.enabled(guest.who.principal) {
                 return Err(no_such("grant"));
             }
             let signed = desk.world.grant(grant).and_then(Grant::signed).cloned().ok_or_else(|| no_such("grant"))?;
@@ -239,7 +231,7 @@ impl Engine {
                 Ok(Opening { session, grant: signed, lease, login: minted.login, secret: minted.secret, resource, orders: Box::new(feed) })
             }
             Err(refusal) => {
-                self.orders.dismiss(grant, session);
+                self.orders.dismiss(session);
                 Err(refusal)
             }
         }
@@ -253,16 +245,11 @@ enum Placed {
 
 /// The grant of `principal` that `new` may use: an open one of the role that was named, else the one that ends last, else one that
 /// opens when it is first used.
-fn open_grant(
-    desk: &Desk<'_>,
-    principal: PrincipalId,
-    new: &NewRequest,
-    shut: &dyn Fn(GrantId) -> bool,
-) -> Option<(GrantId, ResourceName)> {
+fn open_grant(desk: &Desk<'_>, principal: PrincipalId, new: &NewRequest) -> Option<(GrantId, ResourceName)> {
     let resource: ResourceName = new.resource.parse().ok()?;
     let open = desk.world.open_grants(principal, &resource);
     let spent = |g: &Grant| matches!(g, Grant::Open(open) if open.used.is_some());
-    let open = open.into_iter().filter(|g| !shut(g.id()) && !spent(g) && g.due().is_some_and(|end| desk.now < end));
+    let open = open.into_iter().filter(|g| !desk.shut(g.id()) && !spent(g) && g.due().is_some_and(|end| desk.now < end));
     let usable = open.chain(desk.world.redeemable_grants(principal, &resource, desk.now));
     let mut fits = usable.filter(|g| new.role.as_deref().is_none_or(|role| g.parties().2.as_str() == role));
     fits.next().map(|grant| (grant.id(), resource))
@@ -322,7 +309,7 @@ impl Wait {
                 Grant::Scheduled(s) => s.redeem_by.is_some() && s.opens_at <= desk.now,
                 Grant::Closing(_) | Grant::Closed(_) | Grant::Failed(_) => false,
             };
-            let grant = |id: &GrantId| desk.world.grant(*id).is_some_and(usable).then_some(*id);
+            let grant = |id: &GrantId| Some(desk.world.standing_grant(*id)).filter(|id| desk.world.grant(*id).is_some_and(usable));
             let news = match desk.world.request(id) {
                 Some(Request::Pending(_)) => None,
                 Some(Request::Approved(s)) => {
@@ -427,6 +414,7 @@ pub(crate) fn because(because: &DeniedBecause) -> String {
         DeniedBecause::RequesterDisabled => "who asked is disabled".into(),
         DeniedBecause::NobodyCanDecide(stage) => format!("nobody can decide its stage {}: have an operator look at the rule", stage + 1),
         DeniedBecause::StageTimedOut(stage) => format!("nobody decided its stage {} in time", stage + 1),
+        DeniedBecause::GrantOver => "the grant that it was to go on with is over".into(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use ajar_core::event::{Actor, Envelope, Event, Stream};
-use ajar_core::grant::{Grant, GrantEvent};
+use ajar_core::grant::{CloseReason, Closing, Grant, GrantEvent, Opened};
 use ajar_core::id::{GrantId, PrincipalId};
 use ajar_core::lease::LeaseEvent;
 use ajar_core::permit::{GrantSigner, GrantVerifier};
@@ -30,7 +30,7 @@ use crate::notices::Notices;
 use crate::orders::Orders;
 use crate::people::{People, hash_password};
 use crate::policies;
-use crate::sequencer::{Committed, Seat, Sequencer};
+use crate::sequencer::{Committed, Seat, Sequencer, Shut};
 use crate::spans::Spans;
 
 /// Requests with which one principal may ask others at once, and how many more each minute (A12).
@@ -127,7 +127,7 @@ pub struct Engine {
     pub(crate) notices: Arc<Notices>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) spans: Arc<Spans>,
-    pub(crate) leases: Leases,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) feed: broadcast::Sender<Committed>,
     pub(crate) next_due: watch::Receiver<Option<Timestamp>>,
     pub(crate) effects: Arc<Notify>,
@@ -137,7 +137,7 @@ pub struct Engine {
     pub(crate) asking: Arc<Brake<PrincipalId>>,
     pub(crate) decoy_hash: Secret,
     /// Grants that are closing although that could not be recorded yet (I13): nothing new goes in.
-    pub(crate) barred: Mutex<BTreeSet<GrantId>>,
+    pub(crate) barred: Arc<Mutex<BTreeSet<GrantId>>>,
     /// How the files of the folder that is followed differ from what is in force.
     pub(crate) drift: Mutex<Option<Drift>>,
     rules: Arc<RwLock<Arc<Bound>>>,
@@ -181,16 +181,24 @@ impl Engine {
         let spans = Arc::new(Spans::default());
         for open in loaded.world.grants().filter_map(|g| if let Grant::Open(open) = g { Some(open) } else { None }) {
             let claims = &open.signed.claims;
-            spans.begin(claims.grant, clock.mono(), claims.ends_at.since(clock.now()));
+            spans.begin(claims.grant, clock.mono(), claims.ends_at.since(clock.now()), claims.ends_at);
         }
         let rules = Arc::new(RwLock::new(Arc::clone(&loaded.bound)));
         let frontier = Arc::new(Mutex::new(loaded.frontier.clone()));
         let effects = Arc::new(Notify::new());
+        let leases = Arc::new(Leases::default());
+        let barred: Arc<Mutex<BTreeSet<GrantId>>> = Arc::default();
+        let shut: Shut = {
+            let (barred, spans, clock) = (Arc::clone(&barred), Arc::clone(&spans), Arc::clone(&clock));
+            let is_barred = move |grant| barred.lock().unwrap_or_else(PoisonError::into_inner).contains(&grant);
+            Box::new(move |grant| is_barred(grant) || spans.is_over(grant, clock.mono()))
+        };
         let (feed, _) = broadcast::channel(4096);
         let (due, next_due) = watch::channel(loaded.world.next_due());
         let listeners = Listeners {
             orders: Arc::clone(&orders),
             spans: Arc::clone(&spans),
+            leases: Arc::clone(&leases),
             clock: Arc::clone(&clock),
             people: Arc::clone(&people),
             notices: Arc::clone(&notices),
@@ -206,6 +214,7 @@ impl Engine {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
+            shut,
             on_commit: Box::new(move |committed, disclosures, rules, frontier| listeners.hear(committed, disclosures, rules, frontier)),
             feed: feed.clone(),
         };
@@ -229,14 +238,14 @@ impl Engine {
             notices,
             orders,
             spans,
-            leases: Leases::default(),
+            leases,
             feed,
             next_due,
             effects,
             sign_ins: Brake::new(20, 20),
             asking: Arc::new(Brake::new(ASKING_BURST, ASKING_A_MINUTE)),
             decoy_hash: Secret::new(decoy_hash),
-            barred: Mutex::default(),
+            barred,
             drift: Mutex::default(),
             rules,
             frontier,
@@ -362,6 +371,7 @@ async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> 
 struct Listeners {
     orders: Arc<Orders>,
     spans: Arc<Spans>,
+    leases: Arc<Leases>,
     clock: Arc<dyn Clock>,
     people: Arc<People>,
     notices: Arc<Notices>,
@@ -380,22 +390,40 @@ impl Listeners {
         let values: BTreeMap<_, _> = disclosures.iter().map(|d| (d.commitment, d.value.as_str())).collect();
         for envelope in committed.events.iter() {
             match (envelope.stream, &envelope.event) {
+                // Its sessions and its login are the other's already.
+                (Stream::Grant(id), Event::Grant(GrantEvent::Closing(Closing { reason: CloseReason::Extended { .. }, .. }))) => {
+                    self.spans.end(id);
+                }
                 // INVARIANT I09: sessions are told at once; they cut at their own deadline in any case.
                 (Stream::Grant(id), Event::Grant(GrantEvent::Closing(closing))) => {
                     self.orders.cut(id, CutReason::from(&closing.reason));
                     self.spans.end(id);
+                    self.leases.forget(id);
                 }
-                (Stream::Grant(id), Event::Grant(GrantEvent::Opened(opened))) => {
-                    let claims = &opened.signed.claims;
-                    self.spans.begin(id, self.clock.mono(), claims.ends_at.since(claims.starts_at));
-                }
-                (_, Event::Lease(LeaseEvent::Revoking(_))) => self.effects.notify_one(),
+                (Stream::Grant(id), Event::Grant(GrantEvent::Opened(opened))) => self.opened(id, opened),
+                (_, Event::Lease(LeaseEvent::Revoking(_) | LeaseEvent::Moved(_))) => self.effects.notify_one(),
                 _ => {}
             }
             self.notices.hear(envelope);
             self.people.learn(envelope.stream, &envelope.event, &|commitment| values.get(&commitment).map(|value| (*value).to_owned()));
         }
         self.due.send_if_modified(|due| std::mem::replace(due, committed.next_due) != committed.next_due);
+    }
+}
+
+impl Listeners {
+    fn opened(&self, id: GrantId, opened: &Opened) {
+        let claims = &opened.signed.claims;
+        let (now, left) = (self.clock.mono(), claims.ends_at.since(claims.starts_at));
+        match opened.after.last() {
+            None => self.spans.begin(id, now, left, claims.ends_at),
+            // INVARIANT I07: live sessions move on to a new grant, here and now, before anybody is answered.
+            Some(from) => {
+                self.spans.go_on(*from, id, now, left, claims.ends_at);
+                self.leases.go_on(*from, id);
+                self.orders.go_on(*from, &Arc::new(opened.signed.clone()));
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use ajar_core::name::RuleName;
 use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Opening, Plan};
 use ajar_core::port::{Clock, Refusal, RefusalKind};
-use ajar_core::request::{Ask, ByRules, Filed, Pending, Request, RequestEvent};
+use ajar_core::request::{Ask, ByRules, Extends, Filed, Pending, Request, RequestEvent};
 use ajar_core::resource::Owners;
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::FileCommand;
@@ -103,6 +103,8 @@ pub(crate) struct Wanted {
     scope: Option<String>,
     starts_at: Option<Timestamp>,
     emergency: bool,
+    /// What it goes on with, and until when that is open.
+    pub(crate) extends: Option<(Extends, Timestamp)>,
 }
 
 impl Wanted {
@@ -118,7 +120,7 @@ impl Wanted {
             ticket: self.ticket.clone(),
             scope: self.scope.clone(),
             emergency: self.emergency,
-            extension: None,
+            extension: self.extends.as_ref().map(|(extends, _)| extends.nth),
             proof: asker.proof,
             at: self.starts_at.unwrap_or(desk.now).max(desk.now),
             recent: desk.world.history().recent(asker.beneficiary, ask, desk.now),
@@ -156,7 +158,7 @@ impl Wanted {
         }
         let (reason, ticket) = (new.reason.trim().to_owned(), new.ticket.clone());
         let scope = new.scope.as_deref().map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned);
-        Ok(Self { emergency, asks, duration, reason, ticket, scope, starts_at })
+        Ok(Self { emergency, asks, duration, reason, ticket, scope, starts_at, extends: None })
     }
 }
 
@@ -280,7 +282,8 @@ fn pending_same(desk: &Desk<'_>, asker: Asker, wanted: &Wanted, asks: &[Ask]) ->
     let same = |p: &Pending| {
         let filed = &p.filed;
         let parties = filed.requester == asker.principal && filed.beneficiary == asker.beneficiary;
-        parties && filed.asks == asks && filed.starts_at == wanted.starts_at
+        let goes_on = filed.extends.as_ref().map(|e| e.grant) == wanted.extends.as_ref().map(|(e, _)| e.grant);
+        parties && filed.asks == asks && filed.starts_at == wanted.starts_at && goes_on
     };
     let found = desk.world.requests().find(|r| matches!(r, Request::Pending(p) if same(p)));
     found.filter(|_| !wanted.emergency).map(|r| r.filed().id)
@@ -297,7 +300,7 @@ fn file(
     if let Some(request) = pending_same(desk, asker, wanted, &part.asks) {
         return Ok(Submitted { request, grants: Vec::new(), existing: true, apart: Vec::new() });
     }
-    let Wanted { reason, ticket, scope, starts_at, emergency, .. } = wanted;
+    let Wanted { reason, ticket, scope, starts_at, emergency, extends, .. } = wanted;
     let pending = desk.world.requests().filter(|r| r.filed().requester == principal).count();
     let just_filed = draft.decision.iter().filter(|(_, e)| matches!(e, Event::Request(RequestEvent::Filed(_)))).count();
     if pending + just_filed >= PENDING_MAX && !emergency {
@@ -326,6 +329,9 @@ fn file(
     let grants: Vec<_> = part.asks.iter().map(|_| GrantId::new(desk.entropy.uuid(desk.now))).collect();
     let life = REQUEST_LIFE.max(part.plan.takes().min(REQUEST_LIFE_MOST));
     let by_rules = ByRules { denied_by: part.denied_by, values: values.as_ref().map(|v| v.commitment) };
+    // One for later may be decided until it is to begin; one that goes on, as long as there is something to go on with.
+    let expires_at = desk.now.after(life).max(starts_at.unwrap_or(desk.now));
+    let expires_at = extends.as_ref().map_or(expires_at, |(_, until)| expires_at.min(*until));
     let filed = Filed {
         id,
         requester: principal,
@@ -337,12 +343,12 @@ fn file(
         scope: scope.as_ref().map(|s| s.commitment),
         plan: part.plan,
         emergency: part.emergency,
+        extends: extends.as_ref().map(|(extends, _)| extends.clone()),
         rules_hash: desk.rules.hash().to_owned(),
         proof,
         at: desk.now,
         starts_at: *starts_at,
-        // One for later may be decided until it is to begin.
-        expires_at: desk.now.after(life).max(starts_at.unwrap_or(desk.now)),
+        expires_at,
     };
     let debt = DebtId::new(desk.entropy.uuid(desk.now));
     let beforehand = review_ids(desk);

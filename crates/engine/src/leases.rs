@@ -4,12 +4,12 @@
 //! revocation can't overtake the mint that it is to undo.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ajar_core::event::Actor;
 use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::id::{GrantId, LeaseId};
-use ajar_core::lease::{Intended, Lease, RevocationProof};
+use ajar_core::lease::{Held, Intended, Lease, RevocationProof};
 use ajar_core::port::{ConnectorError, LeaseSecret, PendingEffect, Refusal, RefusalKind};
 use ajar_core::resource::{Kind, Resource};
 use ajar_core::secret::Secret;
@@ -21,7 +21,7 @@ use tracing::instrument;
 use crate::desk::seconds;
 use crate::engine::{Engine, SYSTEM};
 use crate::refusal::{of, refusal};
-use crate::sequencer::{Draft, Failed};
+use crate::sequencer::{Desk, Draft, Failed};
 
 /// Wait before the second try of a revocation.
 const RETRY_FIRST: Span = Span::from_millis(500);
@@ -40,15 +40,57 @@ type Slot = Arc<tokio::sync::Mutex<Option<Minted>>>;
 
 /// The logins in use, by grant.
 #[derive(Debug, Default)]
-pub(crate) struct Leases(Mutex<BTreeMap<GrantId, Slot>>);
+pub(crate) struct Leases(Mutex<Slots>);
+
+#[derive(Debug, Default)]
+struct Slots {
+    of: BTreeMap<GrantId, Slot>,
+    /// Grants that were extended, and what each goes on as: whoever still names the old one comes to the same slot.
+    moved: BTreeMap<GrantId, GrantId>,
+    /// The other way round.
+    before: BTreeMap<GrantId, Vec<GrantId>>,
+}
+
+impl Slots {
+    fn now(&self, grant: GrantId) -> GrantId {
+        self.moved.get(&grant).copied().unwrap_or(grant)
+    }
+}
 
 impl Leases {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn slot(&self, grant: GrantId) -> Slot {
-        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(grant).or_default())
+        let mut slots = self.slots();
+        let grant = slots.now(grant);
+        Arc::clone(slots.of.entry(grant).or_default())
     }
 
     fn drop_slot(&self, grant: GrantId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&grant);
+        let mut slots = self.slots();
+        let grant = slots.now(grant);
+        slots.of.remove(&grant);
+    }
+
+    /// What is in the slot of `from`, or under way in it, is in that of `to` from now on.
+    pub(crate) fn go_on(&self, from: GrantId, to: GrantId) {
+        let mut slots = self.slots();
+        let slot = slots.of.remove(&from).unwrap_or_default();
+        slots.of.insert(to, slot);
+        let mut before = slots.before.remove(&from).unwrap_or_default();
+        before.push(from);
+        slots.moved.extend(before.iter().map(|earlier| (*earlier, to)));
+        slots.before.insert(to, before);
+    }
+
+    /// A grant is closing: nothing is made for it any more, by whatever name.
+    pub(crate) fn forget(&self, grant: GrantId) {
+        let mut slots = self.slots();
+        for earlier in slots.before.remove(&grant).unwrap_or_default() {
+            slots.moved.remove(&earlier);
+        }
     }
 }
 
@@ -101,6 +143,7 @@ impl Engine {
     async fn redeem(&self, actor: Actor, grant: GrantId) -> Result<(), Refusal> {
         let signer = self.signer.clone();
         let done = self.sequencer.run(actor, Vec::new(), move |desk| {
+            let grant = desk.world.standing_grant(grant);
             Ok::<_, WorldError>((Draft::from(desk.world.grant_redeem(grant, &desk.present(), &signer)?), ()))
         });
         done.await.map_err(of)
@@ -109,6 +152,7 @@ impl Engine {
     async fn lease_intend(&self, actor: Actor, grant: GrantId) -> Result<Intended, Refusal> {
         let done = self.sequencer.run(actor, Vec::new(), move |desk| {
             let id = LeaseId::new(desk.entropy.uuid(desk.now));
+            let grant = desk.world.standing_grant(grant);
             let claims = match desk.world.grant(grant) {
                 Some(Grant::Open(open)) => &open.signed.claims,
                 Some(_) | None => return Err(WorldError::NoSuch(ajar_core::event::Stream::Grant(grant))),
@@ -146,13 +190,8 @@ impl Engine {
 
     /// One try at revoking a lease, as the outbox asks for it.
     #[instrument(name = "revoke", skip_all, fields(lease.id = %pending.effect.payload, attempts = pending.attempts))]
-    pub(crate) async fn revoke_effect(&self, pending: PendingEffect) {
+    async fn revoke_effect(&self, id: LeaseId, pending: PendingEffect) {
         let key = pending.effect.key.clone();
-        let Ok(id) = pending.effect.payload.parse::<LeaseId>() else {
-            tracing::error!(effect.key = %key, "an effect of the outbox can't be read");
-            drop(self.store.effect_done(&key).await);
-            return;
-        };
         let lease = self.sequencer.look(move |desk| desk.world.lease(id).filter(|l| l.may_exist()).cloned()).await;
         let lease = match lease {
             Ok(Some(lease)) => lease,
@@ -170,6 +209,50 @@ impl Engine {
             tracing::error!(lease.id = %id, attempts = pending.attempts + 1, retry = %wait, error = %why, "a revocation is not confirmed");
             metrics::counter!("ajar_revoke_failures_total").increment(1);
             drop(self.store.effect_retry(&key, self.clock.now().after(wait), &why).await);
+        }
+    }
+
+    /// One try at moving the expiry of a login whose grant was extended, as the outbox asks for it (I12). Serialised with the mint and the
+    /// revocation of the same login: it comes after the one, and never after the other.
+    #[instrument(name = "prolong", skip_all, fields(lease.id = %pending.effect.payload, attempts = pending.attempts))]
+    async fn prolong_effect(&self, id: LeaseId, pending: &PendingEffect) {
+        let key = &pending.effect.key;
+        let lease = move |desk: &Desk<'_>| match desk.world.lease(id) {
+            Some(Lease::Intended(intended) | Lease::Minted(Held { intended, .. })) => Some(intended.clone()),
+            Some(Lease::Revoking(_) | Lease::RevokeUnconfirmed(_) | Lease::Revoked(_)) | None => None,
+        };
+        let Ok(found) = self.sequencer.look(lease).await else { return };
+        let Some(found) = found else { return drop(self.store.effect_done(key).await) };
+        let slot = self.leases.slot(found.grant);
+        let _turn = slot.lock().await;
+        // It may be being removed by now, or be prolonged further.
+        let Ok(found) = self.sequencer.look(lease).await else { return };
+        let Some(intended) = found else { return drop(self.store.effect_done(key).await) };
+        let done = match self.resource_of(&intended).await {
+            Some(resource) => self.connector(&resource).prolong(&resource, &intended).await,
+            // Without the resource its grant closes, and the lease goes.
+            None => Ok(()),
+        };
+        match done {
+            Ok(()) => drop(self.store.effect_done(key).await),
+            Err(error) => {
+                let wait = backoff(pending.attempts);
+                tracing::error!(lease.id = %id, attempts = pending.attempts + 1, retry = %wait, error = %error, "a login's expiry could not be moved yet: new connections may be refused by the target");
+                drop(self.store.effect_retry(key, self.clock.now().after(wait), &error.to_string()).await);
+            }
+        }
+    }
+
+    /// Does what an effect of the outbox asks for.
+    pub(crate) async fn perform(&self, pending: PendingEffect) {
+        let what = pending.effect.key.split_once(':').map(|(what, _)| what);
+        match (what, pending.effect.payload.parse::<LeaseId>()) {
+            (Some("revoke"), Ok(id)) => self.revoke_effect(id, pending).await,
+            (Some("prolong"), Ok(id)) => self.prolong_effect(id, &pending).await,
+            (Some(_) | None, _) => {
+                tracing::error!(effect.key = %pending.effect.key, "an effect of the outbox can't be read");
+                drop(self.store.effect_done(&pending.effect.key).await);
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! | [`people`] | names, passwords and tokens |
 //! | [`filing`] | from what somebody said to requests |
 //! | [`desk`] | reviews, grants: what people do |
+//! | [`extend`] | going on with a grant |
 //! | [`door`] | what gateways ask: identify, knock, hold, go live |
 //! | [`leases`] | minting, and revoking until the target confirms |
 //! | [`notices`] | what each person is told, and a flood as one |
@@ -27,6 +28,7 @@ mod desk;
 mod door;
 mod engine;
 mod explain;
+mod extend;
 mod filing;
 mod leases;
 mod locks;
@@ -48,6 +50,7 @@ pub use debts::DebtView;
 pub use desk::NewReview;
 pub use engine::{Config, Engine, Keys, Parts, StartError};
 pub use explain::{ExplainView, StageView};
+pub use extend::NewExtension;
 pub use filing::{NewRequest, Submitted};
 pub use locks::{LockView, NewDelegation, ToLock};
 pub use notices::NoticeView;

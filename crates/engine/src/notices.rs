@@ -271,6 +271,7 @@ impl Engine {
             CloseReason::PrincipalDisabled => "you are disabled".into(),
             CloseReason::ResourceRemoved => "what it is for is no longer in the files".into(),
             CloseReason::Used => "it was for one session".into(),
+            CloseReason::Extended { by } => format!("it goes on as {by}"),
             CloseReason::NotAllowedAnyMore => "it is not allowed any more".into(),
         }
     }

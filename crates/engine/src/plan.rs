@@ -121,7 +121,7 @@ impl Engine {
 /// What a part of the sweep would come to, were `rules` in force.
 fn part(desk: &Desk<'_>, rules: &Arc<Bound>, from: Sweep) -> (Vec<GrantEnd>, Vec<RequestTurn>, Option<Sweep>) {
     let at = rules.at(desk.world.history(), desk.now);
-    let dry = Desk { world: desk.world, rules, at, now: desk.now, entropy: desk.entropy };
+    let dry = Desk { world: desk.world, rules, at, now: desk.now, entropy: desk.entropy, shut: desk.shut };
     let (decision, next) = sweep(&dry, from);
     (grant_ends(desk.world, &decision), request_turns(desk.world, &decision), next)
 }

@@ -59,6 +59,9 @@ pub(crate) fn world_refusal(error: &WorldError) -> Refusal {
         WorldError::Debt(_) | WorldError::Request(_) | WorldError::Grant(_) | WorldError::Delegation(_) | WorldError::Preapproval(_) => {
             refusal(RefusalKind::Denied, error.to_string(), None, None)
         }
+        WorldError::NotExtendable { .. } => {
+            refusal(RefusalKind::Denied, error.to_string(), None, Some("when it is over, ask again: ajar request --help".into()))
+        }
         WorldError::NotOpen { .. } => refusal(RefusalKind::Expired, error.to_string(), None, Some("ask again: ajar request --help".into())),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ajar_core::event::{Actor, Envelope, Event, Stream};
-use ajar_core::id::CommandId;
+use ajar_core::id::{CommandId, GrantId};
 use ajar_core::lease::LeaseEvent;
 use ajar_core::port::{Batch, Clock, Effect, Entropy, Leaf, Store, StoreError};
 use ajar_core::sealed::Disclosure;
@@ -49,9 +49,16 @@ pub(crate) struct Desk<'a> {
     pub(crate) at: At<'a>,
     pub(crate) now: Timestamp,
     pub(crate) entropy: &'a dyn Entropy,
+    pub(crate) shut: &'a Shut,
 }
 
 impl Desk<'_> {
+    /// Whether a grant takes nobody in any more although the log has it open: its end could not be recorded yet (I13), or its time is over
+    /// by the monotonic clock (I14).
+    pub(crate) fn shut(&self, grant: GrantId) -> bool {
+        (self.shut)(grant)
+    }
+
     /// Who is who now.
     pub(crate) fn present(&self) -> Present<'_> {
         Present { files: &self.at, world: self.world, now: self.now }
@@ -105,6 +112,9 @@ pub(crate) struct Committed {
 /// Told synchronously what is durable: the events, the values behind their commitments, new rules, the tree's frontier.
 pub(crate) type OnCommit = Box<dyn Fn(&Committed, &[Disclosure], Option<&Arc<Bound>>, &Frontier) + Send + Sync>;
 
+/// See [`Desk::shut`].
+pub(crate) type Shut = Box<dyn Fn(GrantId) -> bool + Send + Sync>;
+
 /// What the sequencer task owns.
 pub(crate) struct Seat {
     pub(crate) world: World,
@@ -113,6 +123,7 @@ pub(crate) struct Seat {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) shut: Shut,
     /// Told synchronously, before anybody is answered: cuts go out from here.
     pub(crate) on_commit: OnCommit,
     pub(crate) feed: broadcast::Sender<Committed>,
@@ -169,6 +180,17 @@ struct Pending {
     rules: Option<Arc<Bound>>,
 }
 
+impl Pending {
+    /// Answers what changes nothing. It may rest on what this batch has decided, so that it waits until whoever has to know of that does.
+    fn answer(&mut self, answer: Answer) {
+        if self.events.is_empty() {
+            answer(Ok(()));
+        } else {
+            self.answers.push(Box::new(|_| answer(Ok(()))));
+        }
+    }
+}
+
 impl Seat {
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut commands = Vec::with_capacity(BATCH);
@@ -177,7 +199,14 @@ impl Seat {
             let mut recalled = Vec::new();
             for command in commands.drain(..) {
                 for stream in &command.needs {
-                    if !self.world.knows(*stream) && self.recall(*stream).await {
+                    if self.world.knows(*stream) {
+                        continue;
+                    }
+                    // What this batch has settled is whole in the store only when it is committed.
+                    if pending.events.iter().any(|e| e.stream == *stream) {
+                        self.commit(std::mem::take(&mut pending)).await;
+                    }
+                    if self.recall(*stream).await {
                         recalled.push(*stream);
                     }
                 }
@@ -206,12 +235,11 @@ impl Seat {
         let now = self.clock.now();
         let rules = pending.rules.as_ref().unwrap_or(&self.rules);
         let at = rules.at(self.world.history(), now);
-        let desk = Desk { world: &self.world, rules, at, now, entropy: &*self.entropy };
+        let desk = Desk { world: &self.world, rules, at, now, entropy: &*self.entropy, shut: &self.shut };
         let (draft, answer) = (command.decide)(&desk);
-        let Some(draft) = draft else { return answer(Ok(())) };
-        if draft.decision.is_empty() {
-            return answer(Ok(()));
-        }
+        let Some(draft) = draft.filter(|draft| !draft.decision.is_empty()) else {
+            return pending.answer(answer);
+        };
         let cause = CommandId::new(self.entropy.uuid(now));
         let touched: BTreeSet<Stream> = draft.decision.iter().map(|(stream, _)| *stream).collect();
         let undo = self.world.undo_point(touched);
@@ -323,6 +351,10 @@ fn effects_of(envelope: &Envelope, now: Timestamp, batch: &mut Batch) {
         match event {
             LeaseEvent::Revoking(_) => batch.effects.push(Effect { key, payload: id.to_string(), due: now }),
             LeaseEvent::Revoked(_) => batch.effects_done.push(key),
+            // One for each move: that one is done says nothing of a later one.
+            LeaseEvent::Moved(moved) => {
+                batch.effects.push(Effect { key: format!("prolong:{id}:{}", moved.grant), payload: id.to_string(), due: now });
+            }
             LeaseEvent::Intended(_) | LeaseEvent::Minted(_) | LeaseEvent::RevokeUnconfirmed(_) => {}
         }
     }

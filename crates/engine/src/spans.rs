@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ajar_core::id::GrantId;
 use ajar_core::port::Mono;
-use ajar_core::time::Span;
+use ajar_core::time::{Span, Timestamp};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -14,17 +14,34 @@ pub(crate) struct Spans(Mutex<Ends>);
 
 #[derive(Debug, Default)]
 struct Ends {
-    of: BTreeMap<GrantId, Mono>,
-    /// The same, the next to end first: the timer looks often, and there may be many.
+    of: BTreeMap<GrantId, End>,
+    /// Those that the timer has not been told of yet, the next to end first: it looks often, and there may be many.
     in_order: BTreeSet<(Mono, GrantId)>,
+}
+
+/// A grant's end by both clocks.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    mono: Mono,
+    wall: Timestamp,
 }
 
 impl Ends {
     fn remove(&mut self, grant: GrantId) {
         if let Some(end) = self.of.remove(&grant) {
-            self.in_order.remove(&(end, grant));
+            self.in_order.remove(&(end.mono, grant));
         }
     }
+
+    fn begin(&mut self, grant: GrantId, end: End) {
+        self.remove(grant);
+        self.of.insert(grant, end);
+        self.in_order.insert((end.mono, grant));
+    }
+}
+
+fn later(mono: Mono, by: Span) -> Mono {
+    Mono(mono.0.saturating_add(u64::try_from(Duration::from(by).as_nanos()).unwrap_or(u64::MAX)))
 }
 
 impl Spans {
@@ -32,14 +49,16 @@ impl Spans {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A grant has so much time left.
-    pub(crate) fn begin(&self, grant: GrantId, now: Mono, left: Span) {
-        let left = u64::try_from(Duration::from(left).as_nanos()).unwrap_or(u64::MAX);
-        let end = Mono(now.0.saturating_add(left));
+    /// A grant that ends at `wall` has so much time left.
+    pub(crate) fn begin(&self, grant: GrantId, now: Mono, left: Span, wall: Timestamp) {
+        self.ends().begin(grant, End { mono: later(now, left), wall });
+    }
+
+    /// The same for a grant that goes on from `from`: what it adds counts from that one's end, on each clock.
+    pub(crate) fn go_on(&self, from: GrantId, grant: GrantId, now: Mono, left: Span, wall: Timestamp) {
         let mut ends = self.ends();
-        ends.remove(grant);
-        ends.of.insert(grant, end);
-        ends.in_order.insert((end, grant));
+        let most = ends.of.get(&from).map_or(Mono(u64::MAX), |end| later(end.mono, wall.since(end.wall)));
+        ends.begin(grant, End { mono: later(now, left).min(most), wall });
     }
 
     /// A grant is closing.
@@ -49,15 +68,17 @@ impl Spans {
 
     /// Whether a grant's time is over.
     pub(crate) fn is_over(&self, grant: GrantId, now: Mono) -> bool {
-        self.ends().of.get(&grant).is_some_and(|end| *end <= now)
+        self.ends().of.get(&grant).is_some_and(|end| end.mono <= now)
     }
 
-    /// Takes out the grants whose time is over.
+    /// The grants whose time is over, told once. They stay over until they are closing.
     pub(crate) fn over(&self, now: Mono) -> Vec<GrantId> {
         let mut ends = self.ends();
-        let over: Vec<_> = ends.in_order.iter().take_while(|(end, _)| *end <= now).map(|(_, grant)| *grant).collect();
-        over.iter().for_each(|grant| ends.remove(*grant));
-        over
+        let over: Vec<_> = ends.in_order.iter().take_while(|(end, _)| *end <= now).copied().collect();
+        for told in &over {
+            ends.in_order.remove(told);
+        }
+        over.into_iter().map(|(_, grant)| grant).collect()
     }
 
     /// How long until the next is over.

@@ -1,15 +1,19 @@
 //! Until when a session may go on, and the order to cut it.
 //!
 //! INVARIANT I09: the deadline is held here and needs nobody. INVARIANT I14: it is kept on both clocks, and the earlier
-//! counts. INVARIANT I07: no order moves it beyond the end of the signed grant.
+//! counts. INVARIANT I07: no order moves it beyond the end of the signed grant. An order may hand over another signed grant that
+//! extends it: that counts only when it verifies here, and is for the same principal, resource and role.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use ajar_core::permit::{Claims, GrantVerifier, Permit, SignedGrant};
 use ajar_core::port::{Clock, CutReason, Mono, Order, OrderFeed};
-use ajar_core::time::Timestamp;
+use ajar_core::time::{Span, Timestamp};
 use tokio::sync::watch;
+
+use crate::listener::Shared;
 
 /// Sessions end this much before the deadline rather than after it: timers tick in milliseconds.
 pub(crate) const LEAD: Duration = Duration::from_millis(2);
@@ -50,6 +54,13 @@ impl Deadline {
         self.mono.store(self.clock.mono().0.saturating_add(left), Ordering::Relaxed);
     }
 
+    /// So much later than it was, and no later than `until`. INVARIANT I14: the time that the monotonic clock had left is what it adds to.
+    fn add(&self, more: Span, until: Timestamp) {
+        let most = self.mono.load(Ordering::Relaxed).saturating_add(more.as_millis().saturating_mul(1_000_000));
+        self.set(until);
+        self.mono.fetch_min(most, Ordering::Relaxed);
+    }
+
     /// The monotonic clock, if there is time left to forward something; none when it is time to cut.
     #[inline]
     pub(crate) fn check(&self) -> Option<Mono> {
@@ -78,6 +89,8 @@ impl Deadline {
 pub(crate) enum Due {
     /// Tell the client that it ends in so many seconds.
     Warning(u64),
+    /// Tell the client that it goes on, under the grant that its claims name now.
+    Extended,
     /// Cut.
     Cut(CutReason),
 }
@@ -86,13 +99,18 @@ pub(crate) enum Due {
 pub(crate) struct Cut {
     orders: Box<dyn OrderFeed>,
     signal: watch::Receiver<Signal>,
+    verifier: GrantVerifier,
     deadline: Arc<Deadline>,
-    /// The end of the signed grant.
-    cap: Timestamp,
+    /// Of the grant in force. Its end is the latest that the deadline can be.
+    claims: Claims,
     /// What is in force.
     until: Timestamp,
-    /// Warn when this much is left; none once it is done.
-    warn: Option<Duration>,
+    /// Warn when this much is left.
+    warning: Duration,
+    /// Whether that is still to be done.
+    warns: bool,
+    /// Whether the client is still to be told that it goes on.
+    extended: bool,
 }
 
 impl std::fmt::Debug for Cut {
@@ -102,19 +120,26 @@ impl std::fmt::Debug for Cut {
 }
 
 impl Cut {
-    /// From the order in force on, for a grant that ends at `cap`.
-    pub(crate) fn new(
-        orders: Box<dyn OrderFeed>,
-        signal: watch::Receiver<Signal>,
-        clock: Arc<dyn Clock>,
-        cap: Timestamp,
-        warn: Duration,
-    ) -> Self {
-        let until = match orders.current() {
-            Order::Until(until) => until.min(cap),
-            Order::Cut(_) => cap,
-        };
-        Self { orders, signal, deadline: Arc::new(Deadline::new(clock, until)), cap, until, warn: Some(warn) }
+    /// From the order in force on, under the grant of `permit`. Warns `warning` before the end, or less for a short grant.
+    pub(crate) fn new(orders: Box<dyn OrderFeed>, shared: &Shared, permit: &Permit) -> Self {
+        let claims = permit.claims().clone();
+        let until = claims.ends_at;
+        Self {
+            orders,
+            signal: shared.signal.subscribe(),
+            verifier: shared.verifier.clone(),
+            deadline: Arc::new(Deadline::new(Arc::clone(&shared.clock), until)),
+            claims,
+            until,
+            warning: shared.limits.warning,
+            warns: true,
+            extended: false,
+        }
+    }
+
+    /// What the grant in force allows.
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     /// The deadline, for checking before each forward.
@@ -127,12 +152,13 @@ impl Cut {
         match self.orders.current() {
             Order::Cut(reason) => return Some(Due::Cut(reason)),
             Order::Until(until) => {
-                let until = until.min(self.cap);
+                let until = until.min(self.claims.ends_at);
                 if until != self.until {
                     self.until = until;
                     self.deadline.set(until);
                 }
             }
+            Order::GoOn(signed) => self.go_on(&signed),
         }
         if self.deadline.check().is_none() {
             return Some(Due::Cut(CutReason::Expired));
@@ -143,12 +169,40 @@ impl Cut {
         None
     }
 
+    /// Moves on to the grant that extends the one in force. INVARIANT A11: whoever can't sign for the control plane moves nothing. What is
+    /// over does not go on: the deadline that is held counts first.
+    fn go_on(&mut self, signed: &SignedGrant) {
+        let held = &self.claims;
+        if signed.claims.grant == held.grant || self.deadline.check().is_none() {
+            return;
+        }
+        let permit = match self.verifier.permit(signed, self.deadline.clock.now()) {
+            Ok(permit) => permit,
+            Err(why) => {
+                return tracing::warn!(grant.id = %held.grant, %why, "an extension does not verify: the session ends as it would have");
+            }
+        };
+        let claims = permit.claims();
+        let same = claims.principal == held.principal && claims.resource == held.resource && claims.role == held.role;
+        if !same || claims.ends_at <= held.ends_at {
+            return tracing::warn!(grant.id = %held.grant, "an extension is not for this session: it ends as it would have");
+        }
+        self.deadline.add(claims.ends_at.since(self.until), claims.ends_at);
+        (self.until, self.claims) = (claims.ends_at, claims.clone());
+        (self.warns, self.extended) = (true, true);
+    }
+
+    /// When to warn: early enough, but not as long as most of the grant is still to come.
+    fn warning(&self) -> Duration {
+        self.warning.min(Duration::from_millis(self.claims.ends_at.since(self.claims.starts_at).as_millis() / 4))
+    }
+
     /// Waits for the next thing to do. Cancel-safe.
     pub(crate) async fn due(&mut self) -> Due {
         self.wait(true).await
     }
 
-    /// Waits for the cut alone; the warning is still owed then. Cancel-safe.
+    /// Waits for the cut alone; what is to be told is still owed then. Cancel-safe.
     pub(crate) async fn reached(&mut self) -> CutReason {
         loop {
             if let Due::Cut(reason) = self.wait(false).await {
@@ -157,15 +211,18 @@ impl Cut {
         }
     }
 
-    async fn wait(&mut self, warns: bool) -> Due {
+    async fn wait(&mut self, tells: bool) -> Due {
         loop {
             if let Some(due) = self.now() {
                 return due;
             }
+            if tells && std::mem::take(&mut self.extended) {
+                return Due::Extended;
+            }
             let left = self.deadline.left();
-            let warn = self.warn.filter(|_| warns);
+            let warn = (tells && self.warns).then(|| self.warning());
             if warn.is_some_and(|warn| left <= warn) {
-                self.warn = None;
+                self.warns = false;
                 return Due::Warning(left.as_secs());
             }
             let sleep = match warn {

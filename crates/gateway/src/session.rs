@@ -113,11 +113,9 @@ impl Visit<'_> {
                 return say(stream, &words::fatal(words::NOT_ALLOWED, &message, None, None)).await;
             }
         };
-        let claims = permit.claims().clone();
-        let warn = shared.limits.warning.min(Duration::from_millis(claims.ends_at.since(claims.starts_at).as_millis() / 4));
-        let mut cut = Cut::new(orders, shared.signal.subscribe(), Arc::clone(&shared.clock), claims.ends_at, warn);
+        let mut cut = Cut::new(orders, shared, &permit);
         // INVARIANT I13: what can't be recorded isn't opened.
-        let recorder = match shared.archive.begin(session, &claims, now).await {
+        let recorder = match shared.archive.begin(session, permit.claims(), now).await {
             Ok(recorder) => recorder,
             Err(error) => {
                 tracing::error!(session.id = %session, %error, "a recording could not be begun: the session is refused");
@@ -134,7 +132,7 @@ impl Visit<'_> {
         let target = match dialled {
             Ok(target) => target,
             Err(why) => {
-                let last_words = self.undialled(&why, &claims);
+                let last_words = self.undialled(&why, cut.claims());
                 self.owed.recorded(recorder.finish().await.ok());
                 drop(self.owed);
                 return say(stream, &last_words).await;
@@ -152,12 +150,12 @@ impl Visit<'_> {
         let live = Gauge::new("live");
         let ending = match begun {
             Err(end) => Ending::from(end),
-            Ok(()) => run(&mut relay, &mut cut, &claims).await,
+            Ok(()) => run(&mut relay, &mut cut).await,
         };
         drop(live);
         // A cancel must not reach whoever gets the target's process next (P5).
         drop(self.key);
-        finish(shared, self.owed, relay.end(shared.clock.mono()), &cut, &claims, ending).await;
+        finish(shared, self.owed, relay.end(shared.clock.mono()), &cut, ending).await;
     }
 
     fn undialled(&mut self, why: &Undialled, claims: &Claims) -> Vec<u8> {
@@ -192,12 +190,13 @@ impl From<End> for Ending {
     }
 }
 
-async fn run(relay: &mut Relay, cut: &mut Cut, claims: &Claims) -> Ending {
+async fn run(relay: &mut Relay, cut: &mut Cut) -> Ending {
     loop {
         tokio::select! {
             biased;
             due = cut.due() => match due {
-                Due::Warning(seconds) => relay.tell(&words::warning(claims, seconds)),
+                Due::Warning(seconds) => relay.tell(&words::warning(cut.claims(), seconds)),
+                Due::Extended => relay.tell(&words::extended(cut.claims())),
                 Due::Cut(reason) => return Ending::Cut(reason),
             },
             end = poll_fn(|cx| relay.poll(cx)) => return Ending::from(end),
@@ -206,7 +205,8 @@ async fn run(relay: &mut Relay, cut: &mut Cut, claims: &Claims) -> Ending {
 }
 
 /// Says the last words, completes the recording, pays what is owed.
-async fn finish(shared: &Shared, mut owed: Owed, remains: Remains, cut: &Cut, claims: &Claims, ending: Ending) {
+async fn finish(shared: &Shared, mut owed: Owed, remains: Remains, cut: &Cut, ending: Ending) {
+    let claims = cut.claims();
     let Remains { mut client, at_boundary, recorder, bytes_in, bytes_out, last } = remains;
     owed.carried(bytes_in, bytes_out);
     owed.because(match &ending {

@@ -89,8 +89,14 @@ pub(crate) fn warning(claims: &Claims, seconds: u64) -> Vec<u8> {
     let Claims { grant, ends_at, .. } = claims;
     notice(
         &format!("{grant} ends in {seconds} s, at {ends_at}: this session will be cut then"),
-        Some(&format!("finish, or ask for more time: {}", again(claims))),
+        Some(&format!("finish, or ask for more time: ajar extend {grant} --for {} --reason '…'", claims.ends_at.since(claims.starts_at))),
     )
+}
+
+/// It goes on.
+pub(crate) fn extended(claims: &Claims) -> Vec<u8> {
+    let Claims { grant, ends_at, .. } = claims;
+    notice(&format!("this session goes on until {ends_at}, under {grant}"), None)
 }
 
 /// The target could not be reached or signed in to.

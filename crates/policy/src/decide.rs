@@ -534,13 +534,14 @@ impl At<'_> {
                 duration: filed.duration,
                 ticket: filed.ticket.as_deref().map(str::trim).unwrap_or_default(),
                 emergency: filed.emergency.is_some(),
-                extension: None,
+                extension: filed.extends.as_ref().map(|e| e.nth),
                 proof: filed.proof,
                 at: filed.starts_at.unwrap_or(self.now).max(self.now),
                 recent: self.history.recent(filed.beneficiary, ask, self.now),
             };
             let Matched::Terms(terms) = bound.matched(&asking) else { return InForce::Refused };
-            if !bound.has(&ask.resource, &ask.role) || !bound.may_ask_for(&asking, &terms) {
+            let too_often = asking.extension.is_some_and(|before| before >= terms.times.0);
+            if !bound.has(&ask.resource, &ask.role) || !bound.may_ask_for(&asking, &terms) || too_often {
                 return InForce::Refused;
             }
             whole = Some(match whole {

@@ -59,7 +59,8 @@ pub(super) async fn grants(client: &Client, out: Output, args: &cli::List) -> Re
     let Some(id) = &args.id else {
         let page: Page<Grant> = client.get(&["grants"], &query(args)).await?;
         return out.list(&page.items, || {
-            let mut table = Table::new(&["grant", "state", "who", "resource", "role", "until", "ended", "because", "proven gone"]);
+            let mut table =
+                Table::new(&["grant", "state", "who", "resource", "role", "until", "extends", "ended", "because", "proven gone"]);
             for g in &page.items {
                 let some = |text: &Option<String>| text.clone().unwrap_or_default();
                 table.row([
@@ -69,6 +70,7 @@ pub(super) async fn grants(client: &Client, out: Output, args: &cli::List) -> Re
                     g.resource.clone(),
                     g.role.clone(),
                     some(&g.ends_at),
+                    some(&g.extends),
                     some(&g.ended_at),
                     some(&g.closed_because),
                     some(&g.proven_gone_at),
@@ -109,7 +111,9 @@ fn fields(grant: &Grant) -> Vec<(&'static str, String)> {
         ("role", grant.role.clone()),
         ("from", some(&grant.starts_at)),
         ("until", some(&grant.ends_at)),
+        ("extends", some(&grant.extends)),
         ("because", some(&grant.closed_because)),
+        ("goes on as", some(&grant.extended_by)),
         ("ended", some(&grant.ended_at)),
         ("proven gone", some(&grant.proven_gone_at)),
     ]

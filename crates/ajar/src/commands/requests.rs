@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ajar_api::model::{Ask, AutoReview, Debt, Grant, NewAsk, NewComment, NewDebtReview, NewRequest, NewReview, Page, Request, Verdict};
+use ajar_api::model::{
+    Ask, AutoReview, Debt, Grant, NewAsk, NewComment, NewDebtReview, NewExtension, NewRequest, NewReview, Page, Request, Verdict,
+};
 use futures::StreamExt;
 
 use crate::cli;
@@ -47,8 +49,21 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
         also: if args.also.is_empty() { before.also } else { args.also.iter().map(|also| also_asked(also)).collect() },
         on_behalf_of: args.on_behalf_of.or(before.on_behalf_of),
     };
-    let mut request: Request = client.post(&["requests"], &new).await?;
-    if let Some(wait) = args.wait.filter(|_| request.state == "pending") {
+    let request: Request = client.post(&["requests"], &new).await?;
+    filed(client, out, request, args.wait).await
+}
+
+/// Asks to go on with a grant.
+pub(super) async fn extend(client: &Client, out: Output, args: cli::Extend) -> Result<(), Failure> {
+    let cli::Extend { id, duration, reason, ticket, wait } = args;
+    let new = NewExtension { duration, reason: reason.unwrap_or_default(), ticket };
+    let request: Request = client.post(&["grants", &id, "extend"], &new).await?;
+    filed(client, out, request, wait).await
+}
+
+/// Shows what was asked for, once it is decided if that is waited for.
+async fn filed(client: &Client, out: Output, mut request: Request, wait: Option<Duration>) -> Result<(), Failure> {
+    if let Some(wait) = wait.filter(|_| request.state == "pending") {
         say(&format!("{} waits for {}", request.id, asked(&request)));
         request = decided(client, &request.id, wait).await?;
     }
@@ -56,7 +71,7 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
     for apart in &request.apart {
         say(&format!("decided apart from it: {apart}; 'ajar requests {apart}' shows how it stands"));
     }
-    outcome(&request, args.wait.is_some())
+    outcome(&request, wait.is_some())
 }
 
 /// `orders-db`, or `orders-db/read`.
@@ -130,6 +145,7 @@ fn because(request: &Request) -> String {
         Some("requester_disabled") => "who asked, or for whom, is disabled".into(),
         Some("nobody_can_decide") => format!("nobody can decide it: have an operator look at the rule; '{explain}' says who is missing"),
         Some("stage_timed_out") => format!("nobody decided in time: ajar request --again {id}"),
+        Some("grant_over") => format!("the grant that it was to go on with is over: ask anew with 'ajar request {resource} --role {role}'"),
         Some(other) => other.to_owned(),
     }
 }
@@ -245,6 +261,7 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             ("role", r.role.clone()),
             ("also", asks(r.asks.get(1..).unwrap_or_default())),
             ("for", r.duration.clone()),
+            ("extends", r.extends.as_ref().map(|grant| format!("{grant}: it ends so much later")).unwrap_or_default()),
             ("emergency", if r.emergency { "opened without a review".into() } else { String::new() }),
             ("begins", r.starts_at.clone().unwrap_or_default()),
             ("clock", r.on_first_use.as_deref().map(|within| format!("starts at the first use, within {within}")).unwrap_or_default()),

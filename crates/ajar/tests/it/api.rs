@@ -36,7 +36,7 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 const PLAN: &str = "POST /api/v1/policy/plan";
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 49] = [
+const ROUTES: [Route; 50] = [
     get("GET /api/v1/me", 200, "dev"),
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
@@ -89,6 +89,7 @@ const ROUTES: [Route; 49] = [
     Route { happy: 204, ..post("DELETE /api/v1/preapprovals/{id}", "", 404, "peer", None) },
     post("POST /api/v1/locks", r#"{"resource":"quick-db","reason":"odd"}"#, 403, "operator", Some((r#"{"user":7}"#, 422))),
     Route { happy: 204, ..post("DELETE /api/v1/locks/{id}", "", 404, "operator", None) },
+    post("POST /api/v1/grants/{id}/extend", r#"{"for":"10m","reason":"not done"}"#, 404, "dev", Some((r#"{"for":7}"#, 422))),
     post("POST /api/v1/grants/{id}/revoke", "", 404, "operator", None),
     post("POST /api/v1/grants/{id}/return", "", 404, "dev", None),
     post("POST /api/v1/requests/{id}/withdraw", "", 404, "dev", None),

@@ -23,6 +23,8 @@ mod demo;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod extending;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod from_git;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Listing;
 use crate::caller::{Reader, Writer};
-use crate::model::{Grant, Lease, Page, Problem, Session};
+use crate::model::{Grant, Lease, NewExtension, Page, Problem, Request, Session};
 use crate::problem::Refused;
 use crate::{Api, convert};
 
@@ -54,6 +54,21 @@ pub(super) async fn grant_return(State(api): State<Api>, Writer(caller): Writer,
     let id = api.grant_id(&id).await?;
     api.engine.grant_return(&caller, id).await?;
     Ok(Json(api.grant(&api.engine.grant(&caller, id).await?)))
+}
+
+/// Asks to go on with an open grant of one's own: a request like any other, which opens a grant that its sessions move on to. The same
+/// one again finds the one that is pending.
+#[utoipa::path(post, path = "/api/v1/grants/{id}/extend", security(("token" = [])), params(("id" = String, Path)), request_body = NewExtension, responses((status = 200, body = Request), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn grant_extend(
+    State(api): State<Api>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+    Json(body): Json<NewExtension>,
+) -> Result<Json<Request>, Refused> {
+    let id = api.grant_id(&id).await?;
+    let NewExtension { duration, reason, ticket } = body;
+    let submitted = api.engine.grant_extend(&caller, id, ajar_engine::NewExtension { duration, reason, ticket }).await?;
+    api.one_request(&caller, submitted.request).await
 }
 
 /// Takes a grant away: for operators, and owners of the resource. Its sessions are cut at once.

@@ -70,6 +70,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(access::grant_list))
         .routes(routes!(access::grant_show))
         .routes(routes!(access::grant_leases))
+        .routes(routes!(access::grant_extend))
         .routes(routes!(access::grant_return))
         .routes(routes!(access::grant_revoke))
         .routes(routes!(access::session_list))

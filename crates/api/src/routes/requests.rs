@@ -29,7 +29,7 @@ impl Api {
         Ok(Page { items, next })
     }
 
-    async fn one_request(&self, caller: &Caller, id: RequestId) -> Result<Json<Request>, Refused> {
+    pub(super) async fn one_request(&self, caller: &Caller, id: RequestId) -> Result<Json<Request>, Refused> {
         let view = self.engine.request(caller, id).await?;
         let grants = self.engine.grants_of_request(caller, id).await?;
         Ok(Json(self.request(view, grants)))

@@ -18,7 +18,7 @@ use super::{PostgresConnector, Target, login};
 /// How PostgreSQL itself stretches passwords; with random ones more buys nothing.
 pub(super) const ITERATIONS: u32 = 4_096;
 /// How often a transaction is tried that lost a race for a row of the catalogue. Each loss means that another one won.
-const TRIES: u32 = 30;
+pub(super) const TRIES: u32 = 30;
 
 /// Predefined roles that reach past the database: into its server's files and processes, other people's sessions, or out to
 /// other servers.
@@ -64,13 +64,18 @@ impl<'a> Wanted<'a> {
             // INVARIANT I12: the server lets it expire by itself.
             valid_until: Literal::new(&intent.valid_until.to_string()).map_err(unfit("the instant"))?,
             valid_until_millis: intent.valid_until.as_millis(),
-            comment: format!("Made by Ajar for {} under {}: don't change or use it", intent.id, intent.grant),
+            comment: comment(intent),
         })
     }
 
     fn limit(&self) -> i32 {
         self.role.connection_limit.map_or(-1, i32::from)
     }
+}
+
+/// What the role's comment says.
+pub(super) fn comment(intent: &Intended) -> String {
+    format!("Made by Ajar for {} under {}: don't change or use it", intent.id, intent.grant)
 }
 
 /// Makes the login in one transaction.

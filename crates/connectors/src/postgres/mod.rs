@@ -9,6 +9,7 @@ mod jobs;
 mod login;
 mod mint;
 mod probe;
+mod prolong;
 mod revoke;
 mod session;
 mod sql;
@@ -159,6 +160,11 @@ impl Connector for PostgresConnector {
     #[instrument(name = "mint", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
     async fn mint(&self, resource: &Resource, intent: &Intended, secret: &LeaseSecret) -> Result<(), ConnectorError> {
         mint::mint(self, Target::of(resource), intent, secret).await
+    }
+
+    #[instrument(name = "prolong", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
+    async fn prolong(&self, resource: &Resource, intent: &Intended) -> Result<(), ConnectorError> {
+        prolong::prolong(self, Target::of(resource), intent).await
     }
 
     #[instrument(name = "revoke on the target", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]

@@ -9,6 +9,8 @@ mod mint;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
+mod prolong;
+#[cfg(test)]
 mod revoke;
 #[cfg(test)]
 mod server;

@@ -95,6 +95,9 @@ pub trait Connector: Send + Sync + 'static {
     /// When it fails midway, [`Connector::revoke`] cleans up.
     async fn mint(&self, resource: &Resource, intent: &Intended, secret: &LeaseSecret) -> Result<(), ConnectorError>;
 
+    /// Moves the login's own expiry to `intent.valid_until` (I12). A login that isn't there, or is being removed, stays as it is.
+    async fn prolong(&self, resource: &Resource, intent: &Intended) -> Result<(), ConnectorError>;
+
     /// Disables the login, terminates its connections, verifies that none lives, reassigns or drops what it owns, drops it, and asks the
     /// target again (I11). A login that isn't there is revoked: the answer proves it.
     async fn revoke(&self, resource: &Resource, intent: &Intended) -> Result<RevocationProof, ConnectorError>;

@@ -168,10 +168,13 @@ impl fmt::Debug for Opening {
 }
 
 /// What a live session must obey.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// Go on until this instant, then cut without asking.
     Until(Timestamp),
+    /// Go on under this grant, which extends the one before, until its end. Only if it verifies, and is for the same principal,
+    /// resource and role: otherwise what was in force stays so.
+    GoOn(Arc<SignedGrant>),
     /// Cut now.
     Cut(CutReason),
 }
@@ -204,8 +207,8 @@ impl From<&CloseReason> for CutReason {
             CloseReason::Locked { .. } => Self::Locked,
             CloseReason::PrincipalDisabled => Self::PrincipalDisabled,
             CloseReason::ResourceRemoved => Self::ResourceRemoved,
-            // Neither cuts: the one session is over, or none ever began.
-            CloseReason::Used | CloseReason::NotAllowedAnyMore => Self::Expired,
+            // None of these cuts: the one session is over, none ever began, or all have moved on.
+            CloseReason::Used | CloseReason::NotAllowedAnyMore | CloseReason::Extended { .. } => Self::Expired,
         }
     }
 }

@@ -44,6 +44,14 @@ pub enum WorldError {
         /// Its state.
         state: &'static str,
     },
+    /// The grant is open, and can't be extended, or not like that.
+    #[error("{id} can't be extended: {why}")]
+    NotExtendable {
+        /// Which.
+        id: GrantId,
+        /// Why not, in words.
+        why: &'static str,
+    },
     /// Who asks, or what they ask for, is locked.
     #[error("{0} keeps this shut: nothing opens until it is lifted")]
     Locked(LockId),
@@ -89,70 +97,16 @@ pub(super) fn on_request(id: RequestId, events: Vec<RequestEvent>) -> Decision {
     events.into_iter().map(|e| (Stream::Request(id), Event::Request(e))).collect()
 }
 
-fn on_grant(id: GrantId, events: Vec<GrantEvent>) -> Decision {
+pub(super) fn on_grant(id: GrantId, events: Vec<GrantEvent>) -> Decision {
     events.into_iter().map(|e| (Stream::Grant(id), Event::Grant(e))).collect()
 }
 
-fn on_lease(id: LeaseId, events: Vec<LeaseEvent>) -> Decision {
+pub(super) fn on_lease(id: LeaseId, events: Vec<LeaseEvent>) -> Decision {
     events.into_iter().map(|e| (Stream::Lease(id), Event::Lease(e))).collect()
 }
 
-fn on_session(id: SessionId, events: Vec<SessionEvent>) -> Decision {
+pub(super) fn on_session(id: SessionId, events: Vec<SessionEvent>) -> Decision {
     events.into_iter().map(|e| (Stream::Session(id), Event::Session(e))).collect()
-}
-
-/// What an approval leads to, besides the request's own events: grants that open now, or are to open later.
-fn open_approved(filed: &Filed, before: Option<&Pending>, events: Vec<RequestEvent>, signer: &GrantSigner, now: Timestamp) -> Decision {
-    let (mut opening, mut duration) = before.map_or((filed.plan.opening, filed.duration), |p| (p.plan.opening, p.duration));
-    let standing = |p: &Pending| p.standing_approves().map(|r| r.reviewer).collect();
-    let mut approved_by: BTreeSet<PrincipalId> = before.map(standing).unwrap_or_default();
-    let mut grants = Vec::new();
-    for event in &events {
-        match event {
-            RequestEvent::PlanTightened(t) => (opening, duration) = (t.plan.opening, t.duration),
-            RequestEvent::Reviewed(review) if review.verdict == Verdict::Approve => drop(approved_by.insert(review.reviewer)),
-            RequestEvent::Approved(approved) => {
-                let opens_at = filed.starts_at.unwrap_or(now).max(now);
-                let asks = approved.limits.asks.as_ref().unwrap_or(&filed.asks);
-                for (ask, grant) in asks.iter().zip(&approved.grants) {
-                    let scheduled = Scheduled {
-                        id: *grant,
-                        request: filed.id,
-                        principal: filed.beneficiary,
-                        resource: ask.resource.clone(),
-                        role: ask.role.clone(),
-                        opens_at,
-                        duration: approved.limits.duration.unwrap_or(duration),
-                        redeem_by: opening.on_first_use.map(|within| opens_at.after(within)),
-                        single_use: opening.single_use,
-                        approved_by: approved_by.clone(),
-                        ticket: filed.ticket.clone(),
-                        proof: filed.proof,
-                        asked_by: (filed.requester != filed.beneficiary).then_some(filed.requester),
-                    };
-                    let later = opens_at > now || scheduled.redeem_by.is_some();
-                    let event = if later { GrantEvent::Scheduled(scheduled) } else { GrantEvent::Opened(opened(&scheduled, signer, now)) };
-                    grants.extend(on_grant(*grant, vec![event]));
-                }
-            }
-            RequestEvent::Filed(_)
-            | RequestEvent::StageEntered(_)
-            | RequestEvent::Reminded(_)
-            | RequestEvent::StageEscalated(_)
-            | RequestEvent::StageSkipped(_)
-            | RequestEvent::AutoReviewed(_)
-            | RequestEvent::Reviewed(_)
-            | RequestEvent::TakenBack(_)
-            | RequestEvent::Seen(_)
-            | RequestEvent::Commented(_)
-            | RequestEvent::Denied(_)
-            | RequestEvent::Withdrawn(_)
-            | RequestEvent::Expired(_) => {}
-        }
-    }
-    let mut decision = on_request(filed.id, events);
-    decision.extend(grants);
-    decision
 }
 
 /// INVARIANT I08: the window starts now, not when it was asked for. INVARIANT I07: it has one end, fixed here.
@@ -166,7 +120,7 @@ fn opened(scheduled: &Scheduled, signer: &GrantSigner, now: Timestamp) -> Opened
         starts_at: now,
         ends_at: now.after(scheduled.duration),
     };
-    Opened { signed: signer.sign(claims), single_use: scheduled.single_use }
+    Opened { signed: signer.sign(claims), single_use: scheduled.single_use, after: Vec::new() }
 }
 
 /// Nothing opens for somebody, or on something, that is locked.
@@ -185,6 +139,7 @@ impl World {
     pub fn request_file(&self, command: FileCommand, present: &Present<'_>, signer: &GrantSigner) -> Result<Decision, WorldError> {
         let filed = command.filed.clone();
         unlocked(&filed, present)?;
+        self.fits_what_it_extends(&filed)?;
         // INVARIANT A13: who owes a review gets nothing by themselves, but for another emergency.
         let automatic = filed.plan.stages.is_empty() && command.by_rules.denied_by.is_none();
         if let (true, None, Some(debt)) = (automatic, &filed.emergency, present.in_debt(&[filed.requester, filed.beneficiary])) {
@@ -193,7 +148,7 @@ impl World {
         let fresh = Fresh { grants: command.grants, beforehand: command.beforehand };
         let events = Request::file(command.filed, command.by_rules, fresh, present);
         let opens = events.iter().any(|e| matches!(e, RequestEvent::Approved(_)));
-        let mut decision = open_approved(&filed, None, events, signer, filed.at);
+        let mut decision = self.open_approved(&filed, None, events, signer, filed.at);
         if let (Some(Emergency { alert, reviews, within }), true) = (&filed.emergency, opens) {
             let resources = filed.resources();
             let incurred = Incurred {
@@ -215,7 +170,73 @@ impl World {
         Ok(decision)
     }
 
-    /// Somebody reviews an emergency. An objection closes what is still open of it.
+    /// What an approval leads to, besides the request's own events: grants that open now, or are to open later.
+    fn open_approved(
+        &self,
+        filed: &Filed,
+        before: Option<&Pending>,
+        events: Vec<RequestEvent>,
+        signer: &GrantSigner,
+        now: Timestamp,
+    ) -> Decision {
+        let (mut opening, mut duration) = before.map_or((filed.plan.opening, filed.duration), |p| (p.plan.opening, p.duration));
+        let standing = |p: &Pending| p.standing_approves().map(|r| r.reviewer).collect();
+        let mut approved_by: BTreeSet<PrincipalId> = before.map(standing).unwrap_or_default();
+        let mut grants = Vec::new();
+        for event in &events {
+            match event {
+                RequestEvent::PlanTightened(t) => (opening, duration) = (t.plan.opening, t.duration),
+                RequestEvent::Reviewed(review) if review.verdict == Verdict::Approve => drop(approved_by.insert(review.reviewer)),
+                RequestEvent::Approved(approved) => {
+                    let opens_at = filed.starts_at.unwrap_or(now).max(now);
+                    let asks = approved.limits.asks.as_ref().unwrap_or(&filed.asks);
+                    for (ask, grant) in asks.iter().zip(&approved.grants) {
+                        let scheduled = Scheduled {
+                            id: *grant,
+                            request: filed.id,
+                            principal: filed.beneficiary,
+                            resource: ask.resource.clone(),
+                            role: ask.role.clone(),
+                            opens_at,
+                            duration: approved.limits.duration.unwrap_or(duration),
+                            redeem_by: opening.on_first_use.map(|within| opens_at.after(within)),
+                            single_use: opening.single_use,
+                            approved_by: approved_by.clone(),
+                            ticket: filed.ticket.clone(),
+                            proof: filed.proof,
+                            asked_by: (filed.requester != filed.beneficiary).then_some(filed.requester),
+                        };
+                        let later = opens_at > now || scheduled.redeem_by.is_some();
+                        grants.extend(match &filed.extends {
+                            // Its first use has been.
+                            Some(extends) => self.go_on(extends.grant, &scheduled, signer, now),
+                            None if later => on_grant(*grant, vec![GrantEvent::Scheduled(scheduled)]),
+                            None => on_grant(*grant, vec![GrantEvent::Opened(opened(&scheduled, signer, now))]),
+                        });
+                    }
+                }
+                RequestEvent::Filed(_)
+                | RequestEvent::StageEntered(_)
+                | RequestEvent::Reminded(_)
+                | RequestEvent::StageEscalated(_)
+                | RequestEvent::StageSkipped(_)
+                | RequestEvent::AutoReviewed(_)
+                | RequestEvent::Reviewed(_)
+                | RequestEvent::TakenBack(_)
+                | RequestEvent::Seen(_)
+                | RequestEvent::Commented(_)
+                | RequestEvent::Denied(_)
+                | RequestEvent::Withdrawn(_)
+                | RequestEvent::Expired(_) => {}
+            }
+        }
+        let mut decision = on_request(filed.id, events);
+        decision.extend(grants);
+        decision
+    }
+
+    /// Somebody reviews an emergency. An objection closes what is still open of it, or goes on from it. Of what was extended, that is
+    /// known if its grants were recalled.
     ///
     /// # Errors
     /// When there is no such debt, it is paid, or not theirs to review.
@@ -227,7 +248,7 @@ impl World {
         if verdict == Verdict::Deny {
             let of = |g: &&Grant| g.request() == debt.owed().incurred.request;
             for grant in self.grants().filter(of).map(Grant::id) {
-                let reason = CloseReason::DeniedLate { by, note };
+                let (grant, reason) = (self.standing_grant(grant), CloseReason::DeniedLate { by, note });
                 decision.extend(self.grant_close(grant, reason, present.now).unwrap_or_default());
             }
         }
@@ -259,13 +280,14 @@ impl World {
                     Request::Pending(pending) => Some(pending),
                     Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => None,
                 };
-                Ok(ReviewOutcome::Decided(open_approved(request.filed(), before, events, signer, now)))
+                let events = self.only_of_what_is_open(request, events, now);
+                Ok(ReviewOutcome::Decided(self.open_approved(request.filed(), before, events, signer, now)))
             }
             Reviewed::TooLateButClosing(grants) => {
                 let mut decision = Decision::new();
                 for grant in grants {
                     // One that is over, or never opened, keeps none of the others from closing (I13).
-                    let reason = CloseReason::DeniedLate { by: reviewer, note };
+                    let (grant, reason) = (self.standing_grant(grant), CloseReason::DeniedLate { by: reviewer, note });
                     decision.extend(self.grant_close(grant, reason, now).unwrap_or_default());
                 }
                 Ok(ReviewOutcome::Decided(decision))
@@ -416,6 +438,7 @@ impl World {
         }
         let was_open = matches!(grant, Grant::Open(_));
         let mut decision = on_grant(id, events);
+        decision.extend(self.extension_denied(id, now));
         let leases = self.leases_of(id);
         if was_open && leases.is_empty() {
             decision.extend(on_grant(id, vec![GrantEvent::Closed(crate::grant::Closed { at: now })]));
@@ -536,6 +559,8 @@ impl World {
         let mut decision = Decision::new();
         for (_, stream) in self.due.iter().take_while(|(at, _)| *at <= now) {
             match stream {
+                // The grant's end says what becomes of it.
+                Stream::Request(id) if self.ends_with_its_grant(*id, now) => {}
                 Stream::Request(id) => {
                     if let Some(request) = self.request(*id) {
                         decision.extend(on_request(*id, request.tick(present, now)));

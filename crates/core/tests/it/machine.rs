@@ -14,7 +14,8 @@ use ajar_core::lease::{Lease, LeaseEvent};
 use ajar_core::lock::{LockEvent, Locked};
 use ajar_core::plan::{Facts, Limits, Opening, Otherwise, Plan, Review, Verdict};
 use ajar_core::preapproval::PreapprovalEvent;
-use ajar_core::request::{Filed, RequestEvent};
+use ajar_core::request::{Filed, Request, RequestEvent};
+use ajar_core::session::SessionEvent;
 use ajar_core::time::Span;
 use ajar_core::world::World;
 use proptest::prelude::*;
@@ -27,6 +28,7 @@ enum Step {
     Preapprove { by: u8, principal: u8, seconds: u16, most: Option<u16> },
     EndPreapproval { preapproval: u8 },
     Emergency { by: u8 },
+    Extend { grant: u8, by: Option<u8>, stages: Vec<(u8, u8, u8)>, seconds: u16 },
     ReviewDebt { debt: u8, by: u8, deny: bool },
     Redeem { grant: u8 },
     Leave { session: u8 },
@@ -47,6 +49,7 @@ enum Step {
     Intend { grant: u8 },
     Lease { lease: u8, step: u8 },
     Live { grant: u8, lease: u8 },
+    Enter { grant: u8 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -55,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..8u8, 0..8u8, 0..2_000u16, prop::option::weighted(0.3, 0..2_000u16)).prop_map(|(by, principal, seconds, most)| Step::Preapprove { by, principal, seconds, most }),
         1 => (0..3u8).prop_map(|preapproval| Step::EndPreapproval { preapproval }),
         1 => (0..6u8).prop_map(|by| Step::Emergency { by }),
+        4 => (0..6u8, prop::option::weighted(0.1, 0..8u8), prop::collection::vec((0..3u8, Just(1), 0..3u8), 0..2), 1..900u16).prop_map(|(grant, by, stages, seconds)| Step::Extend { grant, by, stages, seconds }),
         2 => (0..3u8, 0..8u8, prop::bool::weighted(0.2)).prop_map(|(debt, by, deny)| Step::ReviewDebt { debt, by, deny }),
         3 => (0..6u8).prop_map(|grant| Step::Redeem { grant }),
         1 => (0..6u8).prop_map(|session| Step::Leave { session }),
@@ -75,6 +79,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..6u8).prop_map(|grant| Step::Intend { grant }),
         5 => (0..6u8, 0..4u8).prop_map(|(lease, step)| Step::Lease { lease, step }),
         2 => (0..6u8, 0..6u8).prop_map(|(grant, lease)| Step::Live { grant, lease }),
+        4 => (0..3u8).prop_map(|grant| Step::Enter { grant }),
     ]
 }
 
@@ -130,6 +135,10 @@ fn grants(office: &Office) -> Vec<GrantId> {
     office.log.iter().filter_map(opened).collect()
 }
 
+fn open(office: &Office) -> Vec<GrantId> {
+    office.world.grants().filter(|g| matches!(g, Grant::Open(_))).map(Grant::id).collect()
+}
+
 fn take(office: &mut Office, known: &mut Known, step: &Step) {
     match *step {
         Step::Preapprove { by, principal, seconds, most } => {
@@ -172,6 +181,18 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
         Step::Emergency { by } => {
             if !office.people.disabled.contains(&person(by)) {
                 known.debts.extend(office.emergency(by).ok().map(|(_, debt)| debt));
+            }
+        }
+        Step::Extend { grant, by, ref stages, seconds } => {
+            // Mostly one that is open; any other is refused.
+            let all = if grant < 4 { open(office) } else { grants(office) };
+            if let Some(id) = pick(&all, grant % 4) {
+                // Who has it, unless said.
+                let holder = office.world.grant(id).map(|g| g.parties().0);
+                let by = by.or_else(|| (0..8).find(|n| Some(person(*n)) == holder));
+                if let Some(by) = by.filter(|by| !office.people.disabled.contains(&person(*by))) {
+                    known.requests.extend(office.extend(id, by, plan_of(stages), Span::from_secs(u64::from(seconds))).ok());
+                }
             }
         }
         Step::ReviewDebt { debt, by, deny } => {
@@ -233,6 +254,16 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
         Step::Lease { lease, step } => {
             if let Some(id) = pick(&known.leases, lease) {
                 drop(office.lease(step, id));
+            }
+        }
+        // The whole way in, which takes too many steps to be found by chance.
+        Step::Enter { grant } => {
+            if let Some(grant) = pick(&open(office), grant)
+                && let Ok(lease) = office.intend(grant)
+            {
+                known.leases.push(lease);
+                office.lease(0, lease).unwrap();
+                known.sessions.extend(office.live(grant, lease).ok());
             }
         }
         Step::Live { grant, lease } => {
@@ -332,14 +363,17 @@ fn may_be_approved(office: &Office, people: &People, id: RequestId) -> Result<()
             return Err(format!("stage {index} has {} of {}", humans.len(), stage.needed));
         }
     }
-    // Nobody gets more than the least that rules and reviewers left.
+    // Nobody gets more than the least that rules and reviewers left: from now on, or from the end of what it goes on with.
     let most = approves.iter().filter_map(|r| r.limits.duration).fold(most, Span::min);
+    let mut ends = BTreeMap::new();
     for envelope in &office.log {
-        if let Event::Grant(GrantEvent::Opened(o)) = &envelope.event
-            && o.signed.claims.request == id
-            && o.signed.claims.ends_at.since(o.signed.claims.starts_at) > most
-        {
-            return Err(format!("{most} was left of it, and more was opened"));
+        if let Event::Grant(GrantEvent::Opened(o)) = &envelope.event {
+            let claims = &o.signed.claims;
+            let from = o.after.last().map_or(claims.starts_at, |before| ends[before]);
+            if claims.request == id && claims.ends_at.since(from) > most {
+                return Err(format!("{most} was left of it, and more was opened"));
+            }
+            ends.insert(claims.grant, claims.ends_at);
         }
     }
     Ok(())
@@ -386,6 +420,7 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
     let mut leases: BTreeMap<GrantId, BTreeMap<LeaseId, &'static str>> = BTreeMap::new();
     let (mut windows, mut scheduled) = (BTreeMap::new(), BTreeMap::new());
     let (mut single, mut let_in) = (BTreeSet::new(), BTreeMap::<GrantId, u32>::new());
+    let (mut open, mut holders, mut under) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
     for envelope in &office.log {
         match (&envelope.event, envelope.stream) {
             (Event::Grant(GrantEvent::Opened(o)), _) => {
@@ -407,6 +442,25 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
                 if windows.insert(claims.grant, (claims.starts_at, claims.ends_at)).is_some() {
                     return Err(format!("I07: {} was opened twice", claims.grant));
                 }
+                holders.insert(claims.grant, (claims.principal, claims.resource.clone(), claims.role.clone()));
+                if let Some(from) = o.after.last() {
+                    let before = (windows[from], &holders[from]);
+                    if !open.contains(from) || claims.starts_at >= before.0.1 || Some(before.1) != holders.get(&claims.grant) {
+                        return Err(format!("I07: {} goes on from {from}, which is over or not the same", claims.grant));
+                    }
+                    if single.contains(from) {
+                        return Err(format!("A09: {} goes on from what was for one session", claims.grant));
+                    }
+                }
+                open.insert(claims.grant);
+            }
+            (Event::Grant(GrantEvent::Closing(closing)), Stream::Grant(id)) => {
+                open.remove(&id);
+                if let CloseReason::Extended { by } = &closing.reason
+                    && (!open.contains(by) || under.values().any(|grant| *grant == id))
+                {
+                    return Err(format!("I07: {id} was extended, and something is left behind"));
+                }
             }
             (Event::Grant(GrantEvent::Scheduled(s)), _) => drop(scheduled.insert(s.id, s.clone())),
             (Event::Lease(LeaseEvent::Intended(i)), _) => {
@@ -414,6 +468,16 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
                     return Err(format!("I07: {} outlives its grant", i.id));
                 }
                 leases.entry(i.grant).or_default().insert(i.id, "intended");
+            }
+            (Event::Lease(LeaseEvent::Moved(m)), Stream::Lease(id)) => {
+                if !open.contains(&m.grant) || m.valid_until > windows[&m.grant].1 {
+                    return Err(format!("I07: {id} outlives the grant that it is moved to"));
+                }
+                let was = leases.values_mut().find_map(|all| all.remove(&id));
+                if was.is_none_or(|was| was == "revoked") {
+                    return Err(format!("I11: {id} is moved and was not there"));
+                }
+                leases.entry(m.grant).or_default().insert(id, "there");
             }
             (Event::Lease(e), Stream::Lease(id)) => {
                 for all in leases.values_mut() {
@@ -432,17 +496,37 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
                     return Err(format!("I11: {id} is closed with {left:?}"));
                 }
             }
-            (Event::Session(ajar_core::session::SessionEvent::Live(live)), _) => {
+            (Event::Session(SessionEvent::Live(live)), _) => {
                 let (start, end) = windows[&live.grant];
                 if !(start <= live.at && live.at < end) {
                     return Err(format!("I07: {} went live outside the window", live.arrived.id));
                 }
+                under.insert(live.arrived.id, live.grant);
                 *let_in.entry(live.grant).or_default() += 1;
                 if single.contains(&live.grant) && let_in[&live.grant] > 1 {
                     return Err(format!("A09: {} let more than one session in", live.grant));
                 }
             }
+            (Event::Session(SessionEvent::Moved(m)), Stream::Session(id)) => {
+                if !open.contains(&m.grant) || under.insert(id, m.grant).is_none_or(|from| !open.contains(&from)) {
+                    return Err(format!("I07: {id} is moved from or to a grant that is not open"));
+                }
+            }
+            (Event::Session(SessionEvent::Ended(_)), Stream::Session(id)) => drop(under.remove(&id)),
             _ => {}
+        }
+    }
+    for request in office.world.requests() {
+        if let (Request::Pending(_), Some(extends)) = (request, &request.filed().extends)
+            && !open.contains(&extends.grant)
+        {
+            return Err(format!("{} waits to go on with {}, which is over", request.filed().id, extends.grant));
+        }
+    }
+    for (session, grant) in &under {
+        // It may be on its way out; it is never under what has been extended.
+        if office.world.session(*session).and_then(ajar_core::session::Session::grant) != Some(*grant) {
+            return Err(format!("{session} is not under {grant}"));
         }
     }
     let (locks, _) = kept_out_and_away(office);

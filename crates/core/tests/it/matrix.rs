@@ -36,11 +36,13 @@ fn made() -> Made {
     let grant = office.open(approved)[0];
     let lease = office.intend(grant).unwrap();
     for step in [0, 1, 2, 3] {
-        if step == 1 {
-            office.live(grant, lease).unwrap();
-        }
         office.lease(step, lease).unwrap();
+        if step == 0 {
+            office.live(grant, lease).unwrap();
+            office.extend(grant, 0, plan(vec![]), MINUTE).unwrap();
+        }
     }
+    let grant = office.world.standing_grant(grant);
     office.close(grant, CloseReason::Returned).unwrap();
     let denied = office.file(0, plan(vec![stage("a", 1, deny())]), MINUTE);
     office.review(denied, 1, Verdict::Deny).unwrap();
@@ -103,7 +105,8 @@ fn kinds<E: Clone>(events: &[E], kind: fn(&E) -> &'static str) -> Vec<(&'static 
 fn every_event_of_a_lease() {
     let made = made();
     let mut states = vec![Lease::born(&made.leases[0]).unwrap()];
-    for event in &made.leases[1..] {
+    // Moving on is no state of its own.
+    for event in made.leases[1..].iter().filter(|e| e.kind() != "lease.moved") {
         states.push(states.last().unwrap().clone().evolve(event).unwrap());
     }
     let events = kinds(&made.leases, LeaseEvent::kind);
@@ -122,6 +125,9 @@ fn every_event_of_a_lease() {
         events.iter().try_fold(state, Lease::evolve).expect("what a command decides can be").state().to_owned()
     };
     compare(&table(&states, &commands, Lease::state, after), LEASE_COMMANDS);
+    let LeaseEvent::Moved(moved) = made.leases.iter().find(|e| e.kind() == "lease.moved").unwrap().clone() else { panic!() };
+    let moves: Vec<_> = states.iter().map(|s| s.move_on(moved.clone()).len()).collect();
+    assert_eq!(moves, [1, 1, 0, 0, 0], "what is being removed stays where it is");
 }
 
 #[test]
@@ -181,10 +187,14 @@ fn every_event_of_a_session() {
     let inside = Session::born(&live).unwrap();
     let gone = inside.clone().evolve(&ended).unwrap();
     let states = [waiting, inside, gone];
-    let events = kinds(&[held, live, ended], SessionEvent::kind);
+    let moved = made.sessions.iter().find(|e| e.kind() == "session.moved").unwrap().clone();
+    let events = kinds(&[held, live, moved.clone(), ended], SessionEvent::kind);
     compare(&table(&states, &events, Session::state, evolved(|s: Session, e| s.evolve(e).ok(), Session::state)), SESSION_EVENTS);
     let end = |state: Session, (): &()| state.end(over.clone()).iter().try_fold(state, Session::evolve).unwrap().state().to_owned();
     compare(&table(&states, &[("end", ())], Session::state, end), SESSION_COMMANDS);
+    let SessionEvent::Moved(moved) = moved else { panic!() };
+    let moves: Vec<_> = states.iter().map(|s| s.move_on(moved.clone()).len()).collect();
+    assert_eq!(moves, [0, 1, 0], "only what is live moves on");
 }
 
 #[test]
@@ -262,6 +272,7 @@ fn every_event_of_a_request() {
         ),
         ("the rules refuse it", Box::new(move |r| Some(r.reassess(&InForce::Refused, &office.people, before)))),
         ("the requester is disabled", Box::new(move |r| Some(r.requester_disabled(before)))),
+        ("what it goes on with is over", Box::new(move |r| Some(r.grant_over(before)))),
         ("take back nothing", Box::new(move |r| r.take_back(person(1), &office.people, before).ok())),
         ("look at it", Box::new(move |r| r.see(person(1), &office.people, before).ok())),
         ("comment", Box::new(move |r| r.comment(ajar_core::request::Comment { by: person(1), text, at: before }).ok())),
@@ -388,12 +399,12 @@ fn every_event_of_a_preapproval() {
 }
 
 const LEASE_EVENTS: &str = "
-    lease.intended | lease.minted | lease.revoking | lease.revoke_unconfirmed | lease.revoked
-    intended: ! | minted | revoking | ! | !
-    minted: ! | ! | revoking | ! | !
-    revoking: ! | ! | ! | revoke_unconfirmed | revoked
-    revoke_unconfirmed: ! | ! | ! | · | revoked
-    revoked: ! | ! | ! | ! | !
+    lease.intended | lease.minted | lease.moved | lease.revoking | lease.revoke_unconfirmed | lease.revoked
+    intended: ! | minted | · | revoking | ! | !
+    minted: ! | ! | · | revoking | ! | !
+    revoking: ! | ! | ! | ! | revoke_unconfirmed | revoked
+    revoke_unconfirmed: ! | ! | ! | ! | · | revoked
+    revoked: ! | ! | ! | ! | ! | !
 ";
 const LEASE_COMMANDS: &str = "
     minted | revoke | unconfirmed | revoked
@@ -428,10 +439,10 @@ const GRANT_LEASES: &str = "
     failed: ·
 ";
 const SESSION_EVENTS: &str = "
-    session.held | session.live | session.ended
-    held: ! | live | ended
-    live: ! | ! | ended
-    ended: ! | ! | !
+    session.held | session.live | session.moved | session.ended
+    held: ! | live | ! | ended
+    live: ! | ! | · | ended
+    ended: ! | ! | ! | !
 ";
 const SESSION_COMMANDS: &str = "
     end
@@ -448,10 +459,10 @@ const REQUEST_EVENTS: &str = "
     expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | ! | !
 ";
 const REQUEST_COMMANDS: &str = "
-    approve by one who is asked | approve after its deadline | approve by the requester | approve by somebody else | approve under rules that refuse | deny by one who is asked | deny by somebody else | withdraw by the requester | withdraw by somebody else | tick before anything is due | tick when a reminder is due | tick after its deadline | the rules still allow it | the rules refuse it | the requester is disabled | take back nothing | look at it | comment
-    pending: approved | ! | ! | ! | denied | denied | ! | withdrawn | ! | · | · | expired | · | denied | denied | ! | · | ·
-    approved: ! | ! | ! | ! | ! | · | ! | ! | ! | · | · | · | · | · | · | ! | ! | !
-    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | ! | ! | !
-    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | ! | ! | !
-    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | ! | ! | !
+    approve by one who is asked | approve after its deadline | approve by the requester | approve by somebody else | approve under rules that refuse | deny by one who is asked | deny by somebody else | withdraw by the requester | withdraw by somebody else | tick before anything is due | tick when a reminder is due | tick after its deadline | the rules still allow it | the rules refuse it | the requester is disabled | what it goes on with is over | take back nothing | look at it | comment
+    pending: approved | ! | ! | ! | denied | denied | ! | withdrawn | ! | · | · | expired | · | denied | denied | denied | ! | · | ·
+    approved: ! | ! | ! | ! | ! | · | ! | ! | ! | · | · | · | · | · | · | · | ! | ! | !
+    denied: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | · | ! | ! | !
+    withdrawn: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | · | ! | ! | !
+    expired: ! | ! | ! | ! | ! | ! | ! | ! | ! | · | · | · | · | · | · | · | ! | ! | !
 ";

@@ -16,7 +16,7 @@ use ajar_core::name::ResourceName;
 use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Candidates, Facts, Limits, Otherwise, Plan, Stage, Verdict};
 use ajar_core::preapproval::Given;
-use ajar_core::request::{Ask, ByRules, Comment, Filed, Fresh, FreshIds, InForce, Request, ReviewCommand};
+use ajar_core::request::{Ask, ByRules, Comment, Extends, Filed, Fresh, FreshIds, InForce, Request, ReviewCommand};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{Decision, FileCommand, InFiles, Present, ReviewOutcome, Sweep, World, WorldError};
@@ -84,6 +84,8 @@ pub(crate) struct Office {
     pub(crate) signer: GrantSigner,
     next: u128,
     pub(crate) starts_at: Option<Timestamp>,
+    /// What the next request goes on with.
+    pub(crate) extends: Option<Extends>,
     pub(crate) emergency: Option<Emergency>,
     /// What rules decide by themselves of what is filed.
     pub(crate) by_rules: ByRules,
@@ -102,6 +104,7 @@ impl Office {
             signer: GrantSigner::new(&[5; 32]),
             next: 1_000,
             starts_at: None,
+            extends: None,
             emergency: None,
             by_rules: ByRules::default(),
         }
@@ -193,11 +196,12 @@ impl Office {
             scope: None,
             plan,
             emergency: self.emergency.clone(),
+            extends: self.extends.clone(),
             rules_hash: "00".into(),
             proof: None,
             at: self.now,
             starts_at: self.starts_at,
-            expires_at: self.now.after(Span::from_secs(3_600)),
+            expires_at: self.extends.as_ref().map_or(self.now.after(Span::from_secs(3_600)), |e| self.end_of(e.grant)),
         };
         let debt = DebtId::new(self.id());
         let beforehand = self.review_ids();
@@ -238,6 +242,23 @@ impl Office {
         let decision = self.world.preapproval_end(id, self.now)?;
         self.commit(decision);
         Ok(())
+    }
+
+    /// Somebody asks to go on with a grant.
+    pub(crate) fn extend(&mut self, grant: GrantId, by: u8, plan: Plan, duration: Span) -> Result<RequestId, WorldError> {
+        let nth = match self.world.grant(grant) {
+            Some(Grant::Open(open)) => open.extensions(),
+            Some(Grant::Scheduled(_) | Grant::Closing(_) | Grant::Closed(_) | Grant::Failed(_)) | None => 0,
+        };
+        self.extends = Some(Extends { grant, nth });
+        let filed = self.file_for(by, plan, duration, &["read"]);
+        self.extends = None;
+        filed
+    }
+
+    /// When a grant that is in memory ends; now, if there is none.
+    pub(crate) fn end_of(&self, grant: GrantId) -> Timestamp {
+        self.world.grant(grant).and_then(Grant::signed).map_or(self.now, |s| s.claims.ends_at)
     }
 
     pub(crate) fn present(&self) -> Present<'_> {

@@ -210,7 +210,7 @@ impl Board {
 /// Whether whoever has a grant is told that it closes: not of its end, nor of what they did themselves.
 fn before_its_time(reason: &CloseReason) -> bool {
     match reason {
-        CloseReason::Expired | CloseReason::Returned | CloseReason::Used => false,
+        CloseReason::Expired | CloseReason::Returned | CloseReason::Used | CloseReason::Extended { .. } => false,
         CloseReason::Revoked { .. }
         | CloseReason::DeniedLate { .. }
         | CloseReason::Locked { .. }

@@ -14,16 +14,16 @@ use tokio::time::sleep;
 use crate::town::{Town, ask, files};
 
 /// In virtual time: what is answered in no time must have happened by then.
-const SOON: Duration = Duration::from_secs(2);
+pub(crate) const SOON: Duration = Duration::from_secs(2);
 
 impl Town {
-    async fn furnished(&self, engine: &Engine) {
+    pub(crate) async fn furnished(&self, engine: &Engine) {
         engine.policy_apply(ajar_core::event::Actor::System, files(), None).await.unwrap();
     }
 
     /// `dev` goes in as `status`, which nobody has to approve, and stays until cut.
     #[expect(clippy::disallowed_methods, reason = "a test's runtime ends with what it runs")]
-    async fn inside(self: &Arc<Self>, engine: &Arc<Engine>) -> (GrantId, JoinHandle<Option<GrantId>>) {
+    pub(crate) async fn inside(self: &Arc<Self>, engine: &Arc<Engine>) -> (GrantId, JoinHandle<Option<GrantId>>) {
         let (town, inner) = (Arc::clone(self), Arc::clone(engine));
         let session = tokio::spawn(async move { town.session(&inner, "dev", "status", Duration::from_secs(86_400)).await.ok() });
         sleep(SOON).await;
@@ -32,11 +32,11 @@ impl Town {
         (grants[0], session)
     }
 
-    fn state_of(&self, grant: GrantId) -> String {
+    pub(crate) fn state_of(&self, grant: GrantId) -> String {
         self.memory.disk().rows[&("grant", Stream::Grant(grant).to_string())].1.state.to_owned()
     }
 
-    fn in_order(&self) {
+    pub(crate) fn in_order(&self) {
         assert_eq!(self.weather.state().wrong, Vec::<String>::new());
     }
 }

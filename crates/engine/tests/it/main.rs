@@ -10,6 +10,7 @@
 
 mod alarm;
 mod cases;
+mod extending;
 mod memory;
 mod notices;
 mod policies;

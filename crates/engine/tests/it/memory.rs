@@ -120,8 +120,14 @@ impl Memory {
                 }
                 (Stream::Grant(id), Event::Grant(GrantEvent::Opened(o))) => {
                     let claims = &o.signed.claims;
-                    let length = std::time::Duration::from(claims.ends_at.since(claims.starts_at));
-                    self.weather.state().ends.insert(id, passed + length);
+                    let mut state = self.weather.state();
+                    // What goes on adds to the end of what was there, whatever the clock says.
+                    let end = match o.after.last() {
+                        None => passed + claims.ends_at.since(claims.starts_at).into(),
+                        Some(from) => state.ends[from] + claims.ends_at.since(state.ends_at[from]).into(),
+                    };
+                    state.ends.insert(id, end);
+                    state.ends_at.insert(id, claims.ends_at);
                 }
                 (_, Event::Session(SessionEvent::Live(live))) => {
                     let end = self.weather.state().ends[&live.grant];

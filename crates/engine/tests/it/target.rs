@@ -63,6 +63,11 @@ impl Target {
         inside.logins.keys().filter(|login| !inside.intents.values().any(|i| i == *login)).cloned().collect()
     }
 
+    /// When each login expires by itself.
+    pub(crate) fn expiries(&self) -> Vec<Timestamp> {
+        self.inside().logins.values().map(|l| l.valid_until).collect()
+    }
+
     /// A login that nobody of ours made.
     pub(crate) fn plant(&self, login: &str) {
         let planted = Login { password: String::new(), valid_until: Timestamp::from_millis(i64::MAX), enabled: true, connections: 1 };
@@ -137,6 +142,14 @@ impl Connector for Target {
         let login = Login { password: secret.password.expose().to_owned(), valid_until: intent.valid_until, enabled: true, connections: 0 };
         self.inside().logins.insert(intent.login.clone(), login);
         self.step("a login that was made").await
+    }
+
+    async fn prolong(&self, _: &Resource, intent: &Intended) -> Result<(), ConnectorError> {
+        self.step("moving a login's expiry").await?;
+        if let Some(found) = self.inside().logins.get_mut(&intent.login).filter(|l| l.enabled) {
+            found.valid_until = intent.valid_until;
+        }
+        self.step("an expiry that was moved").await
     }
 
     async fn revoke(&self, _: &Resource, intent: &Intended) -> Result<RevocationProof, ConnectorError> {

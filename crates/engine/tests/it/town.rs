@@ -174,18 +174,32 @@ impl Town {
         {
             return EndReason::FailedToOpen;
         }
-        let ends_at = opening.grant.claims.ends_at;
-        let left = Duration::from(ends_at.since(now));
-        let over = mono.0.saturating_add(u64::try_from(left.as_nanos()).unwrap());
+        let nanos = |span: ajar_core::time::Span| u64::try_from(Duration::from(span).as_nanos()).unwrap();
+        let mut held = opening.grant.claims.clone();
+        let mut over = mono.0.saturating_add(nanos(held.ends_at.since(now)));
         let leaves = tokio::time::Instant::now() + stay;
-        let grant = opening.grant.claims.grant;
         let reason = loop {
-            if let Order::Cut(reason) = opening.orders.current() {
+            let order = opening.orders.current();
+            if let Order::Cut(reason) = order {
                 break if reason == CutReason::ServerStopping { EndReason::ServerStopped } else { EndReason::Cut };
             }
-            if self.weather.now() >= ends_at || self.weather.mono().0 >= over {
+            let (now, mono) = (self.weather.now(), self.weather.mono().0);
+            if now >= held.ends_at || mono >= over {
                 break EndReason::Cut;
             }
+            if let Order::GoOn(signed) = order
+                && signed.claims.grant != held.grant
+                && engine.grant_verifier().permit(&signed, now).is_ok()
+            {
+                let to = &signed.claims;
+                if (to.principal, &to.resource, &to.role) != (held.principal, &held.resource, &held.role) {
+                    self.weather.blame(format!("I07: {} is moved on to {to:?}", opening.session));
+                }
+                over = over.saturating_add(nanos(to.ends_at.since(held.ends_at))).min(mono.saturating_add(nanos(to.ends_at.since(now))));
+                held = to.clone();
+                self.weather.tell(format!("{} goes on under {}", opening.session, held.grant));
+            }
+            let grant = held.grant;
             if tokio::time::Instant::now() >= leaves {
                 break EndReason::ClientLeft;
             }

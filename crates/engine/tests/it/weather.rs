@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) wrong: Vec<String>,
     /// When each grant that was opened is over, by the time that really passed.
     pub(crate) ends: BTreeMap<GrantId, Duration>,
+    /// The same as the log has it.
+    pub(crate) ends_at: BTreeMap<GrantId, Timestamp>,
 }
 
 /// Shared by the store, the target and the clocks.
@@ -61,6 +63,7 @@ impl Weather {
             story: Vec::new(),
             wrong: Vec::new(),
             ends: BTreeMap::new(),
+            ends_at: BTreeMap::new(),
         };
         Self { state: Mutex::new(state), gone: tokio::sync::Notify::new() }
     }

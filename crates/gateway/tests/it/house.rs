@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ajar_core::event::Actor;
 use ajar_core::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
-use ajar_core::permit::{Claims, GrantSigner};
+use ajar_core::permit::{Claims, GrantSigner, SignedGrant};
 use ajar_core::port::{
     Admission, Clock, Credential, Door, Entropy, Identified, Knock, LeaseSecret, Mono, Opening, Order, OrderFeed, Refusal, RefusalKind,
     SessionReport,
@@ -88,6 +88,8 @@ pub(crate) struct OpenDoor {
     pub(crate) length: Mutex<Duration>,
     /// When all of them end instead.
     pub(crate) end: Mutex<Option<Timestamp>>,
+    /// What the last client that was let in is allowed.
+    pub(crate) last: Mutex<Option<Claims>>,
     orders: watch::Sender<Option<Order>>,
     reports: mpsc::UnboundedSender<SessionReport>,
 }
@@ -100,7 +102,7 @@ struct Feed {
 #[async_trait]
 impl OrderFeed for Feed {
     fn current(&self) -> Order {
-        self.orders.borrow().unwrap_or(Order::Until(self.until))
+        self.orders.borrow().clone().unwrap_or(Order::Until(self.until))
     }
 
     async fn changed(&mut self) -> Order {
@@ -108,6 +110,23 @@ impl OrderFeed for Feed {
             std::future::pending::<()>().await;
         }
         self.current()
+    }
+}
+
+impl OpenDoor {
+    /// A signed grant that goes on from the last client's for so much longer, but for what a test changes.
+    pub(crate) fn extension(&self, millis: u64, change: impl FnOnce(&mut Claims)) -> SignedGrant {
+        let last = self.last.lock().unwrap().clone().unwrap();
+        let now = self.clock.now();
+        let mut claims = Claims {
+            grant: GrantId::new(self.ids.uuid(now)),
+            request: RequestId::new(self.ids.uuid(now)),
+            starts_at: now,
+            ends_at: last.ends_at.after(Span::from_millis(millis)),
+            ..last
+        };
+        change(&mut claims);
+        self.signer.sign(claims)
     }
 }
 
@@ -136,6 +155,7 @@ impl Door for OpenDoor {
             ends_at: self.end.lock().unwrap().unwrap_or(now.after(length)),
         };
         let until = claims.ends_at;
+        *self.last.lock().unwrap() = Some(claims.clone());
         Ok(Admission::Open(Box::new(Opening {
             session: SessionId::new(self.ids.uuid(now)),
             grant: self.signer.sign(claims),
@@ -219,6 +239,7 @@ impl House {
             ids: Counted::default(),
             length: Mutex::new(Duration::from_secs(3_600)),
             end: Mutex::new(None),
+            last: Mutex::new(None),
             orders: watch::Sender::new(None),
             reports: to,
         });

@@ -152,3 +152,121 @@ async fn a_revocation_cuts_at_once_and_says_so() {
         assert_eq!(house.report().await.reason, EndReason::Cut);
     }
 }
+
+/// The instant of the last client's end, by the real clock.
+fn since_the_epoch() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// Reads to the end: everything that was said, and when it was over.
+async fn heard(client: &mut (impl AsyncReadExt + Unpin)) -> (Vec<String>, i64) {
+    let mut said = Vec::new();
+    while let Some((tag, body)) = crate::house::next(client).await {
+        if [b'N', b'E'].contains(&tag) {
+            said.push(crate::house::shown(&body));
+        }
+    }
+    (said, since_the_epoch())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i07_a_session_moves_on_to_a_signed_grant_and_is_cut_at_its_end_with_its_name() {
+    let mut house = House::with(Script::Answers).await;
+    house.grants_last(Duration::from_millis(1_600));
+    let mut client = house.enter().await;
+    let first = house.door.last.lock().unwrap().clone().unwrap();
+    // In the last moment before the first end (T3): not even the warning was the last word.
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    let second = house.door.extension(1_000, |_| {});
+    house.order(Order::GoOn(std::sync::Arc::new(second.clone())));
+    let reading = heard(&mut client);
+    tokio::pin!(reading);
+    let early = tokio::time::timeout(Duration::from_millis(600), &mut reading).await;
+    assert!(early.is_err(), "it outlives its first deadline");
+    let (said, over) = reading.await;
+    let late = over - second.claims.ends_at.as_millis();
+    assert!((-10..150).contains(&late), "{late} ms after its new end");
+    let end = second.claims.ends_at.to_string();
+    let told = |n: usize, what: &[&str]| assert!(what.iter().all(|w| said[n].contains(w)), "{n}: {said:?}");
+    told(0, &["ends in 0 s", &first.grant.to_string(), "ajar extend"]);
+    told(1, &["this session goes on until", &end, &second.claims.grant.to_string()]);
+    told(2, &["will be cut then", &end, &second.claims.grant.to_string()]);
+    told(3, &["57P01", "has ended", &end, &second.claims.grant.to_string()]);
+    assert_eq!(said.len(), 4, "{said:?}");
+    let report = house.report().await;
+    assert_eq!((report.reason, report.late_ms), (EndReason::Cut, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a11_i07_what_does_not_verify_or_is_not_for_this_session_moves_nothing() {
+    let other: ajar_core::id::PrincipalId = ajar_core::id::PrincipalId::new(uuid::Uuid::from_u128(77));
+    let past = ajar_core::time::Timestamp::from_millis;
+    for case in 0..8 {
+        let mut house = House::with(Script::Answers).await;
+        house.grants_last(Duration::from_millis(1_500));
+        let mut client = house.enter().await;
+        let first = house.door.last.lock().unwrap().clone().unwrap();
+        let more = 60_000;
+        let door = &house.door;
+        let bad = match case {
+            0 => {
+                let mut forged = door.extension(1_000, |_| {});
+                forged.claims.ends_at = forged.claims.ends_at.after(ajar_core::time::Span::from_millis(more));
+                forged
+            }
+            1 => {
+                let true_one = door.extension(more, |_| {});
+                ajar_core::permit::GrantSigner::new(&[0x66; 32]).sign(true_one.claims)
+            }
+            2 => door.extension(more, |c| c.principal = other),
+            3 => door.extension(more, |c| c.resource = "other-db".parse().unwrap()),
+            4 => door.extension(more, |c| c.role = "write".parse().unwrap()),
+            5 => door.extension(more, |c| c.starts_at = c.ends_at),
+            6 => door.extension(more, |c| c.ends_at = past(first.starts_at.as_millis() + 1)),
+            _ => door.extension(0, |_| {}),
+        };
+        house.order(Order::GoOn(std::sync::Arc::new(bad)));
+        let (said, over) = heard(&mut client).await;
+        let late = over - first.ends_at.as_millis();
+        assert!((-10..150).contains(&late), "case {case}: {late} ms after its end");
+        assert!(said.iter().all(|s| !s.contains("goes on")) && said.last().unwrap().contains(&first.grant.to_string()), "{case}: {said:?}");
+        assert_eq!(house.report().await.reason, EndReason::Cut);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i09_what_is_over_does_not_go_on_and_a_cut_wins_over_an_extension() {
+    // The order comes when the deadline has passed, as to a process that slept.
+    let mut house = House::with(Script::Floods).await;
+    house.grants_last(Duration::from_secs(600));
+    let mut client = house.enter().await;
+    let extension = house.door.extension(7_200_000, |c| c.starts_at = ajar_core::time::Timestamp::EPOCH);
+    house.clock.step(3_600_000);
+    house.order(Order::GoOn(std::sync::Arc::new(extension)));
+    rest(&mut client).await;
+    assert_eq!(house.report().await.reason, EndReason::Cut);
+
+    let house = House::with(Script::Answers).await;
+    let mut client = house.enter().await;
+    house.order(Order::GoOn(std::sync::Arc::new(house.door.extension(60_000, |_| {}))));
+    house.order(Order::Cut(CutReason::Revoked));
+    let (_, error) = rest(&mut client).await;
+    assert!(error.contains("was revoked"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t01_i14_a_wall_clock_that_was_set_back_adds_nothing_to_an_extension() {
+    let mut house = House::with(Script::Answers).await;
+    house.grants_last(Duration::from_millis(1_500));
+    let start = Instant::now();
+    let mut client = house.enter().await;
+    house.clock.step(-3_600_000);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    // By the wall clock the first end is an hour away; by the other it is not.
+    let extension = house.door.extension(1_000, |_| {});
+    house.order(Order::GoOn(std::sync::Arc::new(extension)));
+    rest(&mut client).await;
+    let took = start.elapsed();
+    assert!((Duration::from_millis(2_400)..Duration::from_millis(2_650)).contains(&took), "{took:?}");
+    assert_eq!(house.report().await.reason, EndReason::Cut);
+}

@@ -140,6 +140,7 @@ pub(crate) fn filed(company: &Company, who: &str, ticket: Option<&str>, starts_a
         at: Timestamp::EPOCH,
         starts_at: starts_at.map(|at| at.parse().unwrap()),
         emergency: None,
+        extends: None,
         expires_at: Timestamp::EPOCH,
     }
 }
