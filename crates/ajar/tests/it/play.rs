@@ -108,6 +108,10 @@ impl Connector for Logins {
         Ok(())
     }
 
+    async fn prolong(&self, _: &Resource, _: &Intended) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
     async fn revoke(&self, _: &Resource, intent: &Intended) -> Result<RevocationProof, ConnectorError> {
         Ok(self.drop(&intent.login))
     }
@@ -365,6 +369,7 @@ impl Play {
     pub(crate) fn is_live(&self, session: &Session) -> bool {
         match session.0.orders.current() {
             Order::Until(until) => self.hands.now() < until,
+            Order::GoOn(signed) => self.hands.now() < signed.claims.ends_at,
             Order::Cut(_) => false,
         }
     }

@@ -21,6 +21,10 @@ impl Connector for Nowhere {
         Ok(())
     }
 
+    async fn prolong(&self, _: &Resource, _: &Intended) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
     async fn revoke(&self, _: &Resource, _: &Intended) -> Result<RevocationProof, ConnectorError> {
         Ok(gone())
     }

@@ -77,6 +77,7 @@ roles = ["status"]
 max = "10m"
 default = "1m"
 approve = "auto"
+extend = { times = 3 }
 "#;
 
 /// Everything that outlives a process.

@@ -3,6 +3,7 @@
 use ajar_core::event::Proof;
 use ajar_core::history::{History, Recent};
 use ajar_core::plan::{Candidates, Facts};
+use ajar_core::request::{Extends, Filed, InForce};
 use ajar_core::time::Span;
 use ajar_policy::{Allowed, Decision, Denied, Question, Why};
 
@@ -183,7 +184,6 @@ when = "!context.hours.office"
 
 #[test]
 fn i06_conditions_are_looked_at_again_at_each_decision() {
-    use ajar_core::request::InForce;
     let company = company(&read("when = 'context.hours.office'\nauto_when = 'context.ticket == \"INC-7\"'"));
     let filed = |ticket: Option<&str>, starts_at: Option<&str>| crate::filed(&company, "dev", ticket, starts_at);
     let (history, plain) = (History::default(), filed(None, None));
@@ -270,6 +270,15 @@ fn going_on_has_terms_of_its_own() {
     assert!(refused(&company, &nth(Some(0), Some(1_801))).message.contains("too long"));
     allowed(&company, &nth(Some(1), None));
     assert!(refused(&company, &nth(Some(2), None)).detail.unwrap().contains("allows 2"));
+    // What is pending is assessed by the same terms, as they are by then.
+    let grant = "grant_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+    let pending = |nth| Filed { extends: Some(Extends { grant, nth }), ..crate::filed(&company, "dev", None, None) };
+    let history = History::default();
+    let at = company.bound.at(&history, MORNING.parse().unwrap());
+    assert!(
+        matches!(at.in_force(&pending(1)), InForce::Allowed { plan, max, .. } if plan.stages.is_empty() && max == Span::from_secs(1_800))
+    );
+    assert_eq!(at.in_force(&pending(2)), InForce::Refused);
     // Unless said: once, with the rule's own plan.
     let plain = self::company(READ);
     let nth = |n| Question { extension: Some(n), ..question(&plain, "dev", MORNING) };
