@@ -227,6 +227,9 @@ pub(crate) struct Extend {
     /// The ticket
     #[arg(long)]
     pub(crate) ticket: Option<String>,
+    /// What exactly it is to be used for
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
     /// Wait until it is decided, or for so long
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "24h", value_parser = time)]
     pub(crate) wait: Option<Duration>,

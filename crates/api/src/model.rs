@@ -588,6 +588,9 @@ pub struct NewExtension {
     /// The ticket.
     #[serde(default)]
     pub ticket: Option<String>,
+    /// What exactly it is to be used for.
+    #[serde(default)]
+    pub scope: Option<String>,
 }
 
 /// A lease: a login on a target.

@@ -20,6 +20,8 @@ pub struct NewExtension {
     pub reason: String,
     /// The ticket.
     pub ticket: Option<String>,
+    /// What exactly it is to be used for.
+    pub scope: Option<String>,
 }
 
 impl Engine {
@@ -50,9 +52,9 @@ impl Engine {
             if desk.shut(id) {
                 return Err(refusal(RefusalKind::Expired, format!("{id} is over"), None, Some("ask again: ajar request --help".into())));
             }
-            let NewExtension { duration, reason, ticket } = new;
+            let NewExtension { duration, reason, ticket, scope } = new;
             let (resource, role) = (claims.resource.to_string(), Some(claims.role.to_string()));
-            let new = NewRequest { resource, role, duration, reason, ticket, ..NewRequest::default() };
+            let new = NewRequest { resource, role, duration, reason, ticket, scope, ..NewRequest::default() };
             let mut wanted = Wanted::read(desk, asker, &new)?;
             wanted.extends = Some((Extends { grant: id, nth: open.extensions() }, claims.ends_at));
             submit(desk, &counter, asker, wanted)

@@ -55,8 +55,8 @@ pub(super) async fn file(client: &Client, out: Output, args: cli::Request) -> Re
 
 /// Asks to go on with a grant.
 pub(super) async fn extend(client: &Client, out: Output, args: cli::Extend) -> Result<(), Failure> {
-    let cli::Extend { id, duration, reason, ticket, wait } = args;
-    let new = NewExtension { duration, reason: reason.unwrap_or_default(), ticket };
+    let cli::Extend { id, duration, reason, ticket, scope, wait } = args;
+    let new = NewExtension { duration, reason: reason.unwrap_or_default(), ticket, scope };
     let request: Request = client.post(&["grants", &id, "extend"], &new).await?;
     filed(client, out, request, wait).await
 }

@@ -66,8 +66,8 @@ pub(super) async fn grant_extend(
     Json(body): Json<NewExtension>,
 ) -> Result<Json<Request>, Refused> {
     let id = api.grant_id(&id).await?;
-    let NewExtension { duration, reason, ticket } = body;
-    let submitted = api.engine.grant_extend(&caller, id, ajar_engine::NewExtension { duration, reason, ticket }).await?;
+    let NewExtension { duration, reason, ticket, scope } = body;
+    let submitted = api.engine.grant_extend(&caller, id, ajar_engine::NewExtension { duration, reason, ticket, scope }).await?;
     api.one_request(&caller, submitted.request).await
 }
 

@@ -16,7 +16,7 @@ use crate::town::{Town, ask};
 
 /// A minute more, as `who`.
 async fn extend(town: &Town, engine: &Arc<Engine>, who: &str, grant: GrantId) -> Result<Submitted, Refusal> {
-    let new = NewExtension { duration: Some("1m".into()), reason: "not done".into(), ticket: None };
+    let new = NewExtension { duration: Some("1m".into()), reason: "not done".into(), ..NewExtension::default() };
     engine.grant_extend(&town.caller(who), grant, new).await
 }
 

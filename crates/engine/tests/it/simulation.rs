@@ -131,7 +131,7 @@ impl Run {
                     if let Some(Stream::Grant(id)) = chosen.copied() {
                         // Whoever has it asks; to everybody else it is not there.
                         for who in Self::people() {
-                            let new = NewExtension { duration: Some(length.into()), reason: "not done".into(), ticket: None };
+                            let new = NewExtension { duration: Some(length.into()), reason: "not done".into(), ..NewExtension::default() };
                             if let Ok(filed) = engine.grant_extend(&town.caller(who), id, new).await {
                                 town.weather.tell(format!("{who} would go on with {id}: {}", filed.request));
                                 promised.lock().unwrap().requests.push(filed.request);
