@@ -11,6 +11,7 @@ use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, Schedule
 use ajar_core::plan::{Candidates, Facts};
 use ajar_core::resource::Resource;
 use ajar_core::time::Timestamp;
+use uuid::Uuid;
 
 use crate::rules::{Effect, Rule, RuleSet};
 
@@ -54,6 +55,15 @@ pub struct Offered {
 }
 
 impl RuleSet {
+    /// Binds names to ids, and those that have none yet to ids of no consequence: for rules that are only tried out.
+    #[must_use]
+    pub fn bind_draft(&self, known: &BTreeMap<PrincipalName, PrincipalId>) -> Bound {
+        let made_up = self.people.keys().zip(0..).map(|(name, n)| (name.clone(), PrincipalId::new(Uuid::from_u128(u128::MAX - n))));
+        let mut ids: BTreeMap<PrincipalName, PrincipalId> = made_up.collect();
+        ids.extend(known.iter().map(|(name, id)| (name.clone(), *id)));
+        self.bind(&ids)
+    }
+
     /// Binds names to ids. A name without an id is nobody.
     #[must_use]
     pub fn bind(&self, ids: &BTreeMap<PrincipalName, PrincipalId>) -> Bound {
@@ -169,7 +179,7 @@ impl Bound {
         self.enabled(id) && self.owners(resource).contains(&id)
     }
 
-    fn owners(&self, resource: &ResourceName) -> BTreeSet<PrincipalId> {
+    pub(crate) fn owners(&self, resource: &ResourceName) -> BTreeSet<PrincipalId> {
         let Some(found) = self.set.resources.get(resource) else { return BTreeSet::new() };
         let groups = found.owners.groups.iter().filter_map(|g| self.groups.get(g)).flatten();
         let people = found.owners.people.iter().filter_map(|p| self.ids.get(p));
@@ -182,12 +192,32 @@ impl Bound {
         At { bound: self, history, now }
     }
 
+    /// The files.
+    pub(crate) fn set(&self) -> &RuleSet {
+        &self.set
+    }
+
+    /// Who has this name in the files.
+    #[must_use]
+    pub fn id_of(&self, name: &PrincipalName) -> Option<PrincipalId> {
+        self.id(name)
+    }
+
     pub(crate) fn somebody(&self, id: PrincipalId) -> Option<&Somebody> {
         self.people.get(&id)
     }
 
     pub(crate) fn id(&self, name: &PrincipalName) -> Option<PrincipalId> {
         self.ids.get(name).copied()
+    }
+
+    /// Whoever is in a group.
+    pub(crate) fn group(&self, name: &GroupName) -> impl Iterator<Item = PrincipalId> + use<'_> {
+        self.groups.get(name).into_iter().flatten().copied()
+    }
+
+    pub(crate) fn manager(&self, of: PrincipalId) -> Option<PrincipalId> {
+        self.people.get(&of)?.manager
     }
 
     pub(crate) fn attribute(&self, id: PrincipalId, name: &str) -> Option<&str> {

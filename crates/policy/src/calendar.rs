@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use ajar_core::name::PrincipalName;
-use ajar_core::time::Timestamp;
+use ajar_core::time::{Span, Timestamp};
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 
@@ -85,6 +85,18 @@ impl Hours {
         self.begun(at).is_some()
     }
 
+    /// When they begin and end, within `ahead` from `now`.
+    pub(crate) fn bounds(&self, now: Timestamp, ahead: Span) -> Vec<Timestamp> {
+        let (Some(first), Some(last)) = (local(&self.zone, now), local(&self.zone, now.after(ahead))) else { return Vec::new() };
+        let days = first.date().series(jiff::Span::new().days(1)).take_while(|day| *day <= last.date());
+        let minute = |day: Date, minute: u16| {
+            let time = jiff::civil::Time::midnight() + jiff::SignedDuration::from_mins(i64::from(minute % DAY));
+            let zoned = self.zone.to_zoned(day.to_datetime(time)).ok()?;
+            Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
+        };
+        days.flat_map(|day| [self.from, self.to].map(|at| minute(day, at))).flatten().collect()
+    }
+
     /// The day on which those began that `at` lies within.
     fn begun(&self, at: Timestamp) -> Option<Date> {
         let local = local(&self.zone, at)?;
@@ -117,6 +129,11 @@ impl Shift {
 }
 
 impl Schedule {
+    /// Who is on call at some time or other.
+    pub(crate) fn everybody(&self) -> impl Iterator<Item = &PrincipalName> {
+        self.shifts.iter().flat_map(|shift| &shift.people).chain(self.cover.iter().map(|cover| &cover.person))
+    }
+
     /// Who is on call.
     pub(crate) fn on_call(&self, at: Timestamp) -> BTreeSet<&PrincipalName> {
         let cover: BTreeSet<_> = self.cover.iter().filter(|c| c.from <= at && at < c.until).map(|c| &c.person).collect();

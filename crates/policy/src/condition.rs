@@ -60,7 +60,7 @@ pub(crate) enum Leaf {
 }
 
 /// A value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Value {
     Text(String),
     Texts(BTreeSet<String>),

@@ -142,11 +142,11 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    fn holds(&self, condition: &Condition) -> Option<bool> {
+    pub(crate) fn holds(&self, condition: &Condition) -> Option<bool> {
         condition.holds(&|leaf| self.value(leaf))
     }
 
-    fn value(&self, leaf: &Leaf) -> Value {
+    pub(crate) fn value(&self, leaf: &Leaf) -> Value {
         let text = |text: Option<&str>| Value::Text(text.unwrap_or_default().to_owned());
         let number = |number: u32| Value::Number(number.into());
         let somebody = self.bound.somebody(self.beneficiary);
@@ -229,14 +229,29 @@ pub(crate) struct Combined<'a> {
 impl<'a> Combined<'a> {
     /// What a question does not carry, the rule that asks for it, and how to give it.
     pub(crate) fn lacks(&self, question: &Question) -> Option<(&RuleName, String, &'static str)> {
+        self.lacks_besides(question, true)
+    }
+
+    /// The same; without its `texts`, which may be erased, as if they were what each rule asks for.
+    fn lacks_besides(&self, question: &Question, texts: bool) -> Option<(&RuleName, String, &'static str)> {
         self.carries.iter().find_map(|(rule, carries)| {
-            let (message, hint) = lacks(carries, question)?;
+            let (message, hint) = texts.then(|| lacks_text(carries, question)).flatten().or_else(|| lacks_ticket(carries, question))?;
             Some((*rule, message, hint))
         })
     }
 
+    /// Whether it asks for at least what `other` asks for, in each respect.
+    pub(crate) fn asks_as_much(&self, other: &Self) -> bool {
+        let carries = |wanted: &Carries| *wanted == Carries::default() || self.carries.iter().any(|(_, carries)| *carries == wanted);
+        self.plan.stages == other.plan.stages
+            && (self.plan.opening, self.max, self.default) == (other.plan.opening, other.max, other.default)
+            && (self.apart, self.times.0, &self.emergency) == (other.apart, other.times.0, &other.emergency)
+            && other.carries.iter().all(|(_, wanted)| carries(wanted))
+            && other.on_behalf_by.iter().all(|by| self.on_behalf_by.contains(by))
+    }
+
     /// The stricter of both in each respect.
-    fn combine(mut self, other: Self) -> Self {
+    pub(crate) fn combine(mut self, other: Self) -> Self {
         self.carries.extend(other.carries);
         self.on_behalf_by.extend(other.on_behalf_by);
         self.looked_at.extend(other.looked_at);
@@ -301,8 +316,16 @@ impl Bound {
 
     /// What a rule for routine requests asks for; without `asking`, with all its stages.
     pub(crate) fn routine<'a>(&self, rule: &'a Rule, terms: &'a Terms, asking: Option<&Asking<'_>>) -> Combined<'a> {
+        self.terms(rule, terms, asking, asking.is_some_and(|a| a.extension.is_some()))
+    }
+
+    /// What a rule asks for whatever the circumstances, or for going on with a grant.
+    pub(crate) fn unconditional<'a>(&self, rule: &'a Rule, terms: &'a Terms, extension: bool) -> Combined<'a> {
+        self.terms(rule, terms, None, extension)
+    }
+
+    fn terms<'a>(&self, rule: &'a Rule, terms: &'a Terms, asking: Option<&Asking<'_>>, extension: bool) -> Combined<'a> {
         let Terms { max, default, carries, opening, auto_when, stages, apart, on_behalf_by, extend } = terms;
-        let extension = asking.is_some_and(|a| a.extension.is_some());
         let own = extend.stages.as_ref().filter(|_| extension);
         let auto_when = auto_when.as_ref().filter(|_| own.is_none());
         let stages = own.unwrap_or(stages);
@@ -360,7 +383,7 @@ impl Bound {
         }
     }
 
-    fn named(&self, from: &[Candidate]) -> Vec<Candidates> {
+    pub(crate) fn named(&self, from: &[Candidate]) -> Vec<Candidates> {
         let one = |candidate: &Candidate| match candidate {
             Candidate::Group(group) => Some(Candidates::Group(group.clone())),
             Candidate::Owners => Some(Candidates::Owners),
@@ -402,6 +425,18 @@ impl Bound {
     /// Whether something may be asked for, and what it takes.
     #[must_use]
     pub fn decide(&self, question: &Question) -> Decision {
+        self.decide_with(question, true)
+    }
+
+    /// The same of something in the past. Where its `reason` is not known it counts as what the rules ask for, and it is told when that
+    /// made a difference.
+    pub(crate) fn decide_past(&self, question: &Question, reason: bool) -> (Decision, bool) {
+        let decision = self.decide_with(question, reason);
+        let assumed = !reason && matches!(decision, Decision::Allowed(_)) && self.decide_with(question, true) != decision;
+        (decision, assumed)
+    }
+
+    fn decide_with(&self, question: &Question, reason: bool) -> Decision {
         let Question { principal, beneficiary, resource, role, duration, emergency, .. } = question;
         if !self.has(resource, role) || !self.enabled(*principal) || !self.enabled(*beneficiary) {
             return Decision::Refused(unknown());
@@ -423,7 +458,7 @@ impl Bound {
             let hint = format!("ask anew: ajar request {resource} --role {role}");
             return refused(rule, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
         }
-        if let Some((rule, message, hint)) = terms.lacks(question) {
+        if let Some((rule, message, hint)) = terms.lacks_besides(question, reason) {
             return refused(rule, message, format!("rule {rule} asks for it"), hint.into());
         }
         let wanted = duration.unwrap_or(terms.default);
@@ -577,10 +612,9 @@ impl At<'_> {
     }
 }
 
-/// What a request does not carry, and how to give it.
-fn lacks(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
+/// What is missing of a request's reason and scope, which are sealed, and how to give it.
+fn lacks_text(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
     const REASON: &str = "--reason \"INC-7: fix stuck order\" (for a held connection: PGOPTIONS=\"-c ajar.reason=INC-7\")";
-    const TICKET: &str = "--ticket INC-7 (for a held connection: PGOPTIONS=\"-c ajar.ticket=INC-7\")";
     const SCOPE: &str =
         "--scope \"order 4711\" (for a held connection: PGOPTIONS=\"-c ajar.scope=4711\"): what exactly it is to be used for";
     let reason = question.reason.trim();
@@ -590,14 +624,20 @@ fn lacks(carries: &Carries, question: &Question) -> Option<(String, &'static str
     if let Some(pattern) = carries.reason.as_ref().filter(|p| !p.matches(reason)) {
         return Some((format!("a reason that fits {} is needed", pattern.as_str()), REASON));
     }
-    let given = |what: &str, needed: bool, pattern: &Option<Pattern>, text: &Option<String>| {
-        let text = text.as_deref().map(str::trim).unwrap_or_default();
-        if needed && text.is_empty() {
-            return Some(format!("a {what} is needed"));
-        }
-        let pattern = pattern.as_ref().filter(|p| !p.matches(text))?;
-        Some(format!("a {what} that fits {} is needed", pattern.as_str()))
-    };
-    let ticket = given("ticket", carries.ticket, &carries.ticket_pattern, &question.ticket).map(|message| (message, TICKET));
-    ticket.or_else(|| given("scope", carries.scope, &carries.scope_pattern, &question.scope).map(|message| (message, SCOPE)))
+    lacks("scope", carries.scope, carries.scope_pattern.as_ref(), question.scope.as_deref()).map(|message| (message, SCOPE))
+}
+
+/// What is missing of its ticket.
+fn lacks_ticket(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
+    const TICKET: &str = "--ticket INC-7 (for a held connection: PGOPTIONS=\"-c ajar.ticket=INC-7\")";
+    lacks("ticket", carries.ticket, carries.ticket_pattern.as_ref(), question.ticket.as_deref()).map(|message| (message, TICKET))
+}
+
+fn lacks(what: &str, needed: bool, pattern: Option<&Pattern>, text: Option<&str>) -> Option<String> {
+    let text = text.map(str::trim).unwrap_or_default();
+    if needed && text.is_empty() {
+        return Some(format!("a {what} is needed"));
+    }
+    let pattern = pattern.filter(|p| !p.matches(text))?;
+    Some(format!("a {what} that fits {} is needed", pattern.as_str()))
 }

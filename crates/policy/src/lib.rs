@@ -13,6 +13,11 @@
 //! | [`decide`] | what may be asked for, and what it takes |
 //! | [`mod@diff`] | what differs between two sets |
 //! | [`explain`] | why the rules answer as they do |
+//! | [`suite`] | the tests in the files, and what they cover |
+//! | [`lint`] | rules that can't be meant so |
+//! | [`past`] | what was asked for and what became of it, from the ledger |
+//! | [`replay`] | a draft run over the past |
+//! | [`suggest`] | what the past says about the rules |
 //! | [`schema`] | the JSON Schema of the files |
 
 mod bound;
@@ -23,16 +28,26 @@ mod decide;
 mod diff;
 mod explain;
 mod grants;
+mod lint;
+mod past;
 mod problem;
 mod raw;
+mod replay;
 mod rules;
 mod schema;
+mod suggest;
+mod suite;
 
 pub use bound::{At, Bound, Offered};
 pub use check::{FILE_MAX, FILES_MAX, Files, TOTAL_MAX, content_hash, parse};
 pub use decide::{Allowed, Decision, Denied, Question, Values, Why};
 pub use diff::{Change, Differs, How, KeyChange, Thing, diff};
-pub use explain::{Explanation, RulePart};
+pub use explain::{Able, Explanation, RulePart, Stricter};
+pub use lint::{Finding, Lint, Severity};
+pub use past::{Became, Disclosed, PastRequest};
 pub use problem::Problem;
-pub use rules::{PrincipalEntry, RuleSet};
+pub use replay::{ChangeKind, Replay, Report, Row, Waits};
+pub use rules::{PrincipalEntry, RuleSet, Spot};
 pub use schema::schema;
+pub use suggest::{Suggest, Suggestion, Suggestions};
+pub use suite::{ConditionSeen, Coverage, Suite, TestResult};

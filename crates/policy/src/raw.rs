@@ -27,6 +27,61 @@ pub(crate) struct File {
     pub(crate) hours: Vec<Hours>,
     #[serde(default)]
     pub(crate) schedule: Vec<Schedule>,
+    #[serde(default)]
+    pub(crate) test: Vec<Test>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Test {
+    pub(crate) name: Text,
+    pub(crate) who: Text,
+    #[serde(default)]
+    pub(crate) by: Option<Text>,
+    pub(crate) resource: Text,
+    #[serde(default)]
+    pub(crate) role: Option<Text>,
+    #[serde(default)]
+    pub(crate) at: Option<Text>,
+    #[serde(default, rename = "for")]
+    pub(crate) duration: Option<Text>,
+    #[serde(default)]
+    pub(crate) reason: String,
+    #[serde(default)]
+    pub(crate) ticket: Option<String>,
+    #[serde(default)]
+    pub(crate) emergency: bool,
+    #[serde(default)]
+    pub(crate) proof: Option<Text>,
+    #[serde(default)]
+    pub(crate) extension: Option<u8>,
+    #[serde(default)]
+    pub(crate) history: Lately,
+    pub(crate) expect: Spanned<Expect>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lately {
+    #[serde(default)]
+    pub(crate) approved: u32,
+    #[serde(default)]
+    pub(crate) denied: u32,
+    #[serde(default)]
+    pub(crate) emergencies: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Takes {
+    #[serde(default)]
+    pub(crate) needs: Option<Vec<Text>>,
+    #[serde(default)]
+    pub(crate) max: Option<Text>,
+    #[serde(default)]
+    pub(crate) can_approve: Vec<Text>,
+    #[serde(default)]
+    pub(crate) cannot_approve: Vec<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -339,6 +394,9 @@ either! { Clock = Word(String) | OnFirstUse(OnFirstUse), "\"on_approval\", or { 
 }
 either! { Otherwise = Word(String) | Escalate(Escalate), "\"deny\", \"next\", or { escalate = [\"group:…\"] }",
     fn visit_str<E: Error>(self, word: &str) -> Result<Otherwise, E> { Ok(Otherwise::Word(word.to_owned())) }
+}
+either! { Expect = Word(String) | Takes(Takes), "\"auto\", \"refused\", \"emergency\", \"denied by RULE\", or { needs = [\"2 of group:dbas\"] }",
+    fn visit_str<E: Error>(self, word: &str) -> Result<Expect, E> { Ok(Expect::Word(word.to_owned())) }
 }
 /// Of an escalation: somebody, or a list of several who are asked together.
 #[derive(Debug)]

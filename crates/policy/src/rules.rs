@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ajar_core::directory::PrincipalKind;
+use ajar_core::event::Proof;
+use ajar_core::history::Recent;
 use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, RuleName, ScheduleName};
 use ajar_core::plan::Opening;
+use ajar_core::request::Ask;
 use ajar_core::resource::Resource;
-use ajar_core::time::Span;
+use ajar_core::time::{Span, Timestamp};
 use regex::Regex;
 
 use crate::calendar::{Hours, Schedule};
@@ -26,6 +29,63 @@ pub struct RuleSet {
     pub(crate) hours: BTreeMap<String, Hours>,
     pub(crate) schedules: BTreeMap<ScheduleName, Schedule>,
     pub(crate) rules: Vec<Rule>,
+    /// Where each rule stands.
+    pub(crate) places: BTreeMap<RuleName, Spot>,
+    pub(crate) tests: Vec<Test>,
+}
+
+/// Where something stands: the file's path inside the directory, and the line, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// Path inside the directory.
+    pub file: String,
+    /// Line.
+    pub line: usize,
+}
+
+impl std::fmt::Display for Spot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A question, and what the rules are to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Test {
+    pub(crate) name: String,
+    pub(crate) spot: Spot,
+    pub(crate) who: PrincipalName,
+    /// Who asks, if somebody else does.
+    pub(crate) by: Option<PrincipalName>,
+    pub(crate) ask: Ask,
+    pub(crate) at: Timestamp,
+    pub(crate) duration: Option<Span>,
+    pub(crate) reason: String,
+    pub(crate) ticket: Option<String>,
+    pub(crate) emergency: bool,
+    pub(crate) proof: Option<Proof>,
+    pub(crate) extension: Option<u8>,
+    pub(crate) recent: Recent,
+    pub(crate) expect: Expect,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expect {
+    Auto,
+    Emergency,
+    Refused,
+    DeniedBy(RuleName),
+    Takes(Takes),
+}
+
+/// What a request is to take, in the respects that are said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Takes {
+    /// How many of whom, stage by stage.
+    pub(crate) needs: Option<Vec<(std::num::NonZeroU8, Vec<Candidate>)>>,
+    pub(crate) max: Option<Span>,
+    pub(crate) can_approve: Vec<PrincipalName>,
+    pub(crate) cannot_approve: Vec<PrincipalName>,
 }
 
 /// A principal in the files.
@@ -184,6 +244,51 @@ pub(crate) enum OtherwiseByName {
     Escalate(Vec<Vec<Candidate>>),
 }
 
+impl Rule {
+    /// Its conditions, each with the key that it stands behind.
+    pub(crate) fn conditions(&self) -> Vec<(String, &Condition)> {
+        let mut found: Vec<(String, &Condition)> = self.when.iter().map(|when| ("when".to_owned(), when)).collect();
+        let Effect::Allow(terms) = &self.effect else { return found };
+        found.extend(terms.auto_when.iter().map(|when| ("auto_when".to_owned(), when)));
+        let own = terms.extend.stages.iter().flatten().enumerate().map(|(n, stage)| (format!("extend, stage {}", n + 1), stage));
+        let stages = terms.stages.iter().enumerate().map(|(n, stage)| (format!("stage {}", n + 1), stage));
+        found.extend(stages.chain(own).filter_map(|(part, stage)| Some((part, stage.when.as_ref()?))));
+        found
+    }
+
+    /// Every stage that it may ask for: of the way in, and of going on.
+    pub(crate) fn stages(&self) -> Vec<&StageByName> {
+        match &self.effect {
+            Effect::Deny => Vec::new(),
+            Effect::Allow(terms) => terms.stages.iter().chain(terms.extend.stages.iter().flatten()).collect(),
+            Effect::BreakGlass(terms) => vec![&terms.review],
+        }
+    }
+}
+
+impl StageByName {
+    /// Everybody whom it may ever ask.
+    pub(crate) fn everyone(&self) -> impl Iterator<Item = &Candidate> {
+        let more: &[Vec<Candidate>] = match &self.otherwise {
+            OtherwiseByName::Escalate(chain) => chain,
+            OtherwiseByName::Deny | OtherwiseByName::Next => &[],
+        };
+        self.from.iter().chain(more.iter().flatten())
+    }
+}
+
+impl std::fmt::Display for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Group(group) => write!(f, "group:{group}"),
+            Self::Owners => f.write_str("owners"),
+            Self::Manager => f.write_str("manager"),
+            Self::OnCall(schedule) => write!(f, "on-call:{schedule}"),
+            Self::Person(person) => write!(f, "user:{person}"),
+        }
+    }
+}
+
 impl RuleSet {
     /// SHA-256 over paths and texts, hexadecimal.
     #[must_use]
@@ -194,6 +299,12 @@ impl RuleSet {
     /// Every user and workload.
     pub fn principals(&self) -> impl Iterator<Item = PrincipalEntry> + '_ {
         self.people.iter().map(|(name, p)| PrincipalEntry { name: name.clone(), kind: p.kind, disabled: p.disabled })
+    }
+
+    /// Where a rule stands.
+    #[must_use]
+    pub fn place(&self, rule: &RuleName) -> Option<&Spot> {
+        self.places.get(rule)
     }
 
     /// Every resource.

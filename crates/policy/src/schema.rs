@@ -112,6 +112,21 @@ pub fn schema() -> Value {
         "type": "object", "additionalProperties": false, "required": ["name", "shift"],
         "properties": { "name": text, "shift": { "type": "array", "minItems": 1, "items": shift }, "cover": { "type": "array", "items": cover } },
     });
+    let takes = json!({
+        "type": "object", "additionalProperties": false, "minProperties": 1,
+        "properties": { "needs": texts, "max": span, "can_approve": texts, "cannot_approve": texts },
+    });
+    let count = json!({ "type": "integer", "minimum": 0 });
+    let test = json!({
+        "type": "object", "additionalProperties": false, "required": ["name", "who", "resource", "expect"],
+        "properties": {
+            "name": text, "who": text, "by": text, "resource": text, "role": text, "at": text, "for": span, "reason": text, "ticket": text,
+            "emergency": { "type": "boolean" }, "proof": { "enum": ["token", "password", "certificate"] },
+            "extension": { "type": "integer", "minimum": 0, "maximum": 255 },
+            "history": { "type": "object", "additionalProperties": false, "properties": { "approved": count, "denied": count, "emergencies": count } },
+            "expect": { "oneOf": [{ "type": "string", "pattern": "^(auto|refused|emergency|denied by .+)$" }, takes] },
+        },
+    });
     let list = |items: Value| json!({ "type": "array", "items": items });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -119,7 +134,7 @@ pub fn schema() -> Value {
         "type": "object", "additionalProperties": false,
         "properties": {
             "resource": list(resource), "rule": list(rule), "group": list(group), "user": list(user), "workload": list(workload),
-            "hours": list(hours), "schedule": list(schedule),
+            "hours": list(hours), "schedule": list(schedule), "test": list(test),
         },
     })
 }

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod rule;
+mod test;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -18,7 +19,7 @@ use crate::condition::{Condition, Leaf, Vocabulary, Wrong};
 use crate::grants;
 use crate::problem::{Problem, near, place};
 use crate::raw::{self, Text};
-use crate::rules::{Candidate, Person, RuleSet};
+use crate::rules::{Candidate, Person, RuleSet, Spot};
 
 /// A directory of files: path inside it → text.
 pub type Files = BTreeMap<String, String>;
@@ -110,6 +111,12 @@ struct Place<'a> {
     text: &'a str,
 }
 
+impl Place<'_> {
+    fn spot<T>(&self, what: &Spanned<T>) -> Spot {
+        Spot { file: self.path.to_owned(), line: place(self.text, what.span().start).0 }
+    }
+}
+
 struct Check {
     problems: Vec<Problem>,
     rules: RuleSet,
@@ -159,8 +166,10 @@ impl Check {
         let mut seen = BTreeSet::new();
         for (at, file) in files {
             for rule in &file.rule {
+                let spot = at.spot(&rule.name);
                 if let Some(rule) = self.rule(*at, rule, &known, &names) {
                     if seen.insert(rule.name.clone()) {
+                        self.rules.places.insert(rule.name.clone(), spot);
                         self.rules.rules.push(rule);
                     } else if let Some(raw) = file.rule.iter().rev().find(|r| r.name.get_ref() == rule.name.as_str()) {
                         self.problem(*at, &raw.name, format!("there is another rule '{}'", rule.name), None);
@@ -169,6 +178,7 @@ impl Check {
             }
         }
         self.rules.rules.sort_by(|a, b| a.name.cmp(&b.name));
+        self.tests(files, &known, &names);
     }
 
     fn people(&mut self, files: &[(Place<'_>, raw::File)]) {

@@ -100,7 +100,7 @@ fn the_schema_knows_every_key_that_the_parser_takes() {
         keys.sort();
         keys
     };
-    for table in ["resource", "rule", "group", "user", "workload"] {
+    for table in ["resource", "rule", "group", "user", "workload", "test"] {
         let told = problems(&[&format!("[[{table}]]\nname = \"x\"\nno_such_key = 1\n")]);
         // The parser lists the keys that it takes, in its message for an unknown one.
         let text = told.iter().map(|p| p.message.clone()).collect::<String>();

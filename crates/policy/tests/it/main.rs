@@ -13,6 +13,8 @@ mod corpus;
 mod decisions;
 mod diff;
 mod files;
+mod lint;
+mod suite;
 
 use std::collections::BTreeMap;
 
