@@ -192,11 +192,6 @@ impl Bound {
         At { bound: self, history, now }
     }
 
-    /// The files.
-    pub(crate) fn set(&self) -> &RuleSet {
-        &self.set
-    }
-
     /// Who has this name in the files.
     #[must_use]
     pub fn id_of(&self, name: &PrincipalName) -> Option<PrincipalId> {
