@@ -153,6 +153,7 @@ fn bench(args: &[String]) -> Result<()> {
         ("wire", "ajar-wire", "scan"),
         ("store", "ajar-store", "append"),
         ("policy", "ajar-policy", "decide"),
+        ("replay", "ajar-policy", "replay"),
         ("apply", "ajar-engine", "apply"),
         ("cut", "ajar-gateway", "cut"),
         ("gateway", "ajar", "gateway"),

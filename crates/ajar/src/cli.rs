@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod rehearse;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -462,6 +464,16 @@ pub(crate) enum Policy {
     },
     /// What would come of a request, and why: which rules match, what they ask for, who could decide
     Explain(Explain),
+    /// Run the tests of a directory, and show what they cover
+    Test(rehearse::Test),
+    /// Find rules of a directory that can't be meant so
+    Lint(rehearse::Lint),
+    /// What would come of a request under the rules of a directory, without a server
+    Simulate(rehearse::Simulate),
+    /// What the rules of a directory would have changed about the requests of the past: for auditors and operators
+    Replay(rehearse::Rehearse),
+    /// What the past suggests about the rules: for auditors and operators
+    Suggest(rehearse::Suggest),
     /// Check a directory without a server
     Check {
         /// The directory

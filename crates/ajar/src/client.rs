@@ -206,6 +206,17 @@ impl Client {
         Self::read(self.send(Method::POST, path, &[], Some(body)).await?).await
     }
 
+    /// Does something, with a query.
+    pub(crate) async fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_string(body).context("cannot write the request")?;
+        Self::read(self.send(Method::POST, path, query, Some(body)).await?).await
+    }
+
     /// Does something that takes no body, with a query.
     pub(crate) async fn post_empty<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, String)]) -> Result<T, Failure> {
         Self::read(self.send(Method::POST, path, query, None).await?).await

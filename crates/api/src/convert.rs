@@ -7,12 +7,11 @@ use ajar_core::grant::{CloseReason, Closing, Grant};
 use ajar_core::id::PrincipalId;
 use ajar_core::lease::Lease;
 use ajar_core::lock::Locked;
-use ajar_core::plan::{Candidates, Otherwise, Stage, Verdict};
+use ajar_core::plan::{Stage, Verdict};
 use ajar_core::port::{Finding, Severity};
 use ajar_core::request::{Ask, DeniedBecause, Request};
 use ajar_core::session::Session;
 use ajar_engine::{DebtView, ExplainView, LockView, NoticeView, PreapprovalView, RequestView, SessionView};
-use ajar_policy::Decision;
 
 use crate::{Api, model};
 
@@ -139,68 +138,11 @@ impl Api {
     }
 
     fn stage(&self, stage: &Stage, waiting: bool) -> model::Stage {
-        let names = |candidates: &[Candidates]| candidates.iter().map(|c| self.candidates(c)).collect::<Vec<_>>();
-        model::Stage {
-            from: names(&stage.candidates),
-            needed: stage.needed.get(),
-            within: stage.within.to_string(),
-            otherwise: match &stage.otherwise {
-                Otherwise::Deny => vec!["deny".into()],
-                Otherwise::Next => vec!["next".into()],
-                Otherwise::Escalate(chain) => chain.iter().map(|step| names(&step.0).join(" or ")).collect(),
-            },
-            waiting,
-        }
+        crate::explained::stage(stage, waiting, &|id| self.engine.name(id))
     }
 
     pub(crate) fn explanation(&self, view: ExplainView) -> model::Explanation {
-        let names = |ids: &[PrincipalId]| ids.iter().map(|id| self.engine.name(*id)).collect::<BTreeSet<_>>().into_iter().collect();
-        let stages = view.stages.iter().map(|s| model::ExplainedStage {
-            stage: self.stage(&s.stage, false),
-            able: names(&s.able),
-            can_be_fulfilled: s.can_be_fulfilled,
-        });
-        let part = |part: &ajar_policy::RulePart| model::RulePart {
-            rule: part.rule.to_string(),
-            effect: part.effect.to_owned(),
-            passed_over: part.passed_over.clone(),
-            max: part.max.map(|max| max.to_string()),
-            stages: part.plan.iter().flat_map(|plan| &plan.stages).map(|stage| self.stage(stage, false)).collect(),
-            lacks: part.lacks.clone(),
-        };
-        let (allowed, denied, why) = match &view.explanation.decision {
-            Decision::Allowed(allowed) => (Some(allowed), None, None),
-            Decision::Denied(denied) => (None, Some(denied), None),
-            Decision::Refused(why) => (None, None, Some(why)),
-        };
-        let values = allowed.map(|a| &a.values).or(denied.map(|d| &d.values));
-        let shut = view.lock.map(|lock| (format!("it is locked ({lock})"), "'ajar locks' shows why".to_owned()));
-        let owed = view.debt.map(|debt| (format!("a review is owed ({debt})"), "'ajar debts' shows who can give it".to_owned()));
-        let shut = shut.or(owed);
-        let outcome = match allowed {
-            _ if shut.is_some() => "refused",
-            None if denied.is_some() => "denied",
-            None => "refused",
-            Some(allowed) if allowed.emergency.is_some() => "emergency",
-            Some(allowed) if allowed.plan.stages.is_empty() => "automatic",
-            Some(_) => "review",
-        };
-        let refused = why.map(|why| [Some(why.message.clone()), why.detail.clone()].into_iter().flatten().collect::<Vec<_>>().join(": "));
-        let denied = denied.map(|denied| format!("rule {} denies it", denied.rule));
-        let refused = denied.or(refused);
-        model::Explanation {
-            outcome: outcome.to_owned(),
-            resource: view.ask.resource.to_string(),
-            role: view.ask.role.to_string(),
-            duration: allowed.map(|a| a.duration.to_string()),
-            max: allowed.map(|a| a.max.to_string()),
-            refused: shut.as_ref().map(|(why, _)| why.clone()).or(refused),
-            hint: shut.map(|(_, hint)| hint).or_else(|| why.and_then(|why| why.hint.clone())),
-            stages: stages.collect(),
-            alerted: names(&view.alerted),
-            values: serde_json::to_value(values.cloned().unwrap_or_default()).unwrap_or_default(),
-            rules: view.explanation.rules.iter().map(part).collect(),
-        }
+        crate::explained::explanation(view, &|id| self.engine.name(id))
     }
 
     pub(crate) fn lock(&self, view: LockView) -> model::Lock {
@@ -266,16 +208,6 @@ impl Api {
             to: self.engine.name(made.to),
             starts_at: made.starts_at.to_string(),
             until: made.until.to_string(),
-        }
-    }
-
-    fn candidates(&self, candidates: &Candidates) -> String {
-        match candidates {
-            Candidates::Group(group) => format!("group:{group}"),
-            Candidates::Owners => "owners".into(),
-            Candidates::Manager => "manager".into(),
-            Candidates::OnCall(schedule) => format!("on-call:{schedule}"),
-            Candidates::Person(id) => format!("user:{}", self.engine.name(*id)),
         }
     }
 

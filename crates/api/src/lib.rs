@@ -7,16 +7,20 @@
 //! | [`caller`] | who is asking |
 //! | [`problem`] | refusals as `application/problem+json` |
 //! | [`convert`] | the engine's types → the API's |
+//! | [`explained`] | what would come of a request |
 //!
 //! It decides nothing: every question of who may do what is the engine's.
 
 mod caller;
 mod convert;
+mod explained;
 pub mod model;
 mod problem;
 mod routes;
 
 use std::sync::Arc;
+
+pub use explained::explanation;
 
 use ajar_engine::Engine;
 use axum::Router;

@@ -3,6 +3,7 @@
 //! Instants are RFC 3339 with milliseconds, in UTC; lengths of time are texts such as `10m`; ids carry their prefix.
 
 mod policy;
+mod rehearse;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,
 };
+pub use rehearse::{PolicyReplay, PolicySuggestions, ReplayedChange, ReplayedRequest, Suggestion, Waits};
 
 /// Signs in with a password.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -34,6 +34,12 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX)))
     }
 
+    /// This instant, `span` earlier; saturates at [`Timestamp::EPOCH`].
+    #[must_use]
+    pub fn before(self, span: Span) -> Self {
+        Self::from_millis(self.0.saturating_sub(i64::try_from(span.0).unwrap_or(i64::MAX)))
+    }
+
     /// How long from `earlier` to this instant; zero if it isn't earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Span {

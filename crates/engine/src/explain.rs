@@ -2,10 +2,10 @@
 
 use ajar_core::id::{DebtId, LockId, PrincipalId};
 use ajar_core::name::PrincipalName;
-use ajar_core::plan::{Course, Facts, Plan, Stage, Standing, Subject};
+use ajar_core::plan::{Facts, Stage, Subject};
 use ajar_core::port::{Refusal, RefusalKind};
 use ajar_core::request::Ask;
-use ajar_policy::{Decision, Explanation, Question};
+use ajar_policy::{Able, Bound, Decision, Explanation, Question};
 
 use crate::engine::Engine;
 use crate::filing::{Asker, NewRequest, Wanted};
@@ -73,36 +73,43 @@ fn explain(desk: &Desk<'_>, question: &Question, all: bool) -> ExplainView {
     // Who could decide, when it would begin: who is on call then, who is away then.
     let at = desk.rules.at(desk.world.history(), question.at);
     let present = ajar_core::world::Present { files: &at, world: desk.world, now: question.at };
-    let Question { principal, beneficiary, .. } = *question;
-    let explanation = desk.rules.explain(question, all);
-    let resources = [question.resource.clone()];
-    let subject = Subject { requester: principal, beneficiary, resources: &resources };
-    let view = |stage: &Stage| {
-        // Alone in a plan, a stage that nobody has decided waits.
-        let alone = Plan { rules: Vec::new(), stages: vec![stage.clone()], opening: ajar_core::plan::Opening::default() };
-        let standing = alone.standing(subject, &Course::default(), &[], &present);
-        let can_be_fulfilled = standing.can_be_fulfilled(&present);
-        let able = match standing {
-            Standing::Waiting { asked, .. } => asked.into_iter().collect(),
-            Standing::Met => Vec::new(),
-        };
-        StageView { stage: stage.clone(), able, can_be_fulfilled }
-    };
-    let (stages, alert, automatic) = match &explanation.decision {
-        Decision::Refused(_) | Decision::Denied(_) => (Vec::new(), Vec::new(), false),
-        Decision::Allowed(allowed) => {
-            let emergency = allowed.emergency.as_ref();
-            let stages = emergency.map_or(&allowed.plan.stages, |e| &e.reviews);
-            let alert = emergency.map(|e| e.alert.clone()).unwrap_or_default();
-            (stages.iter().map(view).collect(), alert, emergency.is_none() && allowed.plan.stages.is_empty())
-        }
-    };
+    let people = [question.principal, question.beneficiary];
+    let view = ExplainView::of(desk.rules, question, &present, all);
+    let automatic = matches!(&view.explanation.decision, Decision::Allowed(a) if a.emergency.is_none() && a.plan.stages.is_empty());
     ExplainView {
-        ask: Ask { resource: question.resource.clone(), role: question.role.clone() },
-        stages,
-        alerted: present.candidates(&alert, principal, &resources).into_iter().collect(),
-        lock: present.locked(&[principal, beneficiary], &resources),
-        debt: present.in_debt(&[principal, beneficiary]).filter(|_| automatic),
-        explanation,
+        lock: present.locked(&people, std::slice::from_ref(&question.resource)),
+        debt: present.in_debt(&people).filter(|_| automatic),
+        ..view
+    }
+}
+
+impl ExplainView {
+    /// What would come of a request as `rules` answer it and as `facts` say who is who, locks and debts apart.
+    #[must_use]
+    pub fn of(rules: &Bound, question: &Question, facts: &dyn Facts, all: bool) -> Self {
+        let Question { principal, beneficiary, .. } = *question;
+        let explanation = rules.explain(question, all);
+        let resources = [question.resource.clone()];
+        let subject = Subject { requester: principal, beneficiary, resources: &resources };
+        let view = |stage: &Stage| {
+            let Able { people, enough } = Able::to_decide(stage, subject, facts);
+            StageView { stage: stage.clone(), able: people.into_iter().collect(), can_be_fulfilled: enough }
+        };
+        let (stages, alert) = match &explanation.decision {
+            Decision::Refused(_) | Decision::Denied(_) => (Vec::new(), Vec::new()),
+            Decision::Allowed(allowed) => {
+                let emergency = allowed.emergency.as_ref();
+                let stages = emergency.map_or(&allowed.plan.stages, |e| &e.reviews);
+                (stages.iter().map(view).collect(), emergency.map(|e| e.alert.clone()).unwrap_or_default())
+            }
+        };
+        Self {
+            ask: Ask { resource: question.resource.clone(), role: question.role.clone() },
+            stages,
+            alerted: facts.candidates(&alert, principal, &resources).into_iter().collect(),
+            lock: None,
+            debt: None,
+            explanation,
+        }
     }
 }

@@ -18,6 +18,7 @@
 //! | [`plan`] | what would come of applying it |
 //! | [`applied`] | what is in force, who put it there, and how a folder differs from it |
 //! | [`mod@rebuild`] | the projections, made anew from the log |
+//! | [`rehearse`] | a draft run over the past, and what that suggests |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
 mod applied;
@@ -42,6 +43,7 @@ mod preapprovals;
 mod rebuild;
 mod records;
 mod refusal;
+mod rehearse;
 mod sequencer;
 mod spans;
 

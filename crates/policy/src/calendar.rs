@@ -151,7 +151,8 @@ pub(crate) fn minute(text: &str) -> Option<u16> {
 }
 
 /// An instant with its zone: `2026-12-24T08:00[Europe/Berlin]` or `2026-12-24T07:00Z`.
-pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn instant(text: &str) -> Option<Timestamp> {
     let zoned = text.parse::<jiff::Zoned>().map(|z| z.timestamp());
     let at = zoned.or_else(|_| text.parse::<jiff::Timestamp>()).ok()?;
     (at.as_millisecond() >= 0).then(|| Timestamp::from_millis(at.as_millisecond()))

@@ -39,6 +39,7 @@ mod suggest;
 mod suite;
 
 pub use bound::{At, Bound, Offered};
+pub use calendar::instant;
 pub use check::{FILE_MAX, FILES_MAX, Files, TOTAL_MAX, content_hash, parse};
 pub use decide::{Allowed, Decision, Denied, Question, Values, Why};
 pub use diff::{Change, Differs, How, KeyChange, Thing, diff};

@@ -17,13 +17,18 @@ pub(super) async fn explain(client: &Client, out: Output, args: cli::Explain) ->
     }
     let found: Explanation = client.get(&["resources", &resource, "explain"], &query).await?;
     out.one(&found, || fields(&found))?;
+    refused(found)
+}
+
+/// A refusal is told by the exit code too.
+pub(super) fn refused(found: Explanation) -> Result<(), Failure> {
     match &found.refused {
         None => Ok(()),
         Some(why) => Err(Failure::new(Code::NotRequestable, why.clone()).hint(found.hint.unwrap_or_default())),
     }
 }
 
-fn fields(found: &Explanation) -> Vec<(&'static str, String)> {
+pub(super) fn fields(found: &Explanation) -> Vec<(&'static str, String)> {
     let outcome = match found.outcome.as_str() {
         "automatic" => "approved automatically",
         "review" => "waits for a decision",

@@ -102,12 +102,16 @@ async fn export(client: &Client, to: Option<&Path>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn verify(file: &Path, key: &str, kept: &[&str], out: Output) -> Result<(), Failure> {
+/// A ledger's key: a text, or a file that holds it.
+pub(super) fn trusted(key: &str) -> Result<VerifierKey, Failure> {
     let key = if Path::new(key).exists() { read(Path::new(key))? } else { key.to_owned() };
-    let key: VerifierKey = key
-        .trim()
+    key.trim()
         .parse()
-        .map_err(|e| Failure::new(Code::Usage, format!("that is not a ledger's key: {e}")).hint("it is what 'ajar ledger key' gives"))?;
+        .map_err(|e| Failure::new(Code::Usage, format!("that is not a ledger's key: {e}")).hint("it is what 'ajar ledger key' gives"))
+}
+
+fn verify(file: &Path, key: &str, kept: &[&str], out: Output) -> Result<(), Failure> {
+    let key = trusted(key)?;
     let input: Box<dyn BufRead> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {

@@ -9,6 +9,7 @@ mod native;
 mod notices;
 mod people;
 mod policy;
+mod rehearse;
 mod replay;
 mod requests;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rehearse;
 use crate::cli::{Diff, Policy};
 use crate::client::Client;
 use crate::exit::{Code, Failure};
@@ -11,6 +12,11 @@ use crate::output::{Output, say};
 pub(super) async fn run(client: impl Fn() -> Result<Client, Failure>, out: Output, args: Policy) -> Result<(), Failure> {
     match args {
         Policy::Explain(args) => super::explain::explain(&client()?, out, args).await,
+        Policy::Test(args) => rehearse::test(out, &args),
+        Policy::Lint(args) => rehearse::lint(out, &args),
+        Policy::Simulate(args) => rehearse::simulate(out, args),
+        Policy::Replay(args) => rehearse::replay(client, out, args).await,
+        Policy::Suggest(args) => rehearse::suggest(client, out, args).await,
         Policy::Schema => out.data(&ajar_policy::schema()),
         Policy::Check { dir } => {
             let files = read_dir(&dir)?;

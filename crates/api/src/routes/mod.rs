@@ -5,6 +5,7 @@ mod locks;
 mod notices;
 mod operate;
 mod policy;
+mod rehearse;
 mod requests;
 mod sign_in;
 mod watch;
@@ -90,6 +91,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(operate::ledger_key))
         .routes(routes!(policy::policy_log))
         .routes(routes!(policy::policy_schema))
+        .routes(routes!(rehearse::policy_suggestions))
         .routes(routes!(operate::doctor))
         .routes(routes!(operate::status))
         .routes(routes!(watch::events))
@@ -99,6 +101,7 @@ fn with_policy() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(policy::policy_show, policy::policy_apply))
         .routes(routes!(policy::policy_plan))
+        .routes(routes!(rehearse::policy_replay))
         .layer(DefaultBodyLimit::max(24 * 1024 * 1024))
 }
 

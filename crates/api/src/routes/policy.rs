@@ -96,7 +96,7 @@ pub(super) async fn policy_schema(_caller: Reader) -> Json<serde_json::Value> {
     Json(ajar_policy::schema())
 }
 
-fn refused(error: ApplyError) -> Refused {
+pub(super) fn refused(error: ApplyError) -> Refused {
     match error {
         ApplyError::Problems(problems) => {
             Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_files", "the files are wrong; what was in force stays so")

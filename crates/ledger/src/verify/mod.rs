@@ -30,7 +30,22 @@ pub use report::{Finding, Problem, Report};
 /// # Errors
 /// When the file can't be read.
 pub fn verify(export: impl BufRead, trusted: &VerifierKey, kept: &[&str]) -> io::Result<Report> {
+    verify_each(export, trusted, kept, &mut |_, _| {})
+}
+
+/// The same, and hands on each event on the way, with what is disclosed of it. What was handed on is worth no more than the report that
+/// comes at the end: unless that is sound, it must be forgotten.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn verify_each(
+    export: impl BufRead,
+    trusted: &VerifierKey,
+    kept: &[&str],
+    each: &mut dyn FnMut(&str, &[Disclosure]),
+) -> io::Result<Report> {
     let mut run = Run::new(trusted, kept);
+    let mut disclosed = Vec::new();
     let mut lines = Lines::new(export);
     let mut header = None;
     loop {
@@ -54,12 +69,14 @@ pub fn verify(export: impl BufRead, trusted: &VerifierKey, kept: &[&str]) -> io:
                 None => break,
             },
             Some(_) if line.starts_with(LEAF.0) => {
+                hand_on(lines.kept(), &mut disclosed, each);
                 if let Some(leaf) = run.leaf(line) {
                     lines.keep(leaf);
                 }
             }
-            Some(_) if line.starts_with(b"{\"disclose\":") => run.disclosure(line, lines.kept()),
+            Some(_) if line.starts_with(b"{\"disclose\":") => disclosed.extend(run.disclosure(line, lines.kept())),
             Some(size) if line.starts_with(b"{\"checkpoint\":") => {
+                hand_on(lines.kept(), &mut disclosed, each);
                 run.end(line, size);
                 if !matches!(lines.next()?, Line::End) {
                     run.line += 1;
@@ -71,6 +88,20 @@ pub fn verify(export: impl BufRead, trusted: &VerifierKey, kept: &[&str]) -> io:
         }
     }
     Ok(run.finish())
+}
+
+fn hand_on(leaf: &[u8], disclosed: &mut Vec<Disclosure>, each: &mut dyn FnMut(&str, &[Disclosure])) {
+    if let Some(leaf) = std::str::from_utf8(leaf).ok().filter(|leaf| !leaf.is_empty()) {
+        each(leaf, disclosed);
+    }
+    disclosed.clear();
+}
+
+/// The key that an export names for itself, which proves nothing of who made it.
+#[must_use]
+pub fn named_key(first_line: &[u8]) -> Option<VerifierKey> {
+    let line = first_line.strip_suffix(b"\n").unwrap_or(first_line);
+    canonical::<Header<'_>>(line)?.vkey.parse().ok()
 }
 
 /// Of an event's envelope, what is checked.
@@ -192,7 +223,7 @@ impl<'a> Run<'a> {
     }
 
     /// A value behind a commitment in the event before it.
-    fn disclosure(&mut self, line: &[u8], leaf: &[u8]) {
+    fn disclosure(&mut self, line: &[u8], leaf: &[u8]) -> Option<Disclosure> {
         let Some((line, salt)) = canonical::<DiscloseLine<'_>>(line).and_then(|l| {
             let mut salt = [0; 32];
             hex::decode_to_slice(l.disclose.salt.as_bytes(), &mut salt).ok()?;
@@ -200,11 +231,11 @@ impl<'a> Run<'a> {
             (*l.disclose.salt == hex::encode(salt)).then_some((l.disclose, salt))
         }) else {
             self.found(Problem::Line("it is not a disclosed value as exports spell it"));
-            return;
+            return None;
         };
         let Some(seq) = self.seq.filter(|_| commitments(leaf).contains(&line.commitment)) else {
             self.found(Problem::Misplaced { commitment: line.commitment });
-            return;
+            return None;
         };
         if self.disclosed.is_some_and(|before| before >= line.commitment) {
             self.found_at(seq, Problem::DisclosedOrder { commitment: line.commitment });
@@ -215,6 +246,7 @@ impl<'a> Run<'a> {
             self.found_at(seq, Problem::WrongValue { commitment: disclosure.commitment });
         }
         self.report.disclosures += 1;
+        Some(disclosure)
     }
 
     /// The checkpoint that ends the file.

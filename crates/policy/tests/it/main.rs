@@ -14,6 +14,8 @@ mod decisions;
 mod diff;
 mod files;
 mod lint;
+mod made;
+mod past;
 mod suite;
 
 use std::collections::BTreeMap;
