@@ -79,9 +79,9 @@ impl Engine {
             if page.is_empty() {
                 return Ok(learner);
             }
-            let reasons = page.iter().filter_map(|(_, envelope)| match &envelope.event {
-                Event::Request(RequestEvent::Filed(filed)) => Some(filed.reason),
-                _ => None,
+            let reasons = page.iter().filter_map(|(_, envelope)| {
+                let Event::Request(RequestEvent::Filed(filed)) = &envelope.event else { return None };
+                Some(filed.reason)
             });
             let reasons: Vec<Commitment> = reasons.collect();
             let found = self.store.disclosures(&reasons).await.map_err(|e| unavailable(&e))?;

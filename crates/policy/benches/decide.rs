@@ -79,12 +79,21 @@ fn measure(company: &Company) -> (Vec<Duration>, Vec<Duration>) {
     (times, lookups)
 }
 
+/// How long lint takes for the largest company.
+fn lint(company: &Company) {
+    let rules = ajar_policy::parse(&company.files()).unwrap_or_else(|p| panic!("{}", p.first().unwrap()));
+    let (found, took) = timed(|| rules.lint(Timestamp::from_millis(1_790_000_000_000)));
+    println!("lint of it in {took:.0?}: {} findings{}", found.findings.len(), if found.cut_short { ", cut short" } else { "" });
+}
+
 fn main() {
+    let company = |conditions| Company { rules: 1_000, resources: 10_000, teams: 100, people: 2_000, wide: true, conditions };
     for conditions in [false, true] {
-        let (times, _) = measure(&Company { rules: 1_000, resources: 10_000, teams: 100, people: 2_000, wide: true, conditions });
+        let (times, _) = measure(&company(conditions));
         let p99 = at(&times, 0.99);
         println!("  budget: p99 ≤ {BUDGET:?}: {}", if p99 <= BUDGET { "met" } else { "missed" });
     }
+    lint(&company(true));
     println!("growth: as many rules could match one resource each time, ten");
     let grown = [10, 100, 1_000].map(|teams| {
         let company = Company { rules: teams * 10, resources: teams * 10, teams, people: 2_000, wide: false, conditions: true };

@@ -347,11 +347,14 @@ impl Replay {
 /// What the rules asked for when it was filed.
 fn then(request: &PastRequest) -> Answer {
     let plan = &request.filed.plan;
-    match &request.became {
-        Became::DeniedByRule(rule) => Answer::Denied(rule.clone()),
-        _ if request.filed.emergency.is_some() => Answer::Emergency(plan.rules.clone()),
-        _ if plan.stages.is_empty() => Answer::Automatic(plan.rules.clone()),
-        _ => Answer::Needs(plan.clone()),
+    if let Became::DeniedByRule(rule) = &request.became {
+        Answer::Denied(rule.clone())
+    } else if request.filed.emergency.is_some() {
+        Answer::Emergency(plan.rules.clone())
+    } else if plan.stages.is_empty() {
+        Answer::Automatic(plan.rules.clone())
+    } else {
+        Answer::Needs(plan.clone())
     }
 }
 

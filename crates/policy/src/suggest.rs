@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ajar_core::event::{Envelope, Event, Stream};
 use ajar_core::grant::{CloseReason, GrantEvent};
-use ajar_core::id::{GrantId, RequestId, SessionId};
+use ajar_core::id::{GrantId, PrincipalId, RequestId, SessionId};
 use ajar_core::name::{GroupName, ResourceName, RoleName, RuleName};
 use ajar_core::request::{Impossible, RequestEvent};
 use ajar_core::session::SessionEvent;
@@ -255,9 +255,12 @@ impl Suggest {
     /// A routine for what is an emergency again and again.
     fn routine(&self, rule: &Rule, terms: &EmergencyTerms) -> Vec<Suggestion> {
         let mine = self.emergencies.iter().filter(|((name, ..), requests)| *name == rule.name && requests.len() >= EMERGENCIES);
+        let set = self.rules.set();
+        let people: Vec<PrincipalId> =
+            set.people.keys().filter_map(|name| self.rules.id(name)).filter(|id| self.rules.is_for(rule, *id)).collect();
         let known = |resource: &ResourceName, role: &RoleName| {
-            let same = |other: &Rule| !rule.who.groups.is_disjoint(&other.who.groups) || !rule.who.people.is_disjoint(&other.who.people);
-            self.rules.rules_on(resource, role).any(|other| matches!(other.effect, Effect::Allow(_)) && same(other))
+            let mut routines = self.rules.rules_on(resource, role).filter(|other| matches!(other.effect, Effect::Allow(_)));
+            routines.any(|other| people.iter().any(|id| self.rules.is_for(other, *id)))
         };
         let one = |((_, resource, role), requests): (&(_, ResourceName, RoleName), &Vec<RequestId>)| {
             let evidence = format!("{} emergencies for {role} on {resource}", requests.len());

@@ -34,9 +34,10 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 
 /// Files come in a body, though nothing is changed by them.
 const PLAN: &str = "POST /api/v1/policy/plan";
+const REPLAY: &str = "POST /api/v1/policy/replay";
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 50] = [
+const ROUTES: [Route; 52] = [
     get("GET /api/v1/me", 200, "dev"),
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
@@ -61,6 +62,8 @@ const ROUTES: [Route; 50] = [
     post("POST /api/v1/doctor", "", 403, "operator", None),
     get("GET /api/v1/policy", 403, "auditor"),
     get("GET /api/v1/policy/log", 403, "auditor"),
+    get("GET /api/v1/policy/suggestions", 403, "auditor"),
+    post(REPLAY, "FILES", 403, "auditor", Some((r#"{"files":{"a.toml":"[[rule]]\nname = 7"}}"#, 422))),
     post(PLAN, "FILES", 403, "auditor", Some((r#"{"files":{"a.toml":"[[rule]]\nname = 7"}}"#, 422))),
     post("POST /api/v1/policy", "FILES", 403, "operator", Some((r#"{"files":{"a.toml":"[[rule]]\nname = 7"}}"#, 422))),
     post(
@@ -239,7 +242,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
         assert_eq!(status, if to_connect(route) { 200 } else { 403 }, "{path} with a token for connecting: {answer}");
         let read = narrow_token(&base, token_of(route.who), "read");
         let (status, answer) = Caller { base: &base, token: Some(&read) }.send(&path, &body(route));
-        let reads = route.name.starts_with("GET") || route.name == PLAN;
+        let reads = route.name.starts_with("GET") || [PLAN, REPLAY].contains(&route.name);
         assert_eq!(status, if reads { 200 } else { 403 }, "{path} with a token for reading: {answer}");
         let (status, answer) = Caller { base: &base, token: Some(token_of("stranger")) }.send(&path, &body(route));
         assert_eq!(status, route.stranger, "{path} for a stranger: {answer}");

@@ -29,6 +29,9 @@ mod faults;
 #[cfg(test)]
 mod from_git;
 #[cfg(test)]
+#[path = "../../../policy/tests/it/made.rs"]
+mod made;
+#[cfg(test)]
 mod notices;
 #[cfg(test)]
 mod observe;
@@ -36,6 +39,8 @@ mod observe;
 mod pipelines;
 #[cfg(test)]
 mod play;
+#[cfg(test)]
+mod rehearse;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

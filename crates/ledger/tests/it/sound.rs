@@ -5,6 +5,7 @@ use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::sealed::Disclosure;
 use ajar_core::time::Timestamp;
 use ajar_ledger::export::{ExportError, Exporter, commitments};
+use ajar_ledger::verify::{named_key, verify_each};
 use proptest::prelude::*;
 
 use crate::world::{Log, check, key};
@@ -28,6 +29,23 @@ fn i16_checkpoints_that_were_kept_are_part_of_it() {
     let report = check(&log.export(), &kept);
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.confirmed, 5);
+}
+
+#[test]
+fn i16_events_are_handed_on_with_what_is_disclosed_of_them() {
+    let log = Log::of(7);
+    let mut events = Vec::new();
+    let mut each = |leaf: &str, disclosed: &[Disclosure]| events.push((leaf.to_owned(), disclosed.to_vec()));
+    let report = verify_each(log.export().as_bytes(), &key(), &[], &mut each).unwrap();
+    assert!(report.is_sound(), "{report}");
+    let sorted = |(leaf, mut disclosed): (String, Vec<Disclosure>)| {
+        disclosed.sort_by_key(|d| d.commitment);
+        (leaf, disclosed)
+    };
+    assert_eq!(events, log.leaves.clone().into_iter().map(sorted).collect::<Vec<_>>());
+    let export = log.export();
+    assert_eq!(named_key(export.lines().next().unwrap().as_bytes()), Some(key()));
+    assert_eq!((named_key(b"{}"), named_key(b"")), (None, None));
 }
 
 #[test]

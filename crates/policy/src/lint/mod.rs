@@ -68,7 +68,9 @@ impl RuleSet {
         let mut run = Run { survey: Survey::of(&bound, now), lint: Lint::default() };
         let dead = run.never();
         run.stages();
+        run.survey.refill();
         run.shadowed(&dead);
+        run.survey.refill();
         run.teams();
         run.loose_ends();
         run.lint.findings.sort();

@@ -9,8 +9,8 @@ use ajar_core::time::Timestamp;
 use crate::bound::Bound;
 use crate::rules::{Candidate, Rule, StageByName};
 
-/// Comparisons that a whole run may take.
-const BUDGET: usize = 400_000;
+/// Comparisons that each part of a run may take.
+const BUDGET: usize = 4_000_000;
 
 pub(super) struct Survey<'a> {
     pub(super) bound: &'a Bound,
@@ -84,6 +84,11 @@ impl<'a> Survey<'a> {
     pub(super) fn speaking(&self, people: &Alike, resource: &Alike, role: &RoleName) -> impl Iterator<Item = (usize, &'a Rule)> {
         let both = resource.rules.iter().copied().filter(|rule| people.rules.binary_search(rule).is_ok());
         both.filter_map(|rule| Some((rule, self.bound.set().rules.get(rule)?))).filter(|(_, rule)| rule.roles.contains(role))
+    }
+
+    /// The next part of the run begins.
+    pub(super) fn refill(&mut self) {
+        self.left = BUDGET;
     }
 
     /// Takes from the budget; `false` when it is used up.

@@ -36,12 +36,15 @@ impl Run<'_> {
         }
         let alone = rules.iter().map(|(rule, terms)| alone(&self.survey, rule, terms, &members)).reduce(|all, more| &all & &more);
         let (own, others): (Vec<_>, Vec<_>) = alone.unwrap_or_default().into_iter().partition(|human| members.contains(human));
-        let names = |humans: Vec<PrincipalId>| some(humans.into_iter().map(|id| self.survey.bound.name(id)));
+        // By the account that is in the group, of somebody who has several.
+        let accounts: Vec<PrincipalId> = self.survey.bound.group(group).collect();
+        let account = |human| accounts.iter().find(|id| self.survey.bound.human(**id) == Some(human)).copied().unwrap_or(human);
+        let names = |humans: Vec<PrincipalId>| some(humans.into_iter().map(|id| self.survey.bound.name(account(id))));
         if !own.is_empty() {
-            let message = format!("each of {}, who are in group:{group}, could alone approve {what} for the rest of it", names(own));
+            let message = format!("{}, of group:{group}, could alone approve {what} for the rest of it", names(own));
             tell(Severity::Warning, message, "have two people approve, or somebody from outside");
         } else if !others.is_empty() && rules.len() > 1 {
-            let message = format!("each of {} could alone approve {what}", names(others));
+            let message = format!("{} could alone approve {what}", names(others));
             tell(Severity::Info, message, "have two people approve where that is too much for one");
         }
     }

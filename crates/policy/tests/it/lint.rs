@@ -181,7 +181,7 @@ fn teams_that_approve_their_own() {
     let write =
         READ.replace("engineers-read-orders", "write").replace("[\"read\"]", "[\"write\"]").replace("group:engineers", "group:both");
     only(
-        "info : each of boss could alone approve what group:both may ask for",
+        "info : boss could alone approve what group:both may ask for",
         &[BOTH, &both("\"user:boss\""), &write.replace("\"owners\"", "\"user:boss\"")],
         &[BOTH, &both("\"user:boss\""), &write],
     );

@@ -219,11 +219,6 @@ impl Made {
         }
     }
 
-    /// What is disclosed.
-    pub(crate) fn value(&self, commitment: Commitment) -> Option<String> {
-        self.disclosures.get(&commitment).map(|d| d.value.clone())
-    }
-
     /// How many requests there were.
     pub(crate) fn filed(&self) -> usize {
         self.events.iter().filter(|e| matches!(e.event, Event::Request(RequestEvent::Filed(_)))).count()

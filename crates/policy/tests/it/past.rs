@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ajar_core::plan::Verdict;
+use ajar_core::sealed::Commitment;
 use ajar_core::time::{Span, Timestamp};
 use ajar_policy::{ChangeKind, Replay, Report, Suggest, Suggestion, Suggestions};
 
@@ -62,11 +63,15 @@ fn writes() -> Wants<'static> {
     Wants { role: "write", minutes: 30, ..READS }
 }
 
+fn disclosed(made: &Made, commitment: Commitment) -> Option<String> {
+    made.disclosures.get(&commitment).map(|d| d.value.clone())
+}
+
 /// A draft, made of the rules in force by a replacement.
 fn replay(made: &Made, draft: &[&str], since: Option<Timestamp>) -> Report {
     let ids: BTreeMap<_, _> = ["dev", "dev-admin", "peer", "boss", "gone", "ci"].map(|n| (n.parse().unwrap(), made.id(n))).into();
     let mut replay = Replay::new(Arc::new(good(draft).bind_draft(&ids)), since);
-    made.events.iter().for_each(|event| replay.learn(event, &|c| made.value(c)).unwrap());
+    made.events.iter().for_each(|event| replay.learn(event, &|c| disclosed(made, c)).unwrap());
     replay.report()
 }
 
@@ -236,7 +241,7 @@ fn i18_an_erased_reason_counts_as_given_and_that_is_said() {
 fn suggest(made: &Made, rules: &[&str], since: Option<Timestamp>) -> Suggestions {
     let ids: BTreeMap<_, _> = ["dev", "dev-admin", "peer", "boss", "gone", "ci"].map(|n| (n.parse().unwrap(), made.id(n))).into();
     let mut suggest = Suggest::new(Arc::new(good(rules).bind_draft(&ids)), since);
-    made.events.iter().for_each(|event| suggest.learn(event, &|c| made.value(c)).unwrap());
+    made.events.iter().for_each(|event| suggest.learn(event, &|c| disclosed(made, c)).unwrap());
     suggest.suggestions()
 }
 
@@ -318,6 +323,11 @@ fn emergencies_again_and_again_are_a_routine() {
     let found = suggest(&made, &[BASE, alone], None);
     let [one] = of(&found, "routine")[..] else { panic!("{found:#?}") };
     assert_eq!((one.evidence.as_str(), one.examples.len()), ("3 emergencies for write on orders-db", 3));
+    let there_is_one = suggest(&made, &[BASE, MORE], None);
+    assert!(
+        of(&there_is_one, "routine")[0].message.starts_with("make the routine way to write on orders-db fast enough"),
+        "{there_is_one:#?}"
+    );
     // The change is a rule that the files take.
     let _rules = good(&[BASE, alone, &one.change]);
     assert!(

@@ -107,10 +107,10 @@ pub(super) fn lint(out: Output, args: &Lint) -> Result<(), Failure> {
     let count = |severity| lint.findings.iter().filter(|f| f.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if errors == 0 && (warnings == 0 || !args.strict) {
-        say(&format!("{warnings} warnings, no errors"));
+        say(&format!("errors: 0, warnings: {warnings}"));
         return Ok(());
     }
-    Err(Failure::new(Code::Error, format!("{errors} errors, {warnings} warnings")))
+    Err(Failure::new(Code::Error, format!("errors: {errors}, warnings: {warnings}")))
 }
 
 pub(super) fn simulate(out: Output, args: Simulate) -> Result<(), Failure> {
