@@ -79,12 +79,12 @@ impl Engine {
             if page.is_empty() {
                 return Ok(learner);
             }
-            let reasons = page.iter().filter_map(|(_, envelope)| {
+            let texts = page.iter().filter_map(|(_, envelope)| {
                 let Event::Request(RequestEvent::Filed(filed)) = &envelope.event else { return None };
-                Some(filed.reason)
+                Some([Some(filed.reason), filed.scope])
             });
-            let reasons: Vec<Commitment> = reasons.collect();
-            let found = self.store.disclosures(&reasons).await.map_err(|e| unavailable(&e))?;
+            let texts: Vec<Commitment> = texts.flatten().flatten().collect();
+            let found = self.store.disclosures(&texts).await.map_err(|e| unavailable(&e))?;
             let values: BTreeMap<_, _> = found.into_iter().filter(|d| d.holds()).map(|d| (d.commitment, d.value)).collect();
             let learnt = self.blocking(move || {
                 let value = |commitment: Commitment| values.get(&commitment).cloned();

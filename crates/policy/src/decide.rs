@@ -428,15 +428,15 @@ impl Bound {
         self.decide_with(question, true)
     }
 
-    /// The same of something in the past. Where its `reason` is not known it counts as what the rules ask for, and it is told when that
+    /// The same of something in the past. Where its `texts` are not known they count as what the rules ask for, and it is told when that
     /// made a difference.
-    pub(crate) fn decide_past(&self, question: &Question, reason: bool) -> (Decision, bool) {
-        let decision = self.decide_with(question, reason);
-        let assumed = !reason && matches!(decision, Decision::Allowed(_)) && self.decide_with(question, true) != decision;
+    pub(crate) fn decide_past(&self, question: &Question, texts: bool) -> (Decision, bool) {
+        let decision = self.decide_with(question, texts);
+        let assumed = !texts && matches!(decision, Decision::Allowed(_)) && self.decide_with(question, true) != decision;
         (decision, assumed)
     }
 
-    fn decide_with(&self, question: &Question, reason: bool) -> Decision {
+    fn decide_with(&self, question: &Question, texts: bool) -> Decision {
         let Question { principal, beneficiary, resource, role, duration, emergency, .. } = question;
         if !self.has(resource, role) || !self.enabled(*principal) || !self.enabled(*beneficiary) {
             return Decision::Refused(unknown());
@@ -458,7 +458,7 @@ impl Bound {
             let hint = format!("ask anew: ajar request {resource} --role {role}");
             return refused(rule, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
         }
-        if let Some((rule, message, hint)) = terms.lacks_besides(question, reason) {
+        if let Some((rule, message, hint)) = terms.lacks_besides(question, texts) {
             return refused(rule, message, format!("rule {rule} asks for it"), hint.into());
         }
         let wanted = duration.unwrap_or(terms.default);

@@ -21,6 +21,8 @@ pub struct PastRequest {
     pub filed: Filed,
     /// Why; `None` when that was erased or is not disclosed.
     pub reason: Option<String>,
+    /// What exactly it was to be used for; `None` when that was not said, or was erased.
+    pub scope: Option<String>,
     /// For each ask, what had lately become of such requests.
     pub recent: Vec<Recent>,
     /// What became of it.
@@ -89,6 +91,7 @@ pub(crate) struct Past {
 struct Waiting {
     request: Request,
     reason: Option<String>,
+    scope: Option<String>,
     recent: Vec<Recent>,
 }
 
@@ -101,31 +104,40 @@ impl Past {
         let Event::Request(event) = &envelope.event else { return Ok(None) };
         if let RequestEvent::Filed(filed) = event {
             let recent = filed.asks.iter().map(|ask| self.history.recent(filed.beneficiary, ask, filed.at)).collect();
-            let waiting = Waiting { request: Request::born(event)?, reason: value(filed.reason), recent };
+            let waiting =
+                Waiting { request: Request::born(event)?, reason: value(filed.reason), scope: filed.scope.and_then(value), recent };
             self.waiting.insert(filed.id, waiting);
             return Ok(None);
         }
         let ajar_core::event::Stream::Request(id) = envelope.stream else { return Ok(None) };
         // What is said of a request that is settled changes nothing of what became of it.
-        let Some(Waiting { request, reason, recent }) = self.waiting.remove(&id) else { return Ok(None) };
-        let request = request.evolve(event)?;
-        if matches!(request, Request::Pending(_)) {
-            self.waiting.insert(id, Waiting { request, reason, recent });
+        let Some(waiting) = self.waiting.remove(&id) else { return Ok(None) };
+        let waiting = Waiting { request: waiting.request.evolve(event)?, ..waiting };
+        if matches!(waiting.request, Request::Pending(_)) {
+            self.waiting.insert(id, waiting);
             return Ok(None);
         }
-        self.history.learn(&request, envelope.seq);
-        Ok(Some(past(&request, reason, recent)))
+        self.history.learn(&waiting.request, envelope.seq);
+        Ok(Some(past(waiting)))
     }
 
     /// What still waits.
     pub(crate) fn rest(self) -> impl Iterator<Item = PastRequest> {
-        self.waiting.into_values().map(|w| past(&w.request, w.reason, w.recent))
+        self.waiting.into_values().map(past)
     }
 }
 
-fn past(request: &Request, reason: Option<String>, recent: Vec<Recent>) -> PastRequest {
+impl PastRequest {
+    /// Whether every text that it carried is known.
+    pub(crate) fn texts_are_known(&self) -> bool {
+        self.reason.is_some() && self.scope.is_some() == self.filed.scope.is_some()
+    }
+}
+
+fn past(waiting: Waiting) -> PastRequest {
+    let Waiting { request, reason, scope, recent } = waiting;
     let filed = request.filed();
-    let became = match request {
+    let became = match &request {
         Request::Pending(_) => Became::Pending,
         Request::Withdrawn(_) => Became::Withdrawn,
         Request::Expired(_) => Became::Expired,
@@ -133,6 +145,7 @@ fn past(request: &Request, reason: Option<String>, recent: Vec<Recent>) -> PastR
             DeniedBecause::Review(_) => Became::DeniedByReviewer,
             DeniedBecause::Automatic(rule) => Became::DeniedByRule(rule.clone()),
             DeniedBecause::Rules => Became::Denied("the rules had changed"),
+            DeniedBecause::GrantOver => Became::Denied("what it was to go on with was over"),
             DeniedBecause::RequesterDisabled => Became::Denied("who asked was disabled"),
             DeniedBecause::NobodyCanDecide(_) => Became::Denied("nobody could decide it"),
             DeniedBecause::StageTimedOut(_) => Became::Denied("not decided in time"),
@@ -145,5 +158,5 @@ fn past(request: &Request, reason: Option<String>, recent: Vec<Recent>) -> PastR
             Became::Approved { after: settled.outcome.at.since(filed.at), by }
         }
     };
-    PastRequest { filed: filed.clone(), reason, recent, became }
+    PastRequest { filed: filed.clone(), reason, scope, recent, became }
 }

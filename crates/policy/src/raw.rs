@@ -50,6 +50,8 @@ pub(crate) struct Test {
     #[serde(default)]
     pub(crate) ticket: Option<String>,
     #[serde(default)]
+    pub(crate) scope: Option<String>,
+    #[serde(default)]
     pub(crate) emergency: bool,
     #[serde(default)]
     pub(crate) proof: Option<Text>,

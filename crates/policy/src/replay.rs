@@ -215,7 +215,9 @@ impl Replay {
         }
         let Self { mut report, before, after, erased, .. } = self;
         if erased > 0 {
-            report.notes.push(format!("the reasons of {erased} requests are erased or not disclosed: they count as the draft wants them"));
+            report.notes.push(format!(
+                "the reasons or scopes of {erased} requests are erased or not disclosed: they count as the draft wants them"
+            ));
         }
         if report.estimated > 0 {
             report.notes.push("how long people wait who are asked for newly is an estimate: what decisions of the same people took".into());
@@ -263,7 +265,7 @@ impl Replay {
 
     /// What the draft says, at the time for which it was asked and with what had lately been.
     fn answer(&mut self, request: &PastRequest) -> Answer {
-        let PastRequest { filed, reason, recent, .. } = request;
+        let PastRequest { filed, reason, scope, recent, .. } = request;
         if !self.draft.enabled(filed.requester) || !self.draft.enabled(filed.beneficiary) {
             return Answer::Unlisted;
         }
@@ -274,12 +276,14 @@ impl Replay {
                 duration: Some(filed.duration),
                 reason: reason.clone().unwrap_or_default(),
                 ticket: filed.ticket.clone(),
+                scope: scope.clone(),
+                extension: filed.extends.as_ref().map(|e| e.nth),
                 emergency: filed.emergency.is_some(),
                 proof: filed.proof,
                 recent: *recent,
                 ..Question::new(filed.requester, ask.resource.clone(), ask.role.clone(), filed.starts_at.unwrap_or(filed.at).max(filed.at))
             };
-            let (decision, assumed) = self.draft.decide_past(&question, reason.is_some());
+            let (decision, assumed) = self.draft.decide_past(&question, request.texts_are_known());
             self.erased += usize::from(assumed);
             let allowed = match decision {
                 Decision::Allowed(allowed) => allowed,

@@ -62,6 +62,7 @@ pub(crate) struct Test {
     pub(crate) duration: Option<Span>,
     pub(crate) reason: String,
     pub(crate) ticket: Option<String>,
+    pub(crate) scope: Option<String>,
     pub(crate) emergency: bool,
     pub(crate) proof: Option<Proof>,
     pub(crate) extension: Option<u8>,

@@ -120,7 +120,7 @@ pub fn schema() -> Value {
     let test = json!({
         "type": "object", "additionalProperties": false, "required": ["name", "who", "resource", "expect"],
         "properties": {
-            "name": text, "who": text, "by": text, "resource": text, "role": text, "at": text, "for": span, "reason": text, "ticket": text,
+            "name": text, "who": text, "by": text, "resource": text, "role": text, "at": text, "for": span, "reason": text, "ticket": text, "scope": text,
             "emergency": { "type": "boolean" }, "proof": { "enum": ["token", "password", "certificate"] },
             "extension": { "type": "integer", "minimum": 0, "maximum": 255 },
             "history": { "type": "object", "additionalProperties": false, "properties": { "approved": count, "denied": count, "emergencies": count } },

@@ -182,7 +182,25 @@ impl Suggest {
             GrantEvent::Closing(closing) => {
                 let Some(Opening { rule, opened: Some((from, asked)), live, last }) = self.grants.remove(&id) else { return };
                 // Who is cut, or gives it back, has used it until then.
-                let until = if live > 0 || closing.reason == CloseReason::Returned { Some(closing.at) } else { last };
+                let until = match closing.reason {
+                    // What is gone on with was needed for the whole of it.
+                    CloseReason::Extended { .. } => Some(from.after(asked)),
+                    CloseReason::Returned => Some(closing.at),
+                    CloseReason::Expired
+                    | CloseReason::Revoked { .. }
+                    | CloseReason::DeniedLate { .. }
+                    | CloseReason::Locked { .. }
+                    | CloseReason::PrincipalDisabled
+                    | CloseReason::ResourceRemoved
+                    | CloseReason::Used
+                    | CloseReason::NotAllowedAnyMore => {
+                        if live > 0 {
+                            Some(closing.at)
+                        } else {
+                            last
+                        }
+                    }
+                };
                 if let (Some(until), Some(habits)) = (until, self.by_rule.get_mut(&rule)) {
                     habits.lengths.push((until.since(from), asked));
                 }
@@ -199,6 +217,15 @@ impl Suggest {
                 if let Some(grant) = self.grants.get_mut(&live.grant) {
                     grant.live += 1;
                     self.sessions.insert(id, live.grant);
+                }
+            }
+            SessionEvent::Moved(moved) => {
+                let before = self.sessions.insert(id, moved.grant);
+                if let Some(grant) = before.and_then(|grant| self.grants.get_mut(&grant)) {
+                    grant.live = grant.live.saturating_sub(1);
+                }
+                if let Some(grant) = self.grants.get_mut(&moved.grant) {
+                    grant.live += 1;
                 }
             }
             SessionEvent::Ended(ended) => {

@@ -127,6 +127,7 @@ fn run<'a>(bound: &'a Bound, test: &Test, seen: &mut Seen<'a>) -> TestResult {
         duration: test.duration,
         reason: test.reason.clone(),
         ticket: test.ticket.clone(),
+        scope: test.scope.clone(),
         emergency: test.emergency,
         extension: test.extension,
         proof: test.proof,

@@ -43,6 +43,9 @@ pub(crate) struct Simulate {
     /// The ticket
     #[arg(long)]
     pub(crate) ticket: Option<String>,
+    /// What exactly it is to be used for
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
     /// It can't wait
     #[arg(long)]
     pub(crate) emergency: bool,

@@ -80,6 +80,7 @@ impl Check {
             duration: flat(duration)?,
             reason: raw.reason.clone(),
             ticket: raw.ticket.clone(),
+            scope: raw.scope.clone(),
             emergency: raw.emergency,
             proof: flat(proof)?,
             extension: raw.extension,

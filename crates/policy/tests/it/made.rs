@@ -147,6 +147,8 @@ impl Made {
         let id = RequestId::new(self.uuid());
         let reason = self.seal(wants.reason);
         let filed = Filed {
+            scope: None,
+            extends: None,
             id,
             requester,
             beneficiary,

@@ -148,6 +148,7 @@ fn question(rules: &Bound, args: &Simulate) -> Result<Question, Failure> {
         duration: args.duration.as_deref().map(str::parse::<Span>).transpose().map_err(|e| usage(format!("--for is {e}")))?,
         reason: args.reason.clone().unwrap_or_default(),
         ticket: args.ticket.clone(),
+        scope: args.scope.clone(),
         emergency: args.emergency,
         ..Question::new(asks, resource.name.clone(), role(resource, args.role.as_deref())?, instant(args.at.as_deref())?)
     })
