@@ -109,6 +109,7 @@ pub enum DeniedBecause {
 }
 
 /// What happens to a request.
+#[expect(clippy::large_enum_variant, reason = "events are written and folded one at a time; every request has one that is filed")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestEvent {
     /// It was filed.

@@ -235,7 +235,7 @@ fn i18_an_erased_reason_counts_as_given_and_that_is_said() {
     made.disclosures.clear();
     let report = replay(&made, &[BASE, &strict, MORE], None);
     assert_eq!(changes(&report), []);
-    assert!(report.notes[0].contains("the reasons of 1 requests are erased"), "{:?}", report.notes);
+    assert!(report.notes[0].contains("the reasons or scopes of 1 requests are erased"), "{:?}", report.notes);
 }
 
 fn suggest(made: &Made, rules: &[&str], since: Option<Timestamp>) -> Suggestions {

@@ -59,7 +59,7 @@ pub(super) fn suggestions(found: &PolicySuggestions) -> String {
             let _infallible = write!(out, "; for example {}", examples.join(", "));
         }
         let lines: Vec<String> = item.change.lines().map(code).collect();
-        let _infallible = write!(out, "<br>{}\n", lines.join("<br>"));
+        let _infallible = writeln!(out, "<br>{}", lines.join("<br>"));
     }
     notes(&mut out, &found.notes);
     out
