@@ -251,8 +251,8 @@ fn i15_what_could_not_be_committed_is_taken_back_whole() {
     // The same from the point before it.
     let after = std::mem::replace(&mut office.world, before.clone());
     let point = office.world.undo_point(streams);
-    for envelope in office.log[length..].to_vec() {
-        office.world.apply(&envelope).unwrap();
+    for envelope in &office.log[length..] {
+        office.world.apply(envelope).unwrap();
     }
     assert_eq!(office.world, after);
     office.world.undo(point);

@@ -508,7 +508,8 @@ fn check(office: &Office, before: usize, people_before: &People) -> Result<(), S
                 }
             }
             (Event::Session(SessionEvent::Moved(m)), Stream::Session(id)) => {
-                if !open.contains(&m.grant) || under.insert(id, m.grant).is_none_or(|from| !open.contains(&from)) {
+                let from = under.insert(id, m.grant);
+                if !open.contains(&m.grant) || from.is_none_or(|from| !open.contains(&from)) {
                     return Err(format!("I07: {id} is moved from or to a grant that is not open"));
                 }
             }
