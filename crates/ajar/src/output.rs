@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn i19_data_for_programs_is_as_inert_and_reads_back_as_it_was() {
-        let value = serde_json::json!({"why": "a\u{202e}b\u{9b}31m\u{1b}\u{e0041}\nc: \"d\"", "no": [1, null, {}, [], true, {"n": "1"}]});
+        let value = serde_json::json!({"no": [1, null, {}, [], true, {"n": "1"}], "why": "a\u{202e}b\u{9b}31m\u{1b}\u{e0041}\nc: \"d\""});
         let json = escaped(&format!("{value:#}\n"), json_escape);
         assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
         let mut text = String::new();

@@ -132,7 +132,7 @@ mod tests {
             notes: vec![hostile.into()],
         };
         let shown = replay(&report);
-        for part in ["<img", "`", "](", "https:", "@team", "#1", "\u{202e}", "\u{1b}", "**b", "~~", "_i_", "&amp;", "<!--", "\\|"] {
+        for part in ["<img", "`", "](", "https:", "@team", " #1", "\u{202e}", "\u{1b}", "**b", "~~", "_i_", "&amp;", "<!--", "\\|"] {
             assert!(!shown.contains(part), "{part:?} in:\n{shown}");
         }
         // Every row has the columns of its head.
@@ -155,7 +155,7 @@ mod tests {
             notes: vec![hostile.into()],
         };
         let shown = suggestions(&found);
-        for part in ["<img", "`", "](", "https:", "@team", "#1", "\u{202e}", "\u{1b}", "**b", "~~", "_i_", "&amp;", "<!--", "|"] {
+        for part in ["<img", "`", "](", "https:", "@team", " #1", "\u{202e}", "\u{1b}", "**b", "~~", "_i_", "&amp;", "<!--", "|"] {
             assert!(!shown.contains(part), "{part:?} in:\n{shown}");
         }
     }
