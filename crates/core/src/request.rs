@@ -109,7 +109,6 @@ pub enum DeniedBecause {
 }
 
 /// What happens to a request.
-#[expect(clippy::large_enum_variant, reason = "events are written and folded one at a time; every request has one that is filed")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "a request is filed once; its other events are few")]
 pub enum RequestEvent {

@@ -48,6 +48,8 @@ fn past(bound: &Bound, people: &[PrincipalId]) -> Vec<String> {
         let until = at.after(Span::from_secs(1_800));
         let stages = allowed.plan.stages.len();
         let request = Filed {
+            scope: None,
+            extends: None,
             id,
             requester,
             beneficiary: requester,
@@ -64,6 +66,7 @@ fn past(bound: &Bound, people: &[PrincipalId]) -> Vec<String> {
             expires_at: until,
         };
         let review = Review {
+            beforehand: None,
             id: ReviewId::new(id.uuid()),
             stage: stages.saturating_sub(1),
             reviewer,
