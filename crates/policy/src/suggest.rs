@@ -150,6 +150,10 @@ impl Suggest {
             }
             return;
         }
+        // Going on with something has terms of its own in a rule, and says nothing of how it is first asked for.
+        if filed.extends.is_some() {
+            return;
+        }
         let [rule] = filed.plan.rules.as_slice() else { return };
         let habits = self.by_rule.entry(rule.clone()).or_default();
         self.grants.extend(grants.into_iter().map(|id| (id, Opening { rule: rule.clone(), opened: None, live: 0, last: None })));

@@ -105,6 +105,7 @@ async fn pipeline(file: &str, [check, apply]: [&str; 2], environment: impl Fn(&s
     let stage = Stage::new().await;
     let folder = stage.folder().join("repository");
     let commit = repository(&folder);
+    stage.json("dev", &["request", "orders-db", "--reason", "INC-7"]);
     let (url, arrived) = forge();
     let mut variables = environment(&url, &commit);
     variables.push(("AJAR_TOKEN", token(&stage, "auditor", "read")));
@@ -123,6 +124,7 @@ async fn pipeline(file: &str, [check, apply]: [&str; 2], environment: impl Fn(&s
     ] {
         assert!(body.contains(line), "{line} is not in\n{body}");
     }
+    assert!(body.contains("1 of 1 request") && body.contains("would go otherwise"), "{body}");
     assert_eq!(stage.json("auditor", &["policy", "log"]).as_array().unwrap().len(), 1, "nothing was applied");
 
     variables.last_mut().unwrap().1 = token(&stage, "operator", "full");
