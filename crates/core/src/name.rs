@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -26,7 +27,7 @@ macro_rules! names {
         $(
             $(#[$doc])*
             #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-            pub struct $name(String);
+            pub struct $name(Arc<str>);
 
             impl $name {
                 /// The text.
@@ -50,7 +51,7 @@ macro_rules! names {
                 type Err = InvalidName;
                 fn from_str(text: &str) -> Result<Self, InvalidName> {
                     if valid(text, $max, $extra) {
-                        Ok(Self(text.to_owned()))
+                        Ok(Self(text.into()))
                     } else {
                         Err(InvalidName { what: $what, max: $max, extra: $extra, text: text.chars().take(64).flat_map(char::escape_debug).collect() })
                     }

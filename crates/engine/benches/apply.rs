@@ -11,8 +11,8 @@
     reason = "a benchmark measures and prints, and stops at what it does not expect"
 )]
 
-#[path = "../../policy/benches/company/mod.rs"]
-mod company;
+#[path = "../../policy/benches/crowd/mod.rs"]
+mod crowd;
 mod outside;
 
 use std::sync::Arc;
@@ -21,17 +21,19 @@ use std::time::{Duration, Instant};
 
 use ajar_core::directory::Scope;
 use ajar_core::event::{Actor, Proof};
-use ajar_core::id::PrincipalId;
 use ajar_core::name::PrincipalName;
 use ajar_core::permit::GrantSigner;
 use ajar_engine::{Applied, Caller, Config, Engine, Keys, NewRequest, Parts};
 use ajar_ledger::note::Signer;
 use ajar_policy::Files;
 use ajar_store::{OpenOptions, SqliteStore};
-use company::{PEOPLE, RESOURCES, RULES, TEAMS};
+use crowd::{Company, ids};
 use outside::{Nowhere, Outside};
-use uuid::Uuid;
 
+const RULES: usize = 1_000;
+const RESOURCES: usize = 10_000;
+const TEAMS: usize = 100;
+const PEOPLE: usize = 2_000;
 const BUDGET: Duration = Duration::from_secs(2);
 /// How long requests are filed while nothing is applied.
 const QUIET: Duration = Duration::from_secs(3);
@@ -74,8 +76,7 @@ fn alone(files: &Files) {
     let begun = Instant::now();
     let rules = ajar_policy::parse(files).unwrap();
     let parsed = begun.elapsed();
-    let ids = rules.principals().zip(1..).map(|(p, n)| (p.name, PrincipalId::new(Uuid::from_u128(n)))).collect();
-    let bound = rules.bind(&ids);
+    let bound = rules.bind(&ids(&rules));
     let tied = begun.elapsed();
     let compared = ajar_policy::diff(bound.set(), &rules).len();
     let whole = begun.elapsed();
@@ -113,7 +114,7 @@ async fn main() {
     let config = Config { public_url: "https://ajar.test".into(), recordings: folder.path().into() };
     let engine = Engine::start(config, parts).await.unwrap();
 
-    let files = company::files();
+    let files = Company { rules: RULES, resources: RESOURCES, teams: TEAMS, people: PEOPLE, wide: true, conditions: false }.files();
     println!("{RULES} rules, {RESOURCES} resources, {PEOPLE} people, {} KiB", files.values().map(String::len).sum::<usize>() / 1024);
     alone(&files);
     let (applied, took) = apply(&engine, files.clone()).await;
@@ -133,7 +134,7 @@ async fn main() {
     told("nothing is applied", Duration::ZERO, &waits);
 
     let mut one = files.clone();
-    let rules = one.get_mut("rules.toml").unwrap();
+    let rules = one.get_mut("rules-0.toml").unwrap();
     *rules = rules.replacen("max = \"1h\"", "max = \"30m\"", 1);
     let mut all = files.clone();
     all.values_mut().for_each(|text| *text = text.replace(".internal\"", ".example.org\"").replace("needed = 1", "needed = 2"));

@@ -20,7 +20,7 @@ use ajar_core::plan::{Limits, Review, Verdict};
 use ajar_core::request::{Approved, Ask, Filed, RequestEvent, StageEntered};
 use ajar_core::sealed::Commitment;
 use ajar_core::time::{Span, Timestamp};
-use ajar_policy::{Bound, Decision, Question, Replay};
+use ajar_policy::{Bound, Decision, Offered, Question, Replay};
 use uuid::Uuid;
 
 use crowd::{Company, Dice, ids, timed};
@@ -32,11 +32,12 @@ const BUDGET: Duration = Duration::from_secs(10);
 fn past(bound: &Bound, people: &[PrincipalId]) -> Vec<String> {
     let (mut leaves, mut dice) = (Vec::with_capacity(REQUESTS * 4), Dice(1));
     let begin = Timestamp::from_millis(1_780_000_000_000);
+    let offered: Vec<Vec<Offered>> = people.iter().map(|id| bound.visible(*id)).collect();
     let (mut filed, mut tried) = (0, 0_u64);
     while filed < REQUESTS {
         tried += 1;
-        let requester = people[dice.roll(people.len())];
-        let offered = bound.visible(requester);
+        let who = dice.roll(people.len());
+        let (requester, offered) = (people[who], &offered[who]);
         let Some(offered) = offered.get(dice.roll(offered.len().max(1))) else { continue };
         let at = begin.after(Span::from_secs(tried * 75));
         let ask = Ask { resource: offered.resource.name.clone(), role: offered.roles[0].clone() };

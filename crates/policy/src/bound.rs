@@ -13,7 +13,8 @@ use ajar_core::resource::Resource;
 use ajar_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::rules::{Effect, Rule, RuleSet};
+use crate::decide::could;
+use crate::rules::{Rule, RuleSet, Who};
 
 /// A rule set with the ids of its principals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,12 @@ pub(crate) struct Somebody {
     human: PrincipalId,
     manager: Option<PrincipalId>,
     pub(crate) groups: BTreeSet<GroupName>,
+}
+
+impl Somebody {
+    fn is_among(&self, who: &Who) -> bool {
+        who.people.contains(&self.name) || who.groups.iter().any(|group| self.groups.contains(group))
+    }
 }
 
 /// The rules at an instant, with what lately became of requests: who is who then.
@@ -91,14 +98,32 @@ impl RuleSet {
             Some((id, somebody))
         });
         let people = people.collect();
-        let mut by_resource: BTreeMap<ResourceName, Vec<usize>> = BTreeMap::new();
-        for (index, rule) in self.rules.iter().enumerate() {
-            for resource in &rule.resources {
-                by_resource.entry(resource.clone()).or_default().push(index);
+        Bound { people, groups, ids, by_resource: by_resource(&self.rules), set: self.clone() }
+    }
+}
+
+/// Rules by the resources that they are for, with something of each; those that share their resources, once.
+fn alike<'r, T>(rules: impl Iterator<Item = (&'r Rule, T)>) -> Vec<(&'r BTreeSet<ResourceName>, Vec<T>)> {
+    let mut choices: BTreeMap<*const BTreeSet<ResourceName>, (&BTreeSet<ResourceName>, Vec<T>)> = BTreeMap::new();
+    for (rule, of) in rules {
+        choices.entry(Arc::as_ptr(&rule.resources)).or_insert_with(|| (&rule.resources, Vec::new())).1.push(of);
+    }
+    choices.into_values().collect()
+}
+
+/// The rules for each resource, as indexes.
+fn by_resource(rules: &[Rule]) -> BTreeMap<ResourceName, Vec<usize>> {
+    let mut found: BTreeMap<ResourceName, Vec<usize>> = BTreeMap::new();
+    for (resources, rules) in alike(rules.iter().zip(0..)) {
+        for resource in resources {
+            match found.get_mut(resource) {
+                Some(known) => known.extend(&rules),
+                None => drop(found.insert(resource.clone(), rules.clone())),
             }
         }
-        Bound { people, groups, ids, by_resource, set: self.clone() }
     }
+    found.values_mut().for_each(|rules| rules.sort_unstable());
+    found
 }
 
 /// One id for each human: accounts linked by `same_person_as`, in whichever direction and over however many links.
@@ -237,24 +262,46 @@ impl Bound {
     /// What they may ask for, at some time or other.
     #[must_use]
     pub fn visible(&self, id: PrincipalId) -> Vec<Offered> {
-        if !self.enabled(id) {
-            return Vec::new();
+        let Some(somebody) = self.people.get(&id).filter(|somebody| !somebody.disabled) else { return Vec::new() };
+        let mine = self.set.rules.iter().filter(|rule| somebody.is_among(&rule.who));
+        let choices = alike(mine.map(|rule| (rule, rule)));
+        let mut speaking: BTreeMap<&ResourceName, Vec<&[&Rule]>> = BTreeMap::new();
+        for (resources, rules) in &choices {
+            resources.iter().for_each(|resource| speaking.entry(resource).or_default().push(rules));
         }
-        let mine = self.set.rules.iter().filter(|r| self.is_for(r, id) && r.effect != Effect::Deny);
-        let names: BTreeSet<&ResourceName> = mine.flat_map(|rule| &rule.resources).collect();
-        names.into_iter().filter_map(|name| self.offered(id, name)).collect()
+        let offered = speaking.into_iter().filter_map(|(name, rules)| {
+            let rules = rules.into_iter().flatten().copied();
+            self.offer(name, |role| could(rules.clone().filter(|rule| rule.roles.contains(role))))
+        });
+        offered.collect()
     }
 
     /// What they may ask for on a resource, at some time or other; `None` when that is nothing, or there is no such resource.
     #[must_use]
     pub fn offered(&self, id: PrincipalId, resource: &ResourceName) -> Option<Offered> {
-        let found = self.set.resources.get(resource).filter(|_| self.enabled(id))?;
-        let roles: Vec<RoleName> = found.roles().into_iter().filter(|role| self.could_ask(id, resource, role)).cloned().collect();
+        self.enabled(id).then(|| self.offer(resource, |role| self.could_ask(id, resource, role))).flatten()
+    }
+
+    fn offer(&self, resource: &ResourceName, could: impl Fn(&RoleName) -> bool) -> Option<Offered> {
+        let found = self.set.resources.get(resource)?;
+        let roles: Vec<RoleName> = found.roles().into_iter().filter(|role| could(role)).cloned().collect();
         (!roles.is_empty()).then(|| Offered { resource: Arc::clone(found), roles })
     }
 
     pub(crate) fn is_for(&self, rule: &Rule, id: PrincipalId) -> bool {
-        self.people.get(&id).is_some_and(|s| rule.who.people.contains(&s.name) || !rule.who.groups.is_disjoint(&s.groups))
+        self.people.get(&id).is_some_and(|somebody| somebody.is_among(&rule.who))
+    }
+
+    /// The rules that speak of a role on a resource to somebody, by name.
+    pub(crate) fn rules_for<'a, 'b>(
+        &'a self,
+        id: PrincipalId,
+        resource: &ResourceName,
+        role: &'b RoleName,
+    ) -> impl Iterator<Item = &'a Rule> + use<'a, 'b> {
+        let somebody = self.people.get(&id);
+        let rules = somebody.map(|somebody| self.rules_on(resource, role).filter(|rule| somebody.is_among(&rule.who)));
+        rules.into_iter().flatten()
     }
 
     /// The rules that speak of a role on a resource, by name.

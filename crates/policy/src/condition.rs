@@ -371,17 +371,43 @@ impl Condition {
         &self.looks
     }
 
-    /// Whether it holds for these values; `None` when it can't be said: the caller fails closed.
-    pub(crate) fn holds(&self, value: &dyn Fn(&Leaf) -> Value) -> Option<bool> {
+    /// Whether it holds; `None` when it can't be said, or looks at what is not in `values`: the caller fails closed.
+    pub(crate) fn holds(&self, values: &Values) -> Option<bool> {
+        match cedar_policy::eval_expression(&values.request, &values.entities, &self.expression) {
+            Ok(EvalResult::Bool(holds)) => Some(holds),
+            Ok(
+                EvalResult::Long(_)
+                | EvalResult::String(_)
+                | EvalResult::EntityUid(_)
+                | EvalResult::Set(_)
+                | EvalResult::Record(_)
+                | EvalResult::ExtensionValue(_),
+            )
+            | Err(_) => None,
+        }
+    }
+}
+
+/// Values that conditions look at, as Cedar takes them.
+pub(crate) struct Values {
+    request: Request,
+    entities: Entities,
+}
+
+impl Values {
+    /// The values of `leaves`; `None` when Cedar can't take them.
+    pub(crate) fn of<'l>(leaves: impl IntoIterator<Item = &'l Leaf>, value: &dyn Fn(&Leaf) -> Value) -> Option<Self> {
         let mut variables: BTreeMap<&str, BTreeMap<String, RestrictedExpression>> = BTreeMap::new();
         let mut records: BTreeMap<(&str, &str), BTreeMap<String, RestrictedExpression>> = BTreeMap::new();
-        for leaf in &self.looks {
+        for leaf in leaves {
             let (variable, record, attribute) = leaf.path();
             let of = match record {
                 Some(record) => records.entry((variable, record)).or_default(),
                 None => variables.entry(variable).or_default(),
             };
-            of.insert(attribute.to_owned(), value(leaf).expression());
+            if !of.contains_key(attribute) {
+                of.insert(attribute.to_owned(), value(leaf).expression());
+            }
         }
         for ((variable, record), inner) in records {
             let inner = RestrictedExpression::new_record(inner).ok()?;
@@ -399,17 +425,6 @@ impl Condition {
         let entities = Entities::from_entities(entities, None).ok()?;
         let context = Context::from_pairs(variables.remove("context").unwrap_or_default()).ok()?;
         let request = Request::new(principal, REQUEST.clone()?, resource, context, None).ok()?;
-        match cedar_policy::eval_expression(&request, &entities, &self.expression) {
-            Ok(EvalResult::Bool(holds)) => Some(holds),
-            Ok(
-                EvalResult::Long(_)
-                | EvalResult::String(_)
-                | EvalResult::EntityUid(_)
-                | EvalResult::Set(_)
-                | EvalResult::Record(_)
-                | EvalResult::ExtensionValue(_),
-            )
-            | Err(_) => None,
-        }
+        Some(Self { request, entities })
     }
 }

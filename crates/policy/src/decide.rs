@@ -1,5 +1,6 @@
 //! What may be asked for, and what it takes.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ajar_core::debt::Emergency;
@@ -14,7 +15,7 @@ use ajar_core::request::{Filed, InForce};
 use ajar_core::time::{Span, Timestamp};
 
 use crate::bound::{At, Bound};
-use crate::condition::{Condition, Leaf, Value};
+use crate::condition::{self, Condition, Leaf, Value};
 use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, OtherwiseByName, Pattern, Rule, StageByName, Terms};
 
 /// What somebody wants to know or have.
@@ -125,32 +126,39 @@ pub struct Why {
     pub hint: Option<String>,
 }
 
-/// One question as conditions see it.
+/// One question as rules and conditions see it.
 pub(crate) struct Asking<'a> {
-    pub(crate) bound: &'a Bound,
-    pub(crate) principal: PrincipalId,
-    pub(crate) beneficiary: PrincipalId,
-    pub(crate) resource: &'a ResourceName,
-    pub(crate) role: &'a RoleName,
-    pub(crate) duration: Span,
-    pub(crate) ticket: &'a str,
-    pub(crate) emergency: bool,
-    pub(crate) extension: Option<u8>,
-    pub(crate) proof: Option<Proof>,
-    pub(crate) at: Timestamp,
-    pub(crate) recent: Recent,
+    bound: &'a Bound,
+    pub(crate) question: &'a Question,
+    /// The rules that could speak of it, by name.
+    pub(crate) rules: Vec<&'a Rule>,
+    duration: Span,
+    /// What their conditions look at: found out once, by the first that is asked; `None` inside when it can't be said.
+    seen: OnceCell<Option<condition::Values>>,
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    /// A question to some rules.
+    pub(crate) fn of(bound: &'a Bound, question: &'a Question, rules: Vec<&'a Rule>) -> Self {
+        let duration = question.duration.unwrap_or_else(|| default(question, &rules));
+        Self { bound, question, rules, duration, seen: OnceCell::new() }
+    }
+
+    /// Whether a condition of one of its rules holds; `None` when that can't be said.
     pub(crate) fn holds(&self, condition: &Condition) -> Option<bool> {
-        condition.holds(&|leaf| self.value(leaf))
+        let seen = self.seen.get_or_init(|| {
+            let leaves = self.rules.iter().flat_map(|rule| rule.conditions()).flat_map(|(_, condition)| condition.looks());
+            condition::Values::of(leaves, &|leaf| self.value(leaf))
+        });
+        condition.holds(seen.as_ref()?)
     }
 
     pub(crate) fn value(&self, leaf: &Leaf) -> Value {
         let text = |text: Option<&str>| Value::Text(text.unwrap_or_default().to_owned());
         let number = |number: u32| Value::Number(number.into());
-        let somebody = self.bound.somebody(self.beneficiary);
-        let resource = || self.bound.resource(self.resource);
+        let question = self.question;
+        let somebody = self.bound.somebody(question.beneficiary);
+        let resource = || self.bound.resource(&question.resource);
         match leaf {
             Leaf::Name => text(somebody.map(|s| s.name.as_str())),
             Leaf::Kind => text(somebody.map(|s| match s.kind {
@@ -158,27 +166,27 @@ impl Asking<'_> {
                 PrincipalKind::Workload => "workload",
             })),
             Leaf::Groups => Value::Texts(somebody.into_iter().flat_map(|s| s.groups.iter().map(ToString::to_string)).collect()),
-            Leaf::Attribute(name) => text(self.bound.attribute(self.beneficiary, name)),
-            Leaf::Resource => text(Some(self.resource.as_str())),
+            Leaf::Attribute(name) => text(self.bound.attribute(question.beneficiary, name)),
+            Leaf::Resource => text(Some(question.resource.as_str())),
             Leaf::ResourceKind => text(resource().map(|r| r.kind.word())),
             Leaf::Label(name) => text(resource().and_then(|r| r.labels.get(name)).map(String::as_str)),
-            Leaf::Role => text(Some(self.role.as_str())),
+            Leaf::Role => text(Some(question.role.as_str())),
             Leaf::Minutes => Value::Number(i64::try_from(self.duration.as_millis().div_ceil(60_000)).unwrap_or(i64::MAX)),
-            Leaf::Ticket => text(Some(self.ticket)),
-            Leaf::Emergency => Value::Flag(self.emergency),
-            Leaf::OnBehalf => Value::Flag(self.principal != self.beneficiary),
-            Leaf::Proof => text(Some(match self.proof {
+            Leaf::Ticket => text(question.ticket.as_deref().map(str::trim)),
+            Leaf::Emergency => Value::Flag(question.emergency),
+            Leaf::OnBehalf => Value::Flag(question.principal != question.beneficiary),
+            Leaf::Proof => text(Some(match question.proof {
                 Some(Proof::Token(_)) => "token",
                 Some(Proof::Password) => "password",
                 Some(Proof::Certificate) => "certificate",
                 None => "none",
             })),
-            Leaf::Now => Value::Instant(self.at),
-            Leaf::Hours(name) => Value::Flag(self.bound.in_hours(name, self.at)),
-            Leaf::OnCall(name) => Value::Flag(self.bound.is_on_call(name, self.beneficiary, self.at)),
-            Leaf::Approved => number(self.recent.approved),
-            Leaf::Denied => number(self.recent.denied),
-            Leaf::Emergencies => number(self.recent.emergencies),
+            Leaf::Now => Value::Instant(question.at),
+            Leaf::Hours(name) => Value::Flag(self.bound.in_hours(name, question.at)),
+            Leaf::OnCall(name) => Value::Flag(self.bound.is_on_call(name, question.beneficiary, question.at)),
+            Leaf::Approved => number(question.recent.approved),
+            Leaf::Denied => number(question.recent.denied),
+            Leaf::Emergencies => number(question.recent.emergencies),
         }
     }
 
@@ -187,7 +195,7 @@ impl Asking<'_> {
     pub(crate) fn says(&self, rule: &Rule) -> Says {
         let deny = rule.effect == Effect::Deny;
         let fits = rule.when.as_ref().is_none_or(|when| self.holds(when).unwrap_or(deny));
-        match (&rule.effect, self.emergency) {
+        match (&rule.effect, self.question.emergency) {
             (Effect::Allow(_), true) | (Effect::BreakGlass(_), false) => Says::OfTheOtherKind,
             (Effect::Deny, _) | (Effect::Allow(_), false) | (Effect::BreakGlass(_), true) if fits => Says::Something,
             (Effect::Deny | Effect::Allow(_) | Effect::BreakGlass(_), _) => Says::NothingNow,
@@ -195,8 +203,8 @@ impl Asking<'_> {
     }
 
     fn values<'c>(&self, conditions: impl IntoIterator<Item = &'c Condition>) -> Values {
-        let looks = conditions.into_iter().flat_map(Condition::looks);
-        looks.map(|leaf| (leaf.to_string(), self.value(leaf).json())).collect()
+        let looks: BTreeSet<&Leaf> = conditions.into_iter().flat_map(Condition::looks).collect();
+        looks.into_iter().map(|leaf| (leaf.to_string(), self.value(leaf).json())).collect()
     }
 }
 
@@ -279,12 +287,35 @@ pub(crate) enum Matched<'a> {
     Terms(Box<Combined<'a>>),
 }
 
+/// How long it would be, when nobody says: the least of what the rules for it say, whether they speak of it now or not.
+fn default(question: &Question, rules: &[&Rule]) -> Span {
+    let defaults = rules.iter().filter_map(|rule| match &rule.effect {
+        Effect::Allow(terms) if !question.emergency => Some(terms.default),
+        Effect::BreakGlass(terms) if question.emergency => Some(terms.default),
+        Effect::Deny | Effect::Allow(_) | Effect::BreakGlass(_) => None,
+    });
+    defaults.min().unwrap_or(Span::ZERO)
+}
+
+/// Whether something may be asked for at some time, in some circumstances, by all the rules for it.
+pub(crate) fn could<'r>(rules: impl Iterator<Item = &'r Rule>) -> bool {
+    let mut could = false;
+    for rule in rules {
+        match (&rule.effect, &rule.when) {
+            (Effect::Deny, None) => return false,
+            (Effect::Deny, Some(_)) => {}
+            (Effect::Allow(_) | Effect::BreakGlass(_), _) => could = true,
+        }
+    }
+    could
+}
+
 impl Bound {
     /// INVARIANT I01: no rule, no access. INVARIANT I04: a deny beats everything; else the strictest combination.
     /// Routine and emergency are apart: a rule for one says nothing of the other; one that denies, denies both.
-    pub(crate) fn matched(&self, asking: &Asking<'_>) -> Matched<'_> {
+    pub(crate) fn matched<'a>(&'a self, asking: &Asking<'a>) -> Matched<'a> {
         let mut terms: Option<Combined<'_>> = None;
-        for rule in self.rules_on(asking.resource, asking.role).filter(|r| self.is_for(r, asking.beneficiary)) {
+        for rule in asking.rules.iter().copied() {
             if asking.says(rule) != Says::Something {
                 continue;
             }
@@ -303,20 +334,12 @@ impl Bound {
 
     /// Whether somebody may ask for it at some time, in some circumstances.
     pub(crate) fn could_ask(&self, id: PrincipalId, resource: &ResourceName, role: &RoleName) -> bool {
-        let mut could = false;
-        for rule in self.rules_on(resource, role).filter(|r| self.is_for(r, id)) {
-            match (&rule.effect, &rule.when) {
-                (Effect::Deny, None) => return false,
-                (Effect::Deny, Some(_)) => {}
-                (Effect::Allow(_) | Effect::BreakGlass(_), _) => could = true,
-            }
-        }
-        could
+        could(self.rules_for(id, resource, role))
     }
 
     /// What a rule for routine requests asks for; without `asking`, with all its stages.
     pub(crate) fn routine<'a>(&self, rule: &'a Rule, terms: &'a Terms, asking: Option<&Asking<'_>>) -> Combined<'a> {
-        self.terms(rule, terms, asking, asking.is_some_and(|a| a.extension.is_some()))
+        self.terms(rule, terms, asking, asking.is_some_and(|a| a.question.extension.is_some()))
     }
 
     /// What a rule asks for whatever the circumstances, or for going on with a grant.
@@ -394,98 +417,60 @@ impl Bound {
         from.iter().filter_map(one).collect()
     }
 
-    /// How long it would be, when nobody says: the least of what the rules for it say, whether they speak of it now or not.
-    fn default_for(&self, question: &Question) -> Span {
-        let rules = self.rules_on(&question.resource, &question.role).filter(|r| self.is_for(r, question.beneficiary));
-        let defaults = rules.filter_map(|rule| match &rule.effect {
-            Effect::Allow(terms) if !question.emergency => Some(terms.default),
-            Effect::BreakGlass(terms) if question.emergency => Some(terms.default),
-            Effect::Deny | Effect::Allow(_) | Effect::BreakGlass(_) => None,
-        });
-        defaults.min().unwrap_or(Span::ZERO)
-    }
-
     pub(crate) fn asking<'a>(&'a self, question: &'a Question) -> Asking<'a> {
-        Asking {
-            bound: self,
-            principal: question.principal,
-            beneficiary: question.beneficiary,
-            resource: &question.resource,
-            role: &question.role,
-            duration: question.duration.unwrap_or_else(|| self.default_for(question)),
-            ticket: question.ticket.as_deref().map(str::trim).unwrap_or_default(),
-            emergency: question.emergency,
-            extension: question.extension,
-            proof: question.proof,
-            at: question.at,
-            recent: question.recent,
-        }
+        Asking::of(self, question, self.rules_for(question.beneficiary, &question.resource, &question.role).collect())
     }
 
     /// Whether something may be asked for, and what it takes.
     #[must_use]
     pub fn decide(&self, question: &Question) -> Decision {
-        self.decide_with(question, true)
+        let asking = self.asking(question);
+        self.weigh(&asking).map_or_else(|no| no, |terms| conclude(*terms, &asking, true))
     }
 
     /// The same of something in the past. Where its `texts` are not known they count as what the rules ask for, and it is told when that
     /// made a difference.
     pub(crate) fn decide_past(&self, question: &Question, texts: bool) -> (Decision, bool) {
-        let decision = self.decide_with(question, texts);
-        let assumed = !texts && matches!(decision, Decision::Allowed(_)) && self.decide_with(question, true) != decision;
-        (decision, assumed)
+        let asking = self.asking(question);
+        match self.weigh(&asking) {
+            Err(no) => (no, false),
+            Ok(terms) => {
+                let lacks = !texts && terms.lacks(question).is_some();
+                let decision = conclude(*terms, &asking, texts);
+                let assumed = lacks && matches!(decision, Decision::Allowed(_));
+                (decision, assumed)
+            }
+        }
     }
 
-    fn decide_with(&self, question: &Question, texts: bool) -> Decision {
-        let Question { principal, beneficiary, resource, role, duration, emergency, .. } = question;
+    /// What it takes, if the rules let it be asked for.
+    fn weigh<'a>(&'a self, asking: &Asking<'a>) -> Result<Box<Combined<'a>>, Decision> {
+        let Question { principal, beneficiary, resource, role, .. } = asking.question;
         if !self.has(resource, role) || !self.enabled(*principal) || !self.enabled(*beneficiary) {
-            return Decision::Refused(unknown());
+            return Err(Decision::Refused(unknown()));
         }
-        let asking = self.asking(question);
-        let terms = match self.matched(&asking) {
-            Matched::None => return Decision::Refused(self.why_nothing(&asking)),
-            Matched::Denied(rule) => return self.denied(rule, &asking),
-            Matched::Terms(terms) => terms,
-        };
-        if !self.may_ask_for(&asking, &terms) {
-            return Decision::Refused(unknown());
+        match self.matched(asking) {
+            Matched::None => Err(Decision::Refused(self.why_nothing(asking))),
+            Matched::Denied(rule) => Err(self.denied(rule, asking)),
+            Matched::Terms(terms) if self.may_ask_for(asking, &terms) => Ok(terms),
+            Matched::Terms(_) => Err(Decision::Refused(unknown())),
         }
-        let refused = |rule: &RuleName, message: String, detail: String, hint: String| {
-            Decision::Refused(Why { rule: Some(rule.clone()), message, detail: Some(detail), hint: Some(hint) })
-        };
-        if let Some(before) = question.extension.filter(|before| *before >= terms.times.0) {
-            let (most, rule) = terms.times;
-            let hint = format!("ask anew: ajar request {resource} --role {role}");
-            return refused(rule, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
-        }
-        if let Some((rule, message, hint)) = terms.lacks_besides(question, texts) {
-            return refused(rule, message, format!("rule {rule} asks for it"), hint.into());
-        }
-        let wanted = duration.unwrap_or(terms.default);
-        if wanted > terms.max || wanted == Span::ZERO {
-            let detail = format!("rule {} allows {} at the most", terms.strictest, terms.max);
-            return refused(terms.strictest, format!("{wanted} is too long"), detail, format!("--for {}", terms.max));
-        }
-        debug_assert_eq!(*emergency, terms.emergency.is_some());
-        let Combined { plan, max, emergency, apart, looked_at, .. } = *terms;
-        let values = asking.values(looked_at);
-        Decision::Allowed(Allowed { plan, duration: wanted, max, emergency, apart, values })
     }
 
     /// A denial is on record for whom another rule would let ask; for anybody else there is nothing to ask for.
     fn denied(&self, rule: &Rule, asking: &Asking<'_>) -> Decision {
         let name = &rule.name;
-        if rule.when.is_some() && self.could_ask(asking.beneficiary, asking.resource, asking.role) {
+        let Question { beneficiary, resource, role, .. } = asking.question;
+        if rule.when.is_some() && self.could_ask(*beneficiary, resource, role) {
             return Decision::Denied(Denied { rule: name.clone(), duration: asking.duration, values: asking.values(&rule.when) });
         }
-        let message = format!("{} on {} is denied", asking.role, asking.resource);
+        let message = format!("{role} on {resource} is denied");
         Decision::Refused(Why { rule: Some(name.clone()), message, detail: Some(format!("rule {name} forbids it")), hint: None })
     }
 
     /// Why no rule speaks of it, as far as it may be known: rules for the other kind, or whose condition does not hold.
     fn why_nothing(&self, asking: &Asking<'_>) -> Why {
-        let mine =
-            || self.rules_on(asking.resource, asking.role).filter(|r| self.is_for(r, asking.beneficiary) && r.effect != Effect::Deny);
+        let mine = || asking.rules.iter().filter(|r| r.effect != Effect::Deny);
         if let Some((rule, when)) = mine().filter(|r| asking.says(r) == Says::NothingNow).find_map(|r| Some((r, r.when.as_ref()?))) {
             let values = asking.values([when]).into_iter().map(|(name, value)| format!("{name} is {value}"));
             return Why {
@@ -496,7 +481,7 @@ impl Bound {
             };
         }
         let of_the_other_kind = mine().any(|r| asking.says(r) == Says::OfTheOtherKind);
-        let (message, hint) = match (of_the_other_kind, asking.emergency) {
+        let (message, hint) = match (of_the_other_kind, asking.question.emergency) {
             (true, false) => {
                 ("no rule lets you ask for that, but in an emergency", "--emergency opens it at once, alerts people, and owes a review")
             }
@@ -508,7 +493,7 @@ impl Bound {
 
     /// Whether `principal` may ask for `beneficiary`: for oneself, or where every rule that matches names them.
     fn may_ask_for(&self, asking: &Asking<'_>, terms: &Combined<'_>) -> bool {
-        let Asking { principal, beneficiary, resource, at, .. } = asking;
+        let Question { principal, beneficiary, resource, at, .. } = asking.question;
         principal == beneficiary || terms.on_behalf_by.iter().all(|by| self.names(by, *beneficiary, resource, *at).contains(principal))
     }
 
@@ -541,6 +526,30 @@ impl Bound {
     }
 }
 
+/// Whether a question carries what its terms ask for, with its `texts` or as if they were right.
+fn conclude(terms: Combined<'_>, asking: &Asking<'_>, texts: bool) -> Decision {
+    let Question { resource, role, duration, extension, emergency, .. } = asking.question;
+    let refused = |rule: &RuleName, message: String, detail: String, hint: String| {
+        Decision::Refused(Why { rule: Some(rule.clone()), message, detail: Some(detail), hint: Some(hint) })
+    };
+    if let Some(before) = extension.filter(|before| *before >= terms.times.0) {
+        let (most, rule) = terms.times;
+        let hint = format!("ask anew: ajar request {resource} --role {role}");
+        return refused(rule, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
+    }
+    if let Some((rule, message, hint)) = terms.lacks_besides(asking.question, texts) {
+        return refused(rule, message, format!("rule {rule} asks for it"), hint.into());
+    }
+    let wanted = duration.unwrap_or(terms.default);
+    if wanted > terms.max || wanted == Span::ZERO {
+        let detail = format!("rule {} allows {} at the most", terms.strictest, terms.max);
+        return refused(terms.strictest, format!("{wanted} is too long"), detail, format!("--for {}", terms.max));
+    }
+    debug_assert_eq!(*emergency, terms.emergency.is_some());
+    let Combined { plan, max, emergency, apart, looked_at, .. } = terms;
+    Decision::Allowed(Allowed { plan, duration: wanted, max, emergency, apart, values: asking.values(looked_at) })
+}
+
 fn unknown() -> Why {
     Why {
         rule: None,
@@ -560,22 +569,24 @@ impl At<'_> {
         }
         let mut whole: Option<(Plan, Span)> = None;
         for ask in &filed.asks {
-            let asking = Asking {
-                bound,
-                principal: filed.requester,
+            let question = Question {
                 beneficiary: filed.beneficiary,
-                resource: &ask.resource,
-                role: &ask.role,
-                duration: filed.duration,
-                ticket: filed.ticket.as_deref().map(str::trim).unwrap_or_default(),
+                duration: Some(filed.duration),
+                ticket: filed.ticket.clone(),
                 emergency: filed.emergency.is_some(),
                 extension: filed.extends.as_ref().map(|e| e.nth),
                 proof: filed.proof,
-                at: filed.starts_at.unwrap_or(self.now).max(self.now),
                 recent: self.history.recent(filed.beneficiary, ask, self.now),
+                ..Question::new(
+                    filed.requester,
+                    ask.resource.clone(),
+                    ask.role.clone(),
+                    filed.starts_at.unwrap_or(self.now).max(self.now),
+                )
             };
+            let asking = bound.asking(&question);
             let Matched::Terms(terms) = bound.matched(&asking) else { return InForce::Refused };
-            let too_often = asking.extension.is_some_and(|before| before >= terms.times.0);
+            let too_often = question.extension.is_some_and(|before| before >= terms.times.0);
             if !bound.has(&ask.resource, &ask.role) || !bound.may_ask_for(&asking, &terms) || too_often {
                 return InForce::Refused;
             }
@@ -594,20 +605,15 @@ impl At<'_> {
     pub(crate) fn lets_open(&self, scheduled: &Scheduled) -> bool {
         let Scheduled { principal, resource, role, duration, ticket, proof, asked_by, .. } = scheduled;
         let ask = ajar_core::request::Ask { resource: resource.clone(), role: role.clone() };
-        let asking = Asking {
-            bound: self.bound,
-            principal: asked_by.unwrap_or(*principal),
+        let question = Question {
             beneficiary: *principal,
-            resource,
-            role,
-            duration: *duration,
-            ticket: ticket.as_deref().map(str::trim).unwrap_or_default(),
-            emergency: false,
-            extension: None,
+            duration: Some(*duration),
+            ticket: ticket.clone(),
             proof: *proof,
-            at: self.now,
             recent: self.history.recent(*principal, &ask, self.now),
+            ..Question::new(asked_by.unwrap_or(*principal), ask.resource, ask.role, self.now)
         };
+        let asking = self.bound.asking(&question);
         self.bound.has(resource, role) && self.bound.enabled(*principal) && matches!(self.bound.matched(&asking), Matched::Terms(_))
     }
 }

@@ -371,7 +371,7 @@ fn grant_text(grant: &PostgresGrant) -> String {
 fn rule_facts(rule: &Rule) -> Facts {
     let Rule { name: _, who, resources, roles, when, effect } = rule;
     let names = who.groups.iter().map(|g| format!("group:{g}")).chain(who.people.iter().map(|p| format!("user:{p}")));
-    let mut facts: Facts = [many("who", names), many("resources", resources), many("roles", roles)].into();
+    let mut facts: Facts = [many("who", names), many("resources", resources.iter()), many("roles", roles)].into();
     facts.extend(some("when", when.as_ref().map(Condition::as_str)));
     facts.extend(match effect {
         Effect::Deny => [one("effect", "deny")].into(),

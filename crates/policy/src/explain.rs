@@ -8,7 +8,7 @@ use ajar_core::plan::{Candidates, Course, Facts, Opening, Plan, Stage, Standing,
 use ajar_core::time::Span;
 
 use crate::bound::Bound;
-use crate::decide::{Decision, Question, Says};
+use crate::decide::{Asking, Decision, Question, Says};
 use crate::rules::{Effect, Rule};
 
 /// The rules' answer, with each rule's part in it.
@@ -79,9 +79,7 @@ impl Bound {
     pub fn stricter(&self, question: &Question) -> Vec<Stricter> {
         let Decision::Allowed(allowed) = self.decide(question) else { return Vec::new() };
         let asking = self.asking(question);
-        let silent = self
-            .rules_on(&question.resource, &question.role)
-            .filter(|rule| self.is_for(rule, question.beneficiary) && asking.says(rule) == Says::NothingNow);
+        let silent = asking.rules.iter().copied().filter(|rule| asking.says(rule) == Says::NothingNow);
         let stricter = silent.filter_map(|rule| {
             let terms = match &rule.effect {
                 Effect::Deny => None,
@@ -138,12 +136,13 @@ impl Bound {
     /// Explains the answer to `question`. Rules that don't match are told of only with `all`: their names are not for everybody (I20).
     #[must_use]
     pub fn explain(&self, question: &Question, all: bool) -> Explanation {
-        let parts = self.rules_on(&question.resource, &question.role).map(|rule| self.part(rule, question));
+        let asking = Asking::of(self, question, self.rules_on(&question.resource, &question.role).collect());
+        let parts = asking.rules.iter().map(|rule| self.part(rule, &asking));
         Explanation { decision: self.decide(question), rules: parts.filter(|part| all || part.passed_over.is_none()).collect() }
     }
 
-    fn part(&self, rule: &Rule, question: &Question) -> RulePart {
-        let asking = self.asking(question);
+    fn part(&self, rule: &Rule, asking: &Asking<'_>) -> RulePart {
+        let question = asking.question;
         let condition = rule.when.as_ref().map(|when| when.as_str()).unwrap_or_default();
         let passed_over = match asking.says(rule) {
             _ if !self.is_for(rule, question.beneficiary) => Some(format!("it is for {}", rule.who)),
@@ -154,7 +153,7 @@ impl Bound {
         };
         let (effect, terms) = match &rule.effect {
             Effect::Deny => ("deny", None),
-            Effect::Allow(terms) => ("allow", Some(self.routine(rule, terms, Some(&asking)))),
+            Effect::Allow(terms) => ("allow", Some(self.routine(rule, terms, Some(asking)))),
             Effect::BreakGlass(terms) => ("break_glass", Some(self.emergency(rule, terms))),
         };
         let lacks = terms.as_ref().filter(|_| passed_over.is_none()).and_then(|terms| terms.lacks(question)).map(|(_, lacks, _)| lacks);

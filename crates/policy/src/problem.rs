@@ -24,12 +24,32 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Line and column of a byte offset.
-pub(crate) fn place(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
-    (line, column)
+/// Where the lines of a text begin, to tell line and column of a byte of it.
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    breaks: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self { text, breaks: text.match_indices('\n').map(|(at, _)| at).collect() }
+    }
+
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Line of a byte offset.
+    pub(crate) fn line(&self, offset: usize) -> usize {
+        self.breaks.partition_point(|at| *at < offset) + 1
+    }
+
+    /// Line and column of a byte offset.
+    pub(crate) fn place(&self, offset: usize) -> (usize, usize) {
+        let line = self.line(offset);
+        let begins = line.checked_sub(2).and_then(|before| self.breaks.get(before)).map_or(0, |at| at + 1);
+        (line, self.text.get(begins..offset).map_or(0, |before| before.chars().count()) + 1)
+    }
 }
 
 /// "did you mean …", if something that exists is near.
@@ -66,6 +86,13 @@ mod tests {
         assert_eq!(near("ordres-db", ["orders-db", "users-db"]), Some("did you mean 'orders-db'?".into()));
         assert_eq!(near("xyz", ["orders-db"]), None);
         assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("ab", "ab")), (3, 2, 0));
-        assert_eq!(place("a\nbc\nd", 5), (3, 1));
+    }
+
+    #[test]
+    fn a_place_is_a_line_and_a_column_in_characters() {
+        let lines = Lines::of("a\nbü→d\n\nd");
+        let places = [0, 1, 2, 3, 5, 8, 9, 10, 11].map(|offset| lines.place(offset));
+        assert_eq!(places, [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (3, 1), (4, 1)]);
+        assert_eq!((lines.line(11), Lines::of("").place(0), Lines::of("a").place(7)), (4, (1, 1), (1, 1)));
     }
 }

@@ -250,7 +250,7 @@ pub(crate) struct Cover {
     pub(crate) until: Text,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Matching {
     #[serde(default)]

@@ -115,7 +115,8 @@ pub(crate) struct Person {
 pub(crate) struct Rule {
     pub(crate) name: RuleName,
     pub(crate) who: Who,
-    pub(crate) resources: BTreeSet<ResourceName>,
+    /// Rules that choose alike share them.
+    pub(crate) resources: Arc<BTreeSet<ResourceName>>,
     pub(crate) roles: BTreeSet<RoleName>,
     /// It speaks only of what fits.
     pub(crate) when: Option<Condition>,
@@ -245,16 +246,40 @@ pub(crate) enum OtherwiseByName {
     Escalate(Vec<Vec<Candidate>>),
 }
 
+/// What a condition stands behind. Stages count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    When,
+    AutoWhen,
+    Stage(usize),
+    ExtensionStage(usize),
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::When => f.write_str("when"),
+            Self::AutoWhen => f.write_str("auto_when"),
+            Self::Stage(n) => write!(f, "stage {n}"),
+            Self::ExtensionStage(n) => write!(f, "extend, stage {n}"),
+        }
+    }
+}
+
 impl Rule {
     /// Its conditions, each with the key that it stands behind.
-    pub(crate) fn conditions(&self) -> Vec<(String, &Condition)> {
-        let mut found: Vec<(String, &Condition)> = self.when.iter().map(|when| ("when".to_owned(), when)).collect();
-        let Effect::Allow(terms) = &self.effect else { return found };
-        found.extend(terms.auto_when.iter().map(|when| ("auto_when".to_owned(), when)));
-        let own = terms.extend.stages.iter().flatten().enumerate().map(|(n, stage)| (format!("extend, stage {}", n + 1), stage));
-        let stages = terms.stages.iter().enumerate().map(|(n, stage)| (format!("stage {}", n + 1), stage));
-        found.extend(stages.chain(own).filter_map(|(part, stage)| Some((part, stage.when.as_ref()?))));
-        found
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = (Key, &Condition)> {
+        let terms = match &self.effect {
+            Effect::Allow(terms) => Some(terms),
+            Effect::Deny | Effect::BreakGlass(_) => None,
+        };
+        let auto_when = terms.and_then(|terms| terms.auto_when.as_ref());
+        let stages = terms.into_iter().flat_map(|terms| terms.stages.iter().zip(1..).map(|(stage, n)| (Key::Stage(n), stage)));
+        let own = terms.into_iter().flat_map(|terms| terms.extend.stages.iter().flatten());
+        let own = own.zip(1..).map(|(stage, n)| (Key::ExtensionStage(n), stage));
+        let stages = stages.chain(own).filter_map(|(key, stage)| Some((key, stage.when.as_ref()?)));
+        let when = self.when.iter().map(|when| (Key::When, when));
+        when.chain(auto_when.map(|when| (Key::AutoWhen, when))).chain(stages)
     }
 
     /// Every stage that it may ask for: of the way in, and of going on.

@@ -11,7 +11,7 @@ use crate::bound::Bound;
 use crate::condition::Condition;
 use crate::decide::{Allowed, Asking, Decision, Question, Says};
 use crate::explain::Able;
-use crate::rules::{Effect, Expect, Rule, RuleSet, Spot, Takes, Test};
+use crate::rules::{Effect, Expect, Key, Rule, RuleSet, Spot, Takes, Test};
 
 /// What came of the tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +80,9 @@ pub struct ConditionSeen {
 }
 
 #[derive(Default)]
-struct Seen<'a> {
-    rules: BTreeSet<&'a RuleName>,
-    conditions: BTreeMap<(&'a RuleName, String), (bool, bool)>,
+struct Seen {
+    rules: BTreeSet<RuleName>,
+    conditions: BTreeMap<(RuleName, Key), (bool, bool)>,
 }
 
 impl RuleSet {
@@ -100,12 +100,12 @@ impl RuleSet {
             } else {
                 coverage.untouched.push(rule.name.clone());
             }
-            for (part, condition) in rule.conditions() {
-                let (seen_true, seen_false) = seen.conditions.get(&(&rule.name, part.clone())).copied().unwrap_or_default();
+            for (key, condition) in rule.conditions() {
+                let (seen_true, seen_false) = seen.conditions.get(&(rule.name.clone(), key)).copied().unwrap_or_default();
                 coverage.points += 2;
                 coverage.reached += usize::from(seen_true) + usize::from(seen_false);
                 if !(seen_true && seen_false) {
-                    let condition = condition.as_str().to_owned();
+                    let (part, condition) = (key.to_string(), condition.as_str().to_owned());
                     coverage.conditions.push(ConditionSeen { rule: rule.name.clone(), part, condition, seen_true, seen_false });
                 }
             }
@@ -114,7 +114,7 @@ impl RuleSet {
     }
 }
 
-fn run<'a>(bound: &'a Bound, test: &Test, seen: &mut Seen<'a>) -> TestResult {
+fn run(bound: &Bound, test: &Test, seen: &mut Seen) -> TestResult {
     let somebody = |name: &PrincipalName| bound.id_of(name);
     let beneficiary = somebody(&test.who);
     let asks = test.by.as_ref().map_or(beneficiary, somebody);
@@ -142,40 +142,40 @@ fn run<'a>(bound: &'a Bound, test: &Test, seen: &mut Seen<'a>) -> TestResult {
     TestResult { name: test.name.clone(), spot: test.spot.clone(), found: bound.decision_words(&decision), wrong }
 }
 
-impl<'a> Seen<'a> {
-    fn all(&mut self, bound: &'a Bound, question: &Question) {
+impl Seen {
+    fn all(&mut self, bound: &Bound, question: &Question) {
         let asking = bound.asking(question);
-        for rule in bound.rules_on(&question.resource, &question.role).filter(|rule| bound.is_for(rule, question.beneficiary)) {
+        for rule in asking.rules.iter().copied() {
             let says = asking.says(rule);
             if says == Says::OfTheOtherKind {
                 continue;
             }
             if let Some(when) = &rule.when {
-                self.look(&asking, rule, "when".into(), when);
+                self.look(&asking, rule, Key::When, when);
             }
             if says == Says::Something {
-                self.rules.insert(&rule.name);
+                self.rules.insert(rule.name.clone());
                 self.terms(&asking, rule);
             }
         }
     }
 
-    fn terms(&mut self, asking: &Asking<'_>, rule: &'a Rule) {
+    fn terms(&mut self, asking: &Asking<'_>, rule: &Rule) {
         let Effect::Allow(terms) = &rule.effect else { return };
-        let own = terms.extend.stages.as_ref().filter(|_| asking.extension.is_some());
+        let own = terms.extend.stages.as_ref().filter(|_| asking.question.extension.is_some());
         let automatic = terms.auto_when.as_ref().filter(|_| own.is_none()).is_some_and(|when| {
-            self.look(asking, rule, "auto_when".into(), when);
+            self.look(asking, rule, Key::AutoWhen, when);
             asking.holds(when) == Some(true)
         });
-        let word = if own.is_some() { "extend, stage" } else { "stage" };
-        let stages = own.unwrap_or(&terms.stages).iter().enumerate().filter(|_| !automatic);
-        for (n, when) in stages.filter_map(|(n, stage)| Some((n, stage.when.as_ref()?))) {
-            self.look(asking, rule, format!("{word} {}", n + 1), when);
+        let key = if own.is_some() { Key::ExtensionStage } else { Key::Stage };
+        let stages = own.unwrap_or(&terms.stages).iter().zip(1..).filter(|_| !automatic);
+        for (n, when) in stages.filter_map(|(stage, n)| Some((n, stage.when.as_ref()?))) {
+            self.look(asking, rule, key(n), when);
         }
     }
 
-    fn look(&mut self, asking: &Asking<'_>, rule: &'a Rule, part: String, condition: &Condition) {
-        let seen = self.conditions.entry((&rule.name, part)).or_default();
+    fn look(&mut self, asking: &Asking<'_>, rule: &Rule, key: Key, condition: &Condition) {
+        let seen = self.conditions.entry((rule.name.clone(), key)).or_default();
         match asking.holds(condition) {
             Some(true) => seen.0 = true,
             Some(false) => seen.1 = true,

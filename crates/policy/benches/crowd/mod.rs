@@ -48,12 +48,15 @@ impl Company {
         for n in 0..self.rules {
             let (team, env) = (n % self.teams, ["prod", "stage", "test", "dev"][n % 4]);
             let labels = if self.wide && n % 10 == 0 { format!("env = \"{env}\"") } else { format!("team = \"{team}\"") };
-            let conditions = match n % 3 {
-                0 if self.conditions => {
-                    "when = 'context.hours.office || principal.attributes.site == \"berlin\"'\n\
-                     auto_when = 'context.minutes <= 60 && context.history.denied == 0 && context.ticket like \"INC-*\"'\n"
-                }
-                _ => "",
+            let conditions = if self.conditions && n % 3 == 0 {
+                format!(
+                    "when = 'context.hours.office || principal.attributes.site == \"{}\"'\n\
+                     auto_when = 'context.minutes <= {} && context.history.denied == 0 && context.ticket like \"INC-*\"'\n",
+                    ["berlin", "lima"][n / 3 % 2],
+                    n % 7 * 15
+                )
+            } else {
+                String::new()
             };
             writeln!(
                 rules,

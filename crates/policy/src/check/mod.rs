@@ -2,6 +2,7 @@
 //! Every mistake that can be found is found at once.
 
 mod calendar;
+mod choice;
 mod rule;
 mod test;
 
@@ -17,9 +18,10 @@ use toml::Spanned;
 
 use crate::condition::{Condition, Leaf, Vocabulary, Wrong};
 use crate::grants;
-use crate::problem::{Problem, near, place};
+use crate::problem::{Lines, Problem, near};
 use crate::raw::{self, Text};
 use crate::rules::{Candidate, Person, RuleSet, Spot};
+use choice::Choices;
 
 /// A directory of files: path inside it → text.
 pub type Files = BTreeMap<String, String>;
@@ -32,6 +34,8 @@ pub const TOTAL_MAX: usize = 16 * 1024 * 1024;
 pub const FILES_MAX: usize = 10_000;
 /// Problems that are told at once.
 const PROBLEMS_MAX: usize = 100;
+/// Problems that are looked at for those: files may be nothing but wrong.
+const PROBLEMS_SEEN: usize = 1_000;
 
 /// Reads and checks a directory's files. Only `*.toml` counts.
 ///
@@ -44,11 +48,13 @@ pub fn parse(files: &Files) -> Result<RuleSet, Vec<Problem>> {
     if files.len() > FILES_MAX || total > TOTAL_MAX {
         return Err(vec![whole(format!("too much: at most {FILES_MAX} files and {TOTAL_MAX} bytes in all"))]);
     }
+    let lines: Vec<(&str, Lines<'_>)> = files.iter().map(|(path, text)| (*path, Lines::of(text))).collect();
     let mut problems = Vec::new();
     let mut parsed = Vec::new();
-    for (path, text) in &files {
-        match read(path, text) {
-            Ok(file) => parsed.push((Place { path, text }, file)),
+    for (path, lines) in &lines {
+        let at = Place { path, lines };
+        match read(at) {
+            Ok(file) => parsed.push((at, file)),
             Err(problem) => problems.push(problem),
         }
     }
@@ -63,24 +69,17 @@ pub fn parse(files: &Files) -> Result<RuleSet, Vec<Problem>> {
     }
 }
 
-fn read(path: &str, text: &str) -> Result<raw::File, Problem> {
-    if text.len() > FILE_MAX {
-        return Err(Problem {
-            file: path.to_owned(),
-            line: 1,
-            column: 1,
-            message: format!("the file is larger than {FILE_MAX} bytes"),
-            help: None,
-        });
+fn read(at: Place<'_>) -> Result<raw::File, Problem> {
+    if at.lines.text().len() > FILE_MAX {
+        return Err(at.problem(0, format!("the file is larger than {FILE_MAX} bytes"), None));
     }
-    toml::from_str(text).map_err(|error| {
-        let (line, column) = place(text, error.span().map_or(0, |s| s.start));
+    toml::from_str(at.lines.text()).map_err(|error| {
         let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
         let help = error.message().split_once("expected one of").and_then(|(before, known)| {
             let wrong = before.split('`').nth(1)?;
             near(wrong, known.split('`').skip(1).step_by(2))
         });
-        Problem { file: path.to_owned(), line, column, message, help }
+        at.problem(error.span().map_or(0, |s| s.start), message, help)
     })
 }
 
@@ -108,12 +107,17 @@ fn hash(files: &BTreeMap<&str, &str>) -> String {
 #[derive(Clone, Copy)]
 struct Place<'a> {
     path: &'a str,
-    text: &'a str,
+    lines: &'a Lines<'a>,
 }
 
 impl Place<'_> {
     fn spot<T>(&self, what: &Spanned<T>) -> Spot {
-        Spot { file: self.path.to_owned(), line: place(self.text, what.span().start).0 }
+        Spot { file: self.path.to_owned(), line: self.lines.line(what.span().start) }
+    }
+
+    fn problem(&self, offset: usize, message: String, help: Option<String>) -> Problem {
+        let (line, column) = self.lines.place(offset);
+        Problem { file: self.path.to_owned(), line, column, message, help }
     }
 }
 
@@ -124,8 +128,9 @@ struct Check {
 
 impl Check {
     fn problem<T>(&mut self, at: Place<'_>, what: &Spanned<T>, message: impl Into<String>, help: Option<String>) {
-        let (line, column) = place(at.text, what.span().start);
-        self.problems.push(Problem { file: at.path.to_owned(), line, column, message: message.into(), help });
+        if self.problems.len() < PROBLEMS_SEEN {
+            self.problems.push(at.problem(what.span().start, message.into(), help));
+        }
     }
 
     fn parsed<T: FromStr>(&mut self, at: Place<'_>, text: &Text) -> Option<T>
@@ -140,7 +145,9 @@ impl Check {
         let found = text.get_ref().parse().ok().filter(|name| known.contains(name));
         if found.is_none() {
             let message = format!("there is no {what} '{}'", text.get_ref().escape_debug());
-            self.problem(at, text, message, near(text.get_ref(), known.iter().map(AsRef::as_ref)));
+            let told = self.problems.len() < PROBLEMS_MAX;
+            let help = told.then(|| near(text.get_ref(), known.iter().map(AsRef::as_ref))).flatten();
+            self.problem(at, text, message, help);
         }
         found
     }
@@ -162,12 +169,13 @@ impl Check {
                 self.resource(*at, resource, &known);
             }
         }
-        let names: BTreeSet<ResourceName> = self.rules.resources.keys().cloned().collect();
+        let choices = Choices::of(&self.rules.resources);
+        let mut things = Things { names: self.rules.resources.keys().cloned().collect(), choices };
         let mut seen = BTreeSet::new();
         for (at, file) in files {
             for rule in &file.rule {
                 let spot = at.spot(&rule.name);
-                if let Some(rule) = self.rule(*at, rule, &known, &names) {
+                if let Some(rule) = self.rule(*at, rule, &known, &mut things) {
                     if seen.insert(rule.name.clone()) {
                         self.rules.places.insert(rule.name.clone(), spot);
                         self.rules.rules.push(rule);
@@ -178,7 +186,7 @@ impl Check {
             }
         }
         self.rules.rules.sort_by(|a, b| a.name.cmp(&b.name));
-        self.tests(files, &known, &names);
+        self.tests(files, &known, &things.names);
     }
 
     fn people(&mut self, files: &[(Place<'_>, raw::File)]) {
@@ -215,13 +223,13 @@ impl Check {
             Err(wrong) => wrong,
         };
         // The text begins behind its quotes, and a line break right behind three of them is none of it.
-        let whole = at.text.get(text.span()).unwrap_or_default();
+        let whole = at.lines.text().get(text.span()).unwrap_or_default();
         let quotes = whole.len() - whole.trim_start_matches(['"', '\'']).len();
         let quotes = if quotes >= 3 { 3 } else { 1 };
         let inside = whole.get(quotes..).unwrap_or_default();
         let skipped = inside.len() - inside.strip_prefix("\r\n").or_else(|| inside.strip_prefix('\n')).unwrap_or(inside).len();
-        let (line, column) = place(at.text, text.span().start + quotes + skipped + wrong.at);
-        self.problems.push(Problem { file: at.path.to_owned(), line, column, message: wrong.message, help: wrong.help });
+        let from = text.span().start + quotes + skipped + wrong.at;
+        self.problem(at, &Spanned::new(from..from, ()), wrong.message, wrong.help);
         None
     }
 
@@ -370,6 +378,12 @@ impl Check {
             },
         }
     }
+}
+
+/// The resources that rules may be for.
+struct Things {
+    names: BTreeSet<ResourceName>,
+    choices: Choices,
 }
 
 struct Known {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use ajar_core::name::{ResourceName, RoleName, RuleName};
 use ajar_core::plan::Opening;
-use ajar_core::resource::Resource;
 use ajar_core::time::Span;
 use toml::Spanned;
 
-use super::{Check, Known, Place};
+use super::choice::Chosen;
+use super::{Check, Known, Place, Things};
 use crate::problem::near;
 use crate::raw::{self, Text};
 use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, Extend, OtherwiseByName, Pattern, Rule, StageByName, Terms, Who};
@@ -29,7 +29,7 @@ const DEFAULT_WITHIN: Span = Span::from_secs(30 * 60);
 const EXTENDED_ONCE: u8 = 1;
 
 impl Check {
-    pub(super) fn rule(&mut self, at: Place<'_>, raw: &raw::Rule, known: &Known, names: &BTreeSet<ResourceName>) -> Option<Rule> {
+    pub(super) fn rule(&mut self, at: Place<'_>, raw: &raw::Rule, known: &Known, things: &mut Things) -> Option<Rule> {
         let before = self.problems.len();
         let name = self.parsed::<RuleName>(at, &raw.name);
         let mut who = Who::default();
@@ -43,8 +43,8 @@ impl Check {
                 None => {}
             }
         }
-        let resources = self.rule_resources(at, &raw.resources, names);
-        let roles = self.rule_roles(at, raw, &resources);
+        let chosen = self.rule_resources(at, &raw.resources, things);
+        let roles = self.rule_roles(at, raw, &chosen.roles);
         // INVARIANT I01: an empty list would be a rule for nobody or nothing; it is a mistake, never "everybody".
         for (empty, what) in [(raw.who.is_empty(), "who"), (raw.roles.is_empty(), "roles")] {
             if empty {
@@ -54,33 +54,28 @@ impl Check {
         let when = raw.when.as_ref().and_then(|text| self.condition(at, text, known));
         let effect = self.effect(at, raw, known);
         (self.problems.len() == before).then_some(())?;
-        Some(Rule { name: name?, who, resources, roles, when, effect: effect? })
+        Some(Rule { name: name?, who, resources: Arc::clone(&chosen.names), roles, when, effect: effect? })
     }
 
-    fn rule_resources(&mut self, at: Place<'_>, raw: &Spanned<raw::Resources>, names: &BTreeSet<ResourceName>) -> BTreeSet<ResourceName> {
-        let found: BTreeSet<ResourceName> = match raw.get_ref() {
-            raw::Resources::Names(list) => list.iter().filter_map(|text| self.known(at, text, "resource", names)).collect(),
-            raw::Resources::Matching(m) if m.labels.is_empty() && m.kind.is_none() => BTreeSet::new(),
-            raw::Resources::Matching(m) => {
-                let fits = |r: &&Arc<Resource>| {
-                    m.kind.as_deref().is_none_or(|kind| kind == r.kind.word()) && m.labels.iter().all(|(k, v)| r.labels.get(k) == Some(v))
-                };
-                self.rules.resources.values().filter(fits).map(|r| r.name.clone()).collect()
+    fn rule_resources(&mut self, at: Place<'_>, raw: &Spanned<raw::Resources>, things: &mut Things) -> Arc<Chosen> {
+        let chosen = match raw.get_ref() {
+            raw::Resources::Names(list) => {
+                let names: Vec<ResourceName> = list.iter().filter_map(|text| self.known(at, text, "resource", &things.names)).collect();
+                Arc::new(Chosen::of(names.iter().filter_map(|name| self.rules.resources.get(name))))
             }
+            raw::Resources::Matching(wanted) => things.choices.matching(wanted),
         };
-        if found.is_empty() && self.problems.is_empty() {
+        if chosen.names.is_empty() && self.problems.is_empty() {
             self.problem(at, raw, "no resource fits: the rule can never match", None);
         }
-        found
+        chosen
     }
 
-    fn rule_roles(&mut self, at: Place<'_>, raw: &raw::Rule, resources: &BTreeSet<ResourceName>) -> BTreeSet<RoleName> {
-        let known: BTreeSet<RoleName> =
-            resources.iter().filter_map(|r| self.rules.resources.get(r)).flat_map(|r| r.roles().into_iter().cloned()).collect();
+    fn rule_roles(&mut self, at: Place<'_>, raw: &raw::Rule, known: &BTreeSet<RoleName>) -> BTreeSet<RoleName> {
         if known.is_empty() {
             return BTreeSet::new();
         }
-        raw.roles.iter().filter_map(|role| self.known(at, role, "role on these resources", &known)).collect()
+        raw.roles.iter().filter_map(|role| self.known(at, role, "role on these resources", known)).collect()
     }
 
     fn effect(&mut self, at: Place<'_>, raw: &raw::Rule, known: &Known) -> Option<Effect> {

@@ -109,7 +109,7 @@ impl Check {
         let mut rules = self.rules.rules.iter().filter(|rule| rule.resources.contains(&ask.resource) && rule.roles.contains(&ask.role));
         rules.any(|rule| {
             let on_call = rule.stages().iter().any(|stage| stage.everyone().any(|c| matches!(c, Candidate::OnCall(_))));
-            on_call || rule.conditions().iter().any(|(_, condition)| condition.looks().iter().any(timed))
+            on_call || rule.conditions().any(|(_, condition)| condition.looks().iter().any(timed))
         })
     }
 

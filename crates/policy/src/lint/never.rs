@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use ajar_core::history::Recent;
 use ajar_core::id::PrincipalId;
 use ajar_core::name::{ResourceName, RoleName};
 use ajar_core::time::{Span, Timestamp};
 
 use super::{Run, Severity, some};
 use crate::condition::{Condition, Leaf};
-use crate::decide::Asking;
-use crate::rules::{Effect, Rule};
+use crate::decide::{Asking, Question};
+use crate::rules::{Effect, Key, Rule};
 
 /// How far ahead it is looked for a time at which a condition holds, and in which steps.
 const AHEAD: Span = Span::from_secs(366 * 24 * 3600);
@@ -45,21 +44,21 @@ impl Run<'_> {
     /// Whether its own condition can't hold.
     fn conditions(&mut self, index: usize, rule: &Rule) -> bool {
         let mut never = false;
-        for (part, condition) in rule.conditions() {
+        for (key, condition) in rule.conditions() {
             if self.can_hold(index, rule, condition) {
                 continue;
             }
             let text = condition.as_str();
-            let (severity, comes_to) = match part.as_str() {
-                "when" => {
+            let (severity, comes_to) = match key {
+                Key::When => {
                     never = true;
                     (Severity::Error, "the rule never matches")
                 }
-                "auto_when" => (Severity::Warning, "nothing is ever approved automatically"),
-                _ => (Severity::Warning, "the stage is never needed"),
+                Key::AutoWhen => (Severity::Warning, "nothing is ever approved automatically"),
+                Key::Stage(_) | Key::ExtensionStage(_) => (Severity::Warning, "the stage is never needed"),
             };
             let message =
-                format!("{comes_to}: {part} can't hold for anybody and anything that the rule is for, within a year from now: {text}");
+                format!("{comes_to}: {key} can't hold for anybody and anything that the rule is for, within a year from now: {text}");
             self.found(severity, rule, message, "mend the condition, or leave out what it is for");
         }
         never
@@ -79,20 +78,12 @@ impl Run<'_> {
                     self.lint.cut_short = true;
                     return true;
                 }
-                let asking = Asking {
-                    bound: self.survey.bound,
-                    principal: who,
-                    beneficiary: who,
-                    resource,
-                    role,
-                    duration: Span::ZERO,
-                    ticket: "",
+                let question = Question {
+                    duration: Some(Span::ZERO),
                     emergency: matches!(rule.effect, Effect::BreakGlass(_)),
-                    extension: None,
-                    proof: None,
-                    at,
-                    recent: Recent::default(),
+                    ..Question::new(who, resource.clone(), role.clone(), at)
                 };
+                let asking = Asking::of(self.survey.bound, &question, vec![rule]);
                 // What looks the same comes to the same.
                 let values: Vec<_> = condition.looks().iter().map(|leaf| asking.value(leaf)).collect();
                 if seen.insert(values) && asking.holds(condition).unwrap_or(deny) {

@@ -11,7 +11,7 @@ impl Run<'_> {
     pub(super) fn shadowed(&mut self, dead: &BTreeSet<usize>) {
         let mut gone = dead.clone();
         for (index, rule) in self.survey.rules().enumerate() {
-            if gone.contains(&index) || !rule.conditions().is_empty() {
+            if gone.contains(&index) || rule.conditions().next().is_some() {
                 continue;
             }
             let (mut by, mut cases, mut needed) = (BTreeSet::new(), 0, false);
@@ -19,7 +19,7 @@ impl Run<'_> {
                 cases += 1;
                 let others = self.survey.speaking(people, resource, role);
                 let others: Vec<&Rule> =
-                    others.filter(|(i, r)| *i != index && !gone.contains(i) && r.conditions().is_empty()).map(|(_, r)| r).collect();
+                    others.filter(|(i, r)| *i != index && !gone.contains(i) && r.conditions().next().is_none()).map(|(_, r)| r).collect();
                 match self.covered(rule, &others) {
                     Some(covering) => by.extend(covering),
                     None => {

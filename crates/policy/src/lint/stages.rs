@@ -41,26 +41,29 @@ impl Run<'_> {
                 self.lint.cut_short = true;
                 return;
             }
+            // A human counts once in a whole plan. Where one stage alone asks as many as all need, there is nothing to count together.
+            let counted = |stage: &StageByName| stage.when.is_none() && stage.otherwise != OtherwiseByName::Next;
+            let together = || stages.iter().zip(&asked).filter(|(stage, _)| counted(stage));
+            let all_need: usize = together().map(|(stage, _)| usize::from(stage.needed.get())).sum();
+            let plenty = together().any(|(_, asked)| asked.len() > all_need);
             for asker in &askers {
                 let own = self.survey.bound.human(*asker).unwrap_or(*asker);
                 let manager = self.survey.manager(*asker).filter(|manager| *manager != own);
-                let mut together = (BTreeSet::<PrincipalId>::new(), 0_usize, true);
+                let (mut all, mut each_can) = (BTreeSet::<PrincipalId>::new(), true);
                 for (n, (stage, asked)) in stages.iter().zip(&asked).enumerate() {
                     let manager = manager.filter(|m| stage.everyone().any(|c| *c == Candidate::Manager) && !asked.contains(m));
                     let humans = asked.len() - usize::from(asked.contains(&own)) + usize::from(manager.is_some());
                     let needed = usize::from(stage.needed.get());
                     if humans < needed {
                         stuck.entry(n).or_default().add(self.survey.bound.name(*asker), resource, humans);
-                        together.2 = false;
+                        each_can = false;
                     }
-                    // A human counts once in a whole plan.
-                    if stage.when.is_none() && stage.otherwise != OtherwiseByName::Next {
-                        together.0.extend(asked.iter().chain(&manager).filter(|human| **human != own));
-                        together.1 += needed;
+                    if !plenty && counted(stage) {
+                        all.extend(asked.iter().chain(&manager).filter(|human| **human != own));
                     }
                 }
-                if together.2 && together.0.len() < together.1 {
-                    stuck.entry(stages.len()).or_default().add(self.survey.bound.name(*asker), resource, together.0.len());
+                if each_can && !plenty && all.len() < all_need {
+                    stuck.entry(stages.len()).or_default().add(self.survey.bound.name(*asker), resource, all.len());
                 }
             }
         }

@@ -99,8 +99,12 @@ impl<'a> Survey<'a> {
 
     /// Of a rule's resources, one for each different set of owners, with its owners' humans.
     pub(super) fn owners(&self, rule: &Rule) -> BTreeMap<BTreeSet<PrincipalId>, ResourceName> {
+        let mut said = BTreeMap::new();
+        for resource in rule.resources.iter().filter_map(|name| self.bound.resource(name)) {
+            said.entry((&resource.owners.groups, &resource.owners.people)).or_insert(&resource.name);
+        }
         let mut found = BTreeMap::new();
-        for name in &rule.resources {
+        for name in said.into_values() {
             found.entry(self.humans(self.bound.owners(name))).or_insert_with(|| name.clone());
         }
         found
