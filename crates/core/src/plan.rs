@@ -277,8 +277,9 @@ impl Standing {
         match self {
             Self::Met => true,
             Self::Waiting { asked, have, needed, .. } => {
-                let humans: BTreeSet<_> = asked.iter().filter_map(|p| facts.human(*p)).collect();
-                humans.len() >= usize::from(needed.saturating_sub(*have))
+                let missing = usize::from(needed.saturating_sub(*have));
+                let mut humans = BTreeSet::new();
+                missing == 0 || asked.iter().filter_map(|p| facts.human(*p)).any(|human| humans.insert(human) && humans.len() >= missing)
             }
         }
     }

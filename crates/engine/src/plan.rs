@@ -90,22 +90,14 @@ impl Engine {
     }
 
     /// A part at a time, as it would really happen.
-    pub(crate) async fn plan(&self, prepared: &Prepared) -> Result<PolicyPlan, Refusal> {
+    async fn plan(&self, prepared: &Prepared) -> Result<PolicyPlan, Refusal> {
         let bound = Arc::clone(&prepared.bound);
         let off = self.sequencer.look({
             let bound = Arc::clone(&bound);
             move |desk| desk.world.principals().filter(|p| p.enabled && !bound.enabled(p.id)).map(|p| p.id).collect::<Vec<_>>()
         });
-        let before = prepared.before.hash();
-        let mut plan = PolicyPlan {
-            hash: bound.hash().to_owned(),
-            in_force: (!before.is_empty()).then(|| before.to_owned()),
-            changes: prepared.changes.clone(),
-            added: prepared.added(),
-            disabled: off.await?,
-            grants: Vec::new(),
-            requests: Vec::new(),
-        };
+        let mut plan = prepared.plan();
+        plan.disabled = off.await?;
         let mut next = Some(Sweep::default()).filter(|_| plan.in_force.as_deref() != Some(plan.hash.as_str()));
         while let Some(from) = next {
             let bound = Arc::clone(&bound);
@@ -126,7 +118,8 @@ fn part(desk: &Desk<'_>, rules: &Arc<Bound>, from: Sweep) -> (Vec<GrantEnd>, Vec
     (grant_ends(desk.world, &decision), request_turns(desk.world, &decision), next)
 }
 
-fn grant_ends(world: &World, decision: &Decision) -> Vec<GrantEnd> {
+/// The grants that a decision closes.
+pub(crate) fn grant_ends(world: &World, decision: &Decision) -> Vec<GrantEnd> {
     let ends = decision.iter().filter_map(|(stream, event)| {
         let (Stream::Grant(id), Event::Grant(event)) = (stream, event) else { return None };
         let because = match event {
@@ -141,7 +134,8 @@ fn grant_ends(world: &World, decision: &Decision) -> Vec<GrantEnd> {
     ends.collect()
 }
 
-fn request_turns(world: &World, decision: &Decision) -> Vec<RequestTurn> {
+/// What a decision makes of requests.
+pub(crate) fn request_turns(world: &World, decision: &Decision) -> Vec<RequestTurn> {
     let mut turns: Vec<RequestTurn> = Vec::new();
     for (stream, event) in decision {
         let (Stream::Request(id), Event::Request(event)) = (stream, event) else { continue };

@@ -3,7 +3,7 @@
 //! Reading, binding and comparing them takes long for a large company, and happens beside the sequencer; what is decided inside it is
 //! who is new and who is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ajar_core::directory::{Added, Applied as AppliedEvent, Disabled, Enabled, PolicyEvent, PrincipalEvent};
@@ -18,7 +18,7 @@ use ajar_policy::{Bound, Change, Files, Problem, RuleSet};
 
 use crate::engine::{Engine, SYSTEM, StartError};
 use crate::people::{People, seal};
-use crate::plan::PolicyPlan;
+use crate::plan::{GrantEnd, PolicyPlan, RequestTurn, grant_ends, request_turns};
 use crate::refusal::{of, refusal};
 use crate::sequencer::{Desk, Draft};
 
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 32 * 1024;
 /// How often an apply begins again because others were applied meanwhile.
 const TRIES: usize = 5;
 /// Grants and requests that a sweep looks at before others have their turn.
-const SWEPT: usize = 128;
+const SWEPT: usize = 16;
 /// What stands for the hash when nothing is in force yet.
 pub const NOTHING: &str = "none";
 
@@ -97,7 +97,21 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub(crate) fn added(&self) -> usize {
+    /// What differs; what comes of that is still to be found out.
+    pub(crate) fn plan(&self) -> PolicyPlan {
+        let before = self.before.hash();
+        PolicyPlan {
+            hash: self.bound.hash().to_owned(),
+            in_force: (!before.is_empty()).then(|| before.to_owned()),
+            changes: self.changes.clone(),
+            added: self.added(),
+            disabled: Vec::new(),
+            grants: Vec::new(),
+            requests: Vec::new(),
+        }
+    }
+
+    fn added(&self) -> usize {
         self.added.len()
     }
 
@@ -113,7 +127,7 @@ enum Outcome {
     /// This is in force, and something else was expected.
     MovedOn { expected: String, found: String },
     /// They are in force; whether that is new, and how many can do nothing any more.
-    InForce { changed: bool, disabled: usize },
+    InForce { changed: bool, disabled: Vec<PrincipalId> },
 }
 
 impl Engine {
@@ -139,12 +153,11 @@ impl Engine {
         let files = Arc::new(files);
         for _ in 0..TRIES {
             let prepared = Arc::new(self.prepare(&files).await?);
-            let plan = self.plan(&prepared).await?;
             let (inner, commit, expect) = (Arc::clone(&prepared), commit.clone(), expect.clone());
             let done =
                 self.sequencer.run(actor, Vec::new(), move |desk| Ok::<_, Refusal>(apply(desk, &inner, expect.as_deref(), commit))).await;
-            let hash = prepared.bound.hash().to_owned();
-            let added = prepared.added();
+            let (hash, added) = (prepared.bound.hash().to_owned(), prepared.added());
+            let mut plan = prepared.plan();
             // The sequencer let go of what was in force before; taking a large set apart is nothing for it to wait for.
             self.beside(prepared.bytes(), move || drop(prepared)).await;
             match done.map_err(|failed| ApplyError::Refused(of(failed)))? {
@@ -152,9 +165,11 @@ impl Engine {
                 Outcome::MovedOn { expected, found } => return Err(ApplyError::MovedOn { expected, found }),
                 Outcome::InForce { changed, disabled } => {
                     if changed {
-                        self.close_what_is_gone().await;
+                        (plan.grants, plan.requests) = self.close_what_is_gone().await;
                     }
-                    return Ok(Applied { hash, changed, added: if changed { added } else { 0 }, disabled, plan });
+                    let (added, gone) = (if changed { added } else { 0 }, disabled.len());
+                    plan.disabled = disabled;
+                    return Ok(Applied { hash, changed, added, disabled: gone, plan });
                 }
             }
         }
@@ -200,22 +215,30 @@ impl Engine {
     }
 
     /// Closes what disabled principals and removed resources leave behind, and looks at every pending request again; a part at a time, so
-    /// that others have their turn. Run after each change of rules, at start, and now and then.
-    pub(crate) async fn close_what_is_gone(&self) {
+    /// that others have their turn. Run after each change of rules, at start, and now and then. What came of it.
+    pub(crate) async fn close_what_is_gone(&self) -> (Vec<GrantEnd>, Vec<RequestTurn>) {
+        let (mut grants, mut requests) = (Vec::new(), Vec::new());
         let mut next = Some(Sweep::default());
         while let Some(from) = next {
             let done = self.sequencer.run(SYSTEM, Vec::new(), move |desk| {
                 let (decision, next) = sweep(desk, from);
-                Ok::<_, Refusal>((Draft::from(decision), next))
+                let turns = (grant_ends(desk.world, &decision), request_turns(desk.world, &decision));
+                Ok::<_, Refusal>((Draft::from(decision), (turns, next)))
             });
             next = match done.await {
-                Ok(next) => next,
+                Ok(((ends, turns), next)) => {
+                    grants.extend(ends);
+                    requests.extend(turns);
+                    next
+                }
                 Err(failed) => {
                     let error = of(failed);
-                    return tracing::error!(%error, "what disabled principals have could not be closed yet; it is tried again within a minute");
+                    tracing::error!(%error, "what disabled principals have could not be closed yet; it is tried again within a minute");
+                    None
                 }
             };
         }
+        (grants, requests)
     }
 
     /// The resource that a lease is on, even when the files no longer have it: it must still be revocable.
@@ -261,7 +284,7 @@ fn apply(desk: &Desk<'_>, prepared: &Prepared, expect: Option<&str>, commit: Opt
     }
     let hash = prepared.bound.hash().to_owned();
     if previous.as_deref() == Some(hash.as_str()) {
-        return (Draft::default(), Outcome::InForce { changed: false, disabled: 0 });
+        return (Draft::default(), Outcome::InForce { changed: false, disabled: Vec::new() });
     }
     if !Arc::ptr_eq(desk.rules, &prepared.before) {
         return (Draft::default(), Outcome::Stale);
@@ -272,20 +295,21 @@ fn apply(desk: &Desk<'_>, prepared: &Prepared, expect: Option<&str>, commit: Opt
         draft.decision.push(on(added.id, PrincipalEvent::Added(added.clone())));
         draft.disclosures.push(name.clone());
     }
-    let mut disabled = 0;
+    let mut disabled = Vec::new();
     for (id, off) in &prepared.listed {
         let enabled = desk.world.principal(*id).is_none_or(|p| p.enabled);
         if *off && enabled {
             draft.decision.push(on(*id, PrincipalEvent::Disabled(Disabled { at: desk.now })));
-            disabled += 1;
+            disabled.push(*id);
         } else if !off && !enabled {
             draft.decision.push(on(*id, PrincipalEvent::Enabled(Enabled { at: desk.now })));
         }
     }
-    let gone: BTreeSet<PrincipalId> =
-        desk.world.principals().filter(|p| p.enabled && !prepared.listed.contains_key(&p.id)).map(|p| p.id).collect();
-    disabled += gone.len();
-    draft.decision.extend(gone.into_iter().map(|id| on(id, PrincipalEvent::Disabled(Disabled { at: desk.now }))));
+    for gone in desk.world.principals().filter(|p| p.enabled && !prepared.listed.contains_key(&p.id)) {
+        draft.decision.push(on(gone.id, PrincipalEvent::Disabled(Disabled { at: desk.now })));
+        disabled.push(gone.id);
+    }
+    disabled.sort_unstable();
     let applied = AppliedEvent { hash: hash.clone(), previous, commit, at: desk.now };
     draft.decision.push((Stream::Policy, Event::Policy(PolicyEvent::Applied(applied))));
     draft.blobs.push((hash, prepared.blob.clone()));

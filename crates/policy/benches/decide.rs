@@ -10,6 +10,7 @@
 )]
 
 mod crowd;
+mod measure;
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use ajar_core::id::PrincipalId;
 use ajar_core::time::{Span, Timestamp};
 use ajar_policy::{Decision, Question};
 
-use crowd::{Company, Dice, ids, timed};
+use crowd::{Company, ids};
+use measure::{Dice, timed};
 
 const DECISIONS: usize = 200_000;
 const BUDGET: Duration = Duration::from_micros(100);

@@ -10,6 +10,7 @@
 )]
 
 mod crowd;
+mod measure;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,8 @@ use ajar_core::time::{Span, Timestamp};
 use ajar_policy::{Bound, Decision, Offered, Question, Replay};
 use uuid::Uuid;
 
-use crowd::{Company, Dice, ids, timed};
+use crowd::{Company, ids};
+use measure::{Dice, timed};
 
 const REQUESTS: usize = 100_000;
 const BUDGET: Duration = Duration::from_secs(10);

@@ -1,6 +1,6 @@
 //! The rules, bound to principals' ids: who is who, and what there is to ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ajar_core::directory::PrincipalKind;
@@ -20,7 +20,8 @@ use crate::rules::{Rule, RuleSet, Who};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
     set: RuleSet,
-    people: BTreeMap<PrincipalId, Somebody>,
+    people: HashMap<PrincipalId, Somebody>,
+    /// Whoever is in a group and not disabled.
     groups: BTreeMap<GroupName, BTreeSet<PrincipalId>>,
     ids: BTreeMap<PrincipalName, PrincipalId>,
     /// Rules by resource, as indexes: a decision looks at those that could match, not at all.
@@ -79,11 +80,14 @@ impl RuleSet {
         let mut groups: BTreeMap<GroupName, BTreeSet<PrincipalId>> = BTreeMap::new();
         let mut memberships: BTreeMap<PrincipalId, BTreeSet<GroupName>> = BTreeMap::new();
         for (group, members) in &self.groups {
-            let members: BTreeSet<_> = members.iter().filter_map(|m| ids.get(m).copied()).collect();
-            for member in &members {
-                memberships.entry(*member).or_default().insert(group.clone());
+            let (mut found, is_enabled) = (BTreeSet::new(), |name| self.people.get(name).is_some_and(|person| !person.disabled));
+            for (name, id) in members.iter().filter_map(|name| Some((name, *ids.get(name)?))) {
+                memberships.entry(id).or_default().insert(group.clone());
+                if is_enabled(name) {
+                    found.insert(id);
+                }
             }
-            groups.insert(group.clone(), members);
+            groups.insert(group.clone(), found);
         }
         let people = self.people.iter().filter_map(|(name, person)| {
             let id = *ids.get(name)?;
@@ -201,13 +205,14 @@ impl Bound {
     /// Whether they own a resource.
     #[must_use]
     pub fn owns(&self, id: PrincipalId, resource: &ResourceName) -> bool {
-        self.enabled(id) && self.owners(resource).contains(&id)
+        self.owners(resource).contains(&id)
     }
 
+    /// The owners of a resource who are not disabled.
     pub(crate) fn owners(&self, resource: &ResourceName) -> BTreeSet<PrincipalId> {
         let Some(found) = self.set.resources.get(resource) else { return BTreeSet::new() };
         let groups = found.owners.groups.iter().filter_map(|g| self.groups.get(g)).flatten();
-        let people = found.owners.people.iter().filter_map(|p| self.ids.get(p));
+        let people = found.owners.people.iter().filter_map(|p| self.ids.get(p)).filter(|id| self.enabled(**id));
         groups.chain(people).copied().collect()
     }
 
@@ -231,7 +236,7 @@ impl Bound {
         self.ids.get(name).copied()
     }
 
-    /// Whoever is in a group.
+    /// Whoever is in a group and not disabled.
     pub(crate) fn group(&self, name: &GroupName) -> impl Iterator<Item = PrincipalId> + use<'_> {
         self.groups.get(name).into_iter().flatten().copied()
     }
@@ -325,20 +330,19 @@ impl Bound {
         let mut found = BTreeSet::new();
         for candidate in candidates {
             match candidate {
-                Candidates::Group(group) => found.extend(self.groups.get(group).into_iter().flatten()),
+                Candidates::Group(group) => found.extend(self.group(group)),
                 // Who owns one of several things decides on none of the others.
                 Candidates::Owners => {
                     found.extend(resources.iter().map(|r| self.owners(r)).reduce(|all, more| &all & &more).unwrap_or_default())
                 }
-                Candidates::Manager => found.extend(self.people.get(&requester).and_then(|s| s.manager)),
+                Candidates::Manager => found.extend(self.manager(requester).filter(|id| self.enabled(*id))),
                 Candidates::OnCall(schedule) => {
-                    let schedule = self.set.schedules.get(schedule);
-                    found.extend(schedule.into_iter().flat_map(|s| s.on_call(now)).filter_map(|name| self.ids.get(name)));
+                    let on_call = self.set.schedules.get(schedule).into_iter().flat_map(|schedule| schedule.on_call(now));
+                    found.extend(on_call.filter_map(|name| self.id(name)).filter(|id| self.enabled(*id)));
                 }
-                Candidates::Person(id) => drop(found.insert(*id)),
+                Candidates::Person(id) => found.extend(Some(*id).filter(|id| self.enabled(*id))),
             }
         }
-        found.retain(|id| self.enabled(*id));
         found
     }
 

@@ -425,7 +425,7 @@ impl Bound {
     #[must_use]
     pub fn decide(&self, question: &Question) -> Decision {
         let asking = self.asking(question);
-        self.weigh(&asking).map_or_else(|no| no, |terms| conclude(*terms, &asking, true))
+        self.weigh(&asking).map_or_else(|no| *no, |terms| conclude(*terms, &asking, true))
     }
 
     /// The same of something in the past. Where its `texts` are not known they count as what the rules ask for, and it is told when that
@@ -433,7 +433,7 @@ impl Bound {
     pub(crate) fn decide_past(&self, question: &Question, texts: bool) -> (Decision, bool) {
         let asking = self.asking(question);
         match self.weigh(&asking) {
-            Err(no) => (no, false),
+            Err(no) => (*no, false),
             Ok(terms) => {
                 let lacks = !texts && terms.lacks(question).is_some();
                 let decision = conclude(*terms, &asking, texts);
@@ -444,17 +444,18 @@ impl Bound {
     }
 
     /// What it takes, if the rules let it be asked for.
-    fn weigh<'a>(&'a self, asking: &Asking<'a>) -> Result<Box<Combined<'a>>, Decision> {
+    fn weigh<'a>(&'a self, asking: &Asking<'a>) -> Result<Box<Combined<'a>>, Box<Decision>> {
         let Question { principal, beneficiary, resource, role, .. } = asking.question;
         if !self.has(resource, role) || !self.enabled(*principal) || !self.enabled(*beneficiary) {
-            return Err(Decision::Refused(unknown()));
+            return Err(Box::new(Decision::Refused(unknown())));
         }
-        match self.matched(asking) {
-            Matched::None => Err(Decision::Refused(self.why_nothing(asking))),
-            Matched::Denied(rule) => Err(self.denied(rule, asking)),
-            Matched::Terms(terms) if self.may_ask_for(asking, &terms) => Ok(terms),
-            Matched::Terms(_) => Err(Decision::Refused(unknown())),
-        }
+        let no = match self.matched(asking) {
+            Matched::Terms(terms) if self.may_ask_for(asking, &terms) => return Ok(terms),
+            Matched::Terms(_) => Decision::Refused(unknown()),
+            Matched::Denied(rule) => self.denied(rule, asking),
+            Matched::None => Decision::Refused(self.why_nothing(asking)),
+        };
+        Err(Box::new(no))
     }
 
     /// A denial is on record for whom another rule would let ask; for anybody else there is nothing to ask for.
@@ -577,12 +578,7 @@ impl At<'_> {
                 extension: filed.extends.as_ref().map(|e| e.nth),
                 proof: filed.proof,
                 recent: self.history.recent(filed.beneficiary, ask, self.now),
-                ..Question::new(
-                    filed.requester,
-                    ask.resource.clone(),
-                    ask.role.clone(),
-                    filed.starts_at.unwrap_or(self.now).max(self.now),
-                )
+                ..Question::new(filed.requester, ask.resource.clone(), ask.role.clone(), filed.starts_at.unwrap_or(self.now).max(self.now))
             };
             let asking = bound.asking(&question);
             let Matched::Terms(terms) = bound.matched(&asking) else { return InForce::Refused };
