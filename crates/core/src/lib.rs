@@ -12,7 +12,7 @@
 //! | [`event`] | the envelope that becomes a leaf of the ledger |
 //! | [`world`] | the fold of all events, with its indexes and timers |
 //! | [`permit`] | the signed proof that a grant is open |
-//! | [`resource`] | what people get into |
+//! | [`resource`], [`http`] | what people get into, and what a role on an HTTP API allows |
 //! | [`port`] | the traits that the outside implements |
 
 pub mod debt;
@@ -21,6 +21,7 @@ pub mod directory;
 pub mod event;
 pub mod grant;
 pub mod history;
+pub mod http;
 pub mod id;
 pub mod lease;
 pub mod lock;

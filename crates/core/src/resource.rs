@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::Allow;
 use crate::name::{GroupName, PrincipalName, ResourceName, RoleName};
 
 /// A resource with everything that its connector and gateway need, but no secret.
@@ -39,6 +40,8 @@ pub struct Owners {
 pub enum Kind {
     /// A PostgreSQL database.
     Postgres(PostgresTarget),
+    /// An HTTP API.
+    Http(HttpTarget),
 }
 
 impl Kind {
@@ -47,6 +50,7 @@ impl Kind {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Postgres(_) => "postgres",
+            Self::Http(_) => "http",
         }
     }
 }
@@ -57,6 +61,16 @@ impl Resource {
     pub fn roles(&self) -> Vec<&RoleName> {
         match &self.kind {
             Kind::Postgres(target) => target.roles.keys().collect(),
+            Kind::Http(target) => target.roles.keys().collect(),
+        }
+    }
+
+    /// Host and port of what it is on.
+    #[must_use]
+    pub fn address(&self) -> (&str, u16) {
+        match &self.kind {
+            Kind::Postgres(target) => (&target.host, target.port),
+            Kind::Http(target) => (&target.upstream.host, target.upstream.port),
         }
     }
 }
@@ -155,4 +169,85 @@ pub enum PostgresObject {
     },
     /// The database itself.
     Database,
+}
+
+/// An HTTP API and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpTarget {
+    /// Where requests go.
+    pub upstream: Upstream,
+    /// How the connection to it is protected.
+    pub tls: TargetTls,
+    /// Host names that callers may use for it, besides a path that begins with its name.
+    pub hosts: Vec<String>,
+    /// What the gateway shows the target; callers never see it.
+    pub credential: HttpCredential,
+    /// What of requests and answers is recorded besides method, path, status, sizes and times.
+    pub record: HttpRecord,
+    /// What each role allows: methods on paths, as the caller sees them.
+    pub roles: BTreeMap<RoleName, Vec<Allow>>,
+}
+
+/// Where an API's requests go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// What every path begins with on the target: empty, or like `/v2`.
+    pub base: String,
+}
+
+/// What an API's target asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpCredential {
+    /// Nothing: whoever reaches it may.
+    None,
+    /// A header. The secret is the whole value, `Bearer …` included.
+    Header {
+        /// Its name, in lower case.
+        name: String,
+        /// What stands before the secret: `Bearer `, or nothing.
+        prefix: String,
+        /// Its value.
+        value: SecretSource,
+    },
+    /// Basic authentication.
+    Basic {
+        /// User name.
+        user: String,
+        /// Password.
+        password: SecretSource,
+    },
+    /// A client certificate, over TLS.
+    Certificate {
+        /// A path to its chain, PEM, absolute or relative to the policy directory.
+        chain_file: String,
+        /// Its private key, PEM.
+        key: SecretSource,
+    },
+    /// A token from an authorisation server, for client credentials (RFC 6749, 4.4).
+    OAuth2 {
+        /// Its token endpoint: an `https` URL, or `http` on this machine.
+        token_url: String,
+        /// Who the gateway is there.
+        client_id: String,
+        /// Its secret.
+        client_secret: SecretSource,
+        /// What is asked for.
+        scopes: Vec<String>,
+    },
+}
+
+/// What of an API's requests and answers is recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRecord {
+    /// Headers, less those that carry secrets.
+    pub headers: bool,
+    /// Bytes of each body at the most; none when 0.
+    pub bodies: u64,
+    /// Headers and fields of JSON bodies whose values are left out, in lower case.
+    pub redact: Vec<String>,
 }
