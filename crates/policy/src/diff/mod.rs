@@ -1,12 +1,13 @@
 //! What differs between two sets of files, in what they mean: comments, order and spelling make no difference.
 
+mod resource;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ajar_core::directory::PrincipalKind;
 use ajar_core::name::RuleName;
 use ajar_core::plan::Opening;
-use ajar_core::resource::{Kind, PostgresGrant, PostgresObject, PostgresRole, PostgresTarget, Resource, SecretSource, TargetTls};
 
 use crate::calendar::{Cover, Hours, Schedule, Shift};
 use crate::condition::Condition;
@@ -162,7 +163,7 @@ pub fn diff(was: &RuleSet, is: &RuleSet) -> Vec<Change> {
     // Where rules stand, and what tests expect of them, makes no difference to anybody.
     let RuleSet { hash: _, resources, groups, people, hours, schedules, rules, places: _, tests: _ } = was;
     let mut changes = Vec::new();
-    compare(&mut changes, (resources, &is.resources), |_| Thing::Resource, |resource| resource_facts(resource));
+    compare(&mut changes, (resources, &is.resources), |_| Thing::Resource, |resource| resource::facts(resource));
     compare(&mut changes, (&by_name(rules), &by_name(&is.rules)), |_| Thing::Rule, |rule| rule_facts(rule));
     compare(&mut changes, (hours, &is.hours), |_| Thing::Hours, hours_facts);
     compare(&mut changes, (schedules, &is.schedules), |_| Thing::Schedule, schedule_facts);
@@ -309,63 +310,6 @@ fn shift_text(shift: &Shift) -> String {
         clock(*to),
         zone.iana_name().unwrap_or_default()
     )
-}
-
-fn resource_facts(resource: &Resource) -> Facts {
-    let Resource { name: _, description, labels, owners, default_role, kind } = resource;
-    let owners = owners.groups.iter().map(|g| format!("group:{g}")).chain(owners.people.iter().map(|p| format!("user:{p}")));
-    let mut facts: Facts = some("default_role", default_role.as_ref()).into_iter().collect();
-    facts.extend([one("kind", kind.word()), one("description", description), many("labels", pairs(labels)), many("owners", owners)]);
-    match kind {
-        Kind::Postgres(target) => facts.extend(postgres_facts(target)),
-    }
-    facts
-}
-
-fn postgres_facts(target: &PostgresTarget) -> Facts {
-    let PostgresTarget { host, port, database, tls, admin_user, admin_password, roles } = target;
-    let tls = match tls {
-        TargetTls::Verify { ca_file } => format!("verify {ca_file}"),
-        TargetTls::System => "system".to_owned(),
-        TargetTls::Off => "off".to_owned(),
-    };
-    let password = match admin_password {
-        SecretSource::Env(name) => format!("env {name}"),
-        SecretSource::File(path) => format!("file {path}"),
-    };
-    let mut facts: Facts = roles.iter().map(|(name, role)| one(&format!("role {name}"), role_text(role))).collect();
-    facts.extend([
-        one("host", host),
-        one("port", port),
-        one("database", database),
-        one("tls", tls),
-        one("admin user", admin_user),
-        one("admin password", password),
-    ]);
-    facts
-}
-
-fn role_text(role: &PostgresRole) -> String {
-    let PostgresRole { member_of, grants, connection_limit, settings } = role;
-    let mut parts = Vec::new();
-    if !member_of.is_empty() {
-        parts.push(format!("member of {}", member_of.join(", ")));
-    }
-    parts.extend(grants.iter().map(grant_text));
-    parts.extend(connection_limit.map(|limit| format!("connection limit {limit}")));
-    parts.extend(settings.iter().map(|(key, value)| format!("{key} = {value}")));
-    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
-}
-
-fn grant_text(grant: &PostgresGrant) -> String {
-    let on = match &grant.on {
-        PostgresObject::Table { schema, name } => format!("{schema}.{name}"),
-        PostgresObject::AllTables { schema } => format!("all tables in {schema}"),
-        PostgresObject::AllSequences { schema } => format!("all sequences in {schema}"),
-        PostgresObject::Schema { name } => format!("schema {name}"),
-        PostgresObject::Database => "the database".to_owned(),
-    };
-    format!("{} on {on}", grant.privileges.join(", "))
 }
 
 fn rule_facts(rule: &Rule) -> Facts {
