@@ -6,6 +6,7 @@
 //! | [`problem`] | what is wrong with a file, where, and how to mend it |
 //! | [`check`] | from the shape to a [`RuleSet`]: names, references, limits |
 //! | [`grants`] | `GRANT` lines of a PostgreSQL role |
+//! | [`url`] | where an HTTP API and its token endpoint are |
 //! | [`rules`] | a checked set of files |
 //! | [`calendar`] | hours of the week, and who is on call, in time zones |
 //! | [`condition`] | Cedar expressions: checked, evaluated |
@@ -37,6 +38,7 @@ mod rules;
 mod schema;
 mod suggest;
 mod suite;
+mod url;
 
 pub use bound::{At, Bound, Offered};
 pub use calendar::instant;

@@ -19,31 +19,8 @@ pub fn schema() -> Value {
             ] },
         },
     });
-    let role = json!({
-        "type": "object", "additionalProperties": false,
-        "properties": {
-            "member_of": texts, "grants": texts, "connection_limit": { "type": "integer", "minimum": 0, "maximum": 65535 }, "settings": labels,
-        },
-    });
-    let resource = json!({
-        "type": "object", "additionalProperties": false, "required": ["name", "kind", "host", "database", "tls", "admin", "roles"],
-        "properties": {
-            "name": text, "kind": { "enum": ["postgres"] }, "description": text, "labels": labels, "owners": texts, "default_role": text,
-            "host": text, "port": { "type": "integer", "minimum": 0, "maximum": 65535 }, "database": text,
-            "tls": { "oneOf": [
-                { "enum": ["system", "off"] },
-                { "type": "object", "additionalProperties": false, "required": ["verify"], "properties": { "verify": text } },
-            ] },
-            "admin": {
-                "type": "object", "additionalProperties": false, "required": ["user", "password"],
-                "properties": { "user": text, "password": { "oneOf": [
-                    { "type": "object", "additionalProperties": false, "required": ["env"], "properties": { "env": text } },
-                    { "type": "object", "additionalProperties": false, "required": ["file"], "properties": { "file": text } },
-                ] } },
-            },
-            "roles": { "type": "object", "minProperties": 1, "additionalProperties": role },
-        },
-    });
+    let (postgres, http) = (postgres(&texts, &labels), http(&texts));
+    let resource = json!({ "oneOf": [resource("postgres", &postgres, (&texts, &labels)), resource("http", &http, (&texts, &labels))] });
     let rule = json!({
         "type": "object", "additionalProperties": false, "required": ["name", "who", "resources", "roles"],
         "properties": {
@@ -58,7 +35,7 @@ pub fn schema() -> Value {
             },
             "resources": { "oneOf": [
                 texts,
-                { "type": "object", "additionalProperties": false, "properties": { "labels": labels, "kind": { "enum": ["postgres"] } } },
+                { "type": "object", "additionalProperties": false, "properties": { "labels": labels, "kind": { "enum": ["postgres", "http"] } } },
             ] },
             "reason": { "type": "object", "additionalProperties": false, "properties": { "min_length": { "type": "integer", "minimum": 0 }, "pattern": { "type": "string", "format": "regex" } } },
             "ticket": { "type": "object", "additionalProperties": false, "properties": { "pattern": { "type": "string", "format": "regex" } } },
@@ -137,4 +114,91 @@ pub fn schema() -> Value {
             "hours": list(hours), "schedule": list(schedule), "test": list(test),
         },
     })
+}
+
+/// What only resources of one kind have.
+struct OfKind {
+    keys: Value,
+    required: &'static [&'static str],
+    role: Value,
+}
+
+fn resource(kind: &str, of_kind: &OfKind, (texts, labels): (&Value, &Value)) -> Value {
+    let text = json!({ "type": "string" });
+    let mut keys = json!({
+        "name": text, "kind": { "enum": [kind] }, "description": text, "labels": labels, "owners": texts, "default_role": text,
+    });
+    if let (Some(keys), Some(own)) = (keys.as_object_mut(), of_kind.keys.as_object()) {
+        keys.extend(own.clone());
+        keys.insert("roles".into(), json!({ "type": "object", "minProperties": 1, "additionalProperties": of_kind.role }));
+    }
+    let required: Vec<&str> = ["name", "kind"].iter().chain(of_kind.required).chain(&["roles"]).copied().collect();
+    json!({ "type": "object", "additionalProperties": false, "required": required, "properties": keys })
+}
+
+fn postgres(texts: &Value, labels: &Value) -> OfKind {
+    let text = json!({ "type": "string" });
+    OfKind {
+        keys: json!({
+            "host": text, "port": { "type": "integer", "minimum": 0, "maximum": 65535 }, "database": text, "tls": tls(),
+            "admin": object(&["user", "password"], json!({ "user": text, "password": secret() })),
+        }),
+        required: &["host", "database", "tls", "admin"],
+        role: object(
+            &[],
+            json!({
+                "member_of": texts, "grants": texts, "connection_limit": { "type": "integer", "minimum": 0, "maximum": 65535 }, "settings": labels,
+            }),
+        ),
+    }
+}
+
+fn http(texts: &Value) -> OfKind {
+    let text = json!({ "type": "string" });
+    let credentials = json!({
+        "bearer": secret(),
+        "header": object(&["name", "value"], json!({ "name": text, "value": secret(), "prefix": text })),
+        "basic": object(&["user", "password"], json!({ "user": text, "password": secret() })),
+        "certificate": object(&["chain", "key"], json!({ "chain": text, "key": secret() })),
+        "oauth2": object(&["token_url", "client_id", "client_secret"], json!({
+            "token_url": { "type": "string", "pattern": "^https?://" }, "client_id": text, "client_secret": secret(), "scopes": texts,
+        })),
+    });
+    OfKind {
+        keys: json!({
+            "upstream": { "type": "string", "pattern": "^https?://", "examples": ["https://api.internal:8443/v2"] },
+            "tls": tls(), "hosts": texts,
+            "credential": { "type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": credentials },
+            "record": object(&[], json!({
+                "headers": { "type": "boolean" }, "bodies": { "type": "integer", "minimum": 0, "maximum": 1048576 }, "redact": texts,
+            })),
+        }),
+        required: &["upstream"],
+        role: object(
+            &["allow"],
+            json!({
+                "allow": { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": "^\\s*(\\*|[A-Z-]+(,[A-Z-]+)*) +/", "examples": ["GET,POST /orders/**"] } },
+            }),
+        ),
+    }
+}
+
+fn object(required: &[&str], properties: Value) -> Value {
+    let mut object = json!({ "type": "object", "additionalProperties": false });
+    if let Some(object) = object.as_object_mut() {
+        if !required.is_empty() {
+            object.insert("required".into(), json!(required));
+        }
+        object.insert("properties".into(), properties);
+    }
+    object
+}
+
+fn tls() -> Value {
+    json!({ "oneOf": [{ "enum": ["system", "off"] }, object(&["verify"], json!({ "verify": { "type": "string" } }))] })
+}
+
+fn secret() -> Value {
+    let source = |key: &str| object(&[key], json!({ key: { "type": "string" } }));
+    json!({ "oneOf": [source("env"), source("file")] })
 }

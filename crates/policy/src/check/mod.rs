@@ -3,21 +3,20 @@
 
 mod calendar;
 mod choice;
+mod http;
+mod resource;
 mod rule;
 mod test;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use ajar_core::directory::PrincipalKind;
-use ajar_core::name::{GroupName, PrincipalName, ResourceName, RoleName, ScheduleName};
-use ajar_core::resource::{Kind, Owners, PostgresRole, PostgresTarget, Resource, SecretSource, TargetTls};
+use ajar_core::name::{GroupName, PrincipalName, ResourceName, ScheduleName};
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use crate::condition::{Condition, Leaf, Vocabulary, Wrong};
-use crate::grants;
 use crate::problem::{Lines, Problem, near};
 use crate::raw::{self, Text};
 use crate::rules::{Candidate, Person, RuleSet, Spot};
@@ -58,7 +57,7 @@ pub fn parse(files: &Files) -> Result<RuleSet, Vec<Problem>> {
             Err(problem) => problems.push(problem),
         }
     }
-    let mut check = Check { problems, rules: RuleSet { hash: hash(&files), ..RuleSet::default() } };
+    let mut check = Check { problems, rules: RuleSet { hash: hash(&files), ..RuleSet::default() }, hosts: BTreeMap::new() };
     check.all(&parsed);
     if check.problems.is_empty() {
         Ok(check.rules)
@@ -74,11 +73,11 @@ fn read(at: Place<'_>) -> Result<raw::File, Problem> {
         return Err(at.problem(0, format!("the file is larger than {FILE_MAX} bytes"), None));
     }
     toml::from_str(at.lines.text()).map_err(|error| {
-        let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
-        let help = error.message().split_once("expected one of").and_then(|(before, known)| {
-            let wrong = before.split('`').nth(1)?;
+        let help = error.message().strip_prefix("unknown ").and_then(|rest| rest.split_once(", expected ")).and_then(|(unknown, known)| {
+            let wrong = unknown.split('`').nth(1)?;
             near(wrong, known.split('`').skip(1).step_by(2))
         });
+        let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
         at.problem(error.span().map_or(0, |s| s.start), message, help)
     })
 }
@@ -124,6 +123,8 @@ impl Place<'_> {
 struct Check {
     problems: Vec<Problem>,
     rules: RuleSet,
+    /// Host names that callers may use → the resource that they are for.
+    hosts: BTreeMap<String, String>,
 }
 
 impl Check {
@@ -262,90 +263,6 @@ impl Check {
         if let Some(person) = user.name.get_ref().parse().ok().and_then(|name: PrincipalName| self.rules.people.get_mut(&name)) {
             *person = Person { manager, same_as, audit, operate, ..person.clone() };
         }
-    }
-
-    fn resource(&mut self, at: Place<'_>, raw: &raw::Resource, known: &Known) {
-        if raw.kind.get_ref() != "postgres" {
-            self.problem(at, &raw.kind, format!("there is no kind '{}'", raw.kind.get_ref().escape_debug()), Some("\"postgres\"".into()));
-        }
-        let mut owners = Owners::default();
-        for owner in &raw.owners {
-            match self.who(at, owner, known) {
-                Some(Candidate::Group(group)) => owners.groups.push(group),
-                Some(Candidate::Person(person)) => owners.people.push(person),
-                Some(Candidate::Owners | Candidate::Manager | Candidate::OnCall(_)) => {
-                    self.problem(at, owner, "an owner is a group or a user", Some("\"group:orders\"".into()));
-                }
-                None => {}
-            }
-        }
-        let mut roles = BTreeMap::new();
-        for (name, role) in &raw.roles {
-            match name.parse::<RoleName>() {
-                Ok(parsed) => drop(roles.insert(parsed, self.role(at, role))),
-                Err(error) => self.problem(at, &raw.name, error.to_string(), None),
-            }
-        }
-        if roles.is_empty() {
-            self.problem(at, &raw.name, "the resource has no roles", Some("add [resource.roles.read]".into()));
-        }
-        let default_role = raw.default_role.as_ref().and_then(|role| self.known(at, role, "role", &roles.keys().cloned().collect()));
-        let tls = match raw.tls.get_ref() {
-            raw::Tls::Verify(v) => TargetTls::Verify { ca_file: v.verify.clone() },
-            raw::Tls::Word(word) if word == "system" => TargetTls::System,
-            raw::Tls::Word(word) if word == "off" => TargetTls::Off,
-            raw::Tls::Word(_) => {
-                self.problem(at, &raw.tls, "tls is \"system\", \"off\", or { verify = \"ca.pem\" }", None);
-                TargetTls::System
-            }
-        };
-        for (what, text) in [("host", &raw.host), ("database", &raw.database)] {
-            if text.get_ref().is_empty() || text.get_ref().len() > 255 || text.get_ref().chars().any(char::is_control) {
-                self.problem(at, text, format!("that is not a {what}"), None);
-            }
-        }
-        let Some(name) = self.parsed::<ResourceName>(at, &raw.name) else { return };
-        let target = PostgresTarget {
-            host: raw.host.get_ref().clone(),
-            port: raw.port,
-            database: raw.database.get_ref().clone(),
-            tls,
-            admin_user: raw.admin.user.clone(),
-            admin_password: match &raw.admin.password {
-                raw::Secret::Env(name) => SecretSource::Env(name.clone()),
-                raw::Secret::File(path) => SecretSource::File(path.clone()),
-            },
-            roles,
-        };
-        let resource = Resource {
-            name: name.clone(),
-            description: raw.description.clone(),
-            labels: raw.labels.clone(),
-            owners,
-            default_role,
-            kind: Kind::Postgres(target),
-        };
-        if self.rules.resources.insert(name.clone(), Arc::new(resource)).is_some() {
-            self.problem(at, &raw.name, format!("there is another resource '{name}'"), None);
-        }
-    }
-
-    fn role(&mut self, at: Place<'_>, raw: &raw::Role) -> PostgresRole {
-        let mut role = PostgresRole { connection_limit: raw.connection_limit, settings: raw.settings.clone(), ..PostgresRole::default() };
-        for member in &raw.member_of {
-            let name = member.get_ref();
-            if name.is_empty() || name.len() > 63 || name.contains('\0') {
-                self.problem(at, member, "that is not a PostgreSQL role", None);
-            }
-            role.member_of.push(name.clone());
-        }
-        for grant in &raw.grants {
-            match grants::parse(grant.get_ref()) {
-                Ok(parsed) => role.grants.push(parsed),
-                Err(why) => self.problem(at, grant, why, Some("for example \"SELECT, INSERT ON TABLE public.orders\"".into())),
-            }
-        }
-        role
     }
 
     fn candidates(&mut self, at: Place<'_>, texts: &[Text], known: &Known) -> Vec<Candidate> {

@@ -1,6 +1,9 @@
 //! Mistakes in files: each tells file, line, column and the fix.
 
-use ajar_policy::{FILE_MAX, parse, schema};
+use std::collections::BTreeSet;
+
+use ajar_policy::{FILE_MAX, Problem, parse, schema};
+use serde_json::Value;
 
 use crate::{BASE, READ, files, problems};
 
@@ -93,19 +96,107 @@ fn only_toml_files_count() {
 }
 
 #[test]
+fn a_database_has_what_databases_have() {
+    let base = |from: &str, to: &str| {
+        assert!(BASE.contains(from), "{from}");
+        BASE.replacen(from, to, 1)
+    };
+    let cases = [
+        (base("host =", "# "), "0.toml:4:8: a resource of kind postgres has 'host' (host = \"db1.internal\")"),
+        (base("database =", "# "), "0.toml:4:8: a resource of kind postgres has 'database' (database = \"orders\")"),
+        (base("tls =", "# "), "0.toml:4:8: a resource of kind postgres has 'tls' (tls = \"system\")"),
+        (base("admin =", "# "), "0.toml:4:8: a resource of kind postgres has 'admin' (admin = { user = "),
+        (base("\"postgres\"", "\"postgre\""), "0.toml:4:8: there is no kind 'postgre' (did you mean 'postgres'?)"),
+        (base("tls =", "hosts = []\ntls ="), "0.toml:10:9: 'hosts' is not for resources of kind postgres (did you mean 'host'?)"),
+        (
+            base("tls =", "upstream = \"https://x\"\ntls ="),
+            "0.toml:10:12: 'upstream' is not for resources of kind postgres (those have 'host', ",
+        ),
+        (
+            base("member_of = [\"orders_read\"]", "allow = [\"GET /\"]"),
+            "0.toml:13:9: 'allow' is not for roles of kind postgres (those have 'member_of', 'grants', 'connection_limit', 'settings')",
+        ),
+        (base("roles.read", "roles.READ"), "0.toml:12:17: 'READ' is not a role name"),
+        (base("SELECT, INSERT", "SELECT INSERT"), "0.toml:15:11: "),
+        (base("host = \"127.0.0.1\"", "host = \"\""), "0.toml:8:8: that is not a host"),
+    ];
+    for (base, expected) in cases {
+        let told = problems(&[&base]).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(told.contains(expected), "expected {expected:?} in:\n{told}\nof:\n{base}");
+    }
+}
+
+#[test]
 fn the_schema_knows_every_key_that_the_parser_takes() {
     let schema = schema();
-    let keys = |table: &str| -> Vec<String> {
-        let mut keys: Vec<String> = schema["properties"][table]["items"]["properties"].as_object().unwrap().keys().cloned().collect();
-        keys.sort();
-        keys
+    let keys = |table: &str| -> BTreeSet<String> {
+        let items = &schema["properties"][table]["items"];
+        kinds(items).iter().flat_map(properties).collect()
     };
     for table in ["resource", "rule", "group", "user", "workload", "test"] {
         let told = problems(&[&format!("[[{table}]]\nname = \"x\"\nno_such_key = 1\n")]);
-        // The parser lists the keys that it takes, in its message for an unknown one.
-        let text = told.iter().map(|p| p.message.clone()).collect::<String>();
-        let mut known: Vec<String> = text.split_once("expected").unwrap().1.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        known.sort();
-        assert_eq!(keys(table), known, "{table}");
+        assert_eq!(keys(table), expected_keys(&told), "{table}");
     }
+    let resources = &schema["properties"]["resource"]["items"];
+    let roles: BTreeSet<String> =
+        kinds(resources).iter().flat_map(|kind| properties(&kind["properties"]["roles"]["additionalProperties"])).collect();
+    let told = problems(&["[[resource]]\nname = \"x\"\nkind = \"http\"\n[resource.roles.read]\nno_such_key = 1\n"]);
+    assert_eq!(roles, expected_keys(&told));
+}
+
+#[test]
+fn the_schema_knows_what_the_parser_takes_of_each_kind() {
+    let schema = schema();
+    let all = kinds(&schema["properties"]["resource"]["items"]);
+    let every: BTreeSet<String> = all.iter().flat_map(properties).collect();
+    let examples = [
+        ("host", "\"h\""),
+        ("port", "1"),
+        ("database", "\"d\""),
+        ("tls", "\"system\""),
+        ("admin", "{ user = \"u\", password = { env = \"P\" } }"),
+        ("upstream", "\"https://x\""),
+        ("hosts", "[]"),
+        ("credential", "{ bearer = { env = \"A\" } }"),
+        ("record", "{}"),
+    ];
+    for kind in &all {
+        let word = kind["properties"]["kind"]["enum"][0].as_str().unwrap();
+        let told = |keys: &str| {
+            let file = format!("[[resource]]\nname = \"x\"\nkind = \"{word}\"\n{keys}\n[resource.roles.read]\n");
+            problems(&[&file]).into_iter().map(|p| p.message).collect::<Vec<_>>()
+        };
+        // What is required is what is missed, and what is not known is refused.
+        let missed = told("");
+        let required: BTreeSet<&str> = kind["required"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+        for key in required.iter().filter(|key| !["name", "kind", "roles"].contains(*key)) {
+            assert!(missed.contains(&format!("a resource of kind {word} has '{key}'")), "{word} {key}: {missed:?}");
+        }
+        let known = properties(kind);
+        for key in
+            every.iter().filter(|key| !["name", "kind", "description", "labels", "owners", "default_role", "roles"].contains(&key.as_str()))
+        {
+            let (_, example) = examples.iter().find(|(name, _)| name == key).unwrap_or_else(|| panic!("no example of {key}"));
+            let refused = told(&format!("{key} = {example}")).contains(&format!("'{key}' is not for resources of kind {word}"));
+            assert_eq!(refused, !known.contains(key), "{word} {key}");
+            let missing = told(&format!("{key} = {example}")).contains(&format!("a resource of kind {word} has '{key}'"));
+            assert!(!missing, "{word} {key}");
+        }
+        assert_eq!(missed.iter().filter(|message| message.starts_with("a resource of kind")).count(), required.len() - 3, "{word}");
+    }
+}
+
+/// What a table can be: of one kind, or of several.
+fn kinds(items: &Value) -> Vec<Value> {
+    items["oneOf"].as_array().cloned().unwrap_or_else(|| vec![items.clone()])
+}
+
+fn properties(object: &Value) -> BTreeSet<String> {
+    object["properties"].as_object().unwrap().keys().cloned().collect()
+}
+
+/// The parser lists the keys that it takes, in its message for an unknown one.
+fn expected_keys(told: &[Problem]) -> BTreeSet<String> {
+    let text = told.iter().map(|p| p.message.clone()).collect::<String>();
+    text.split_once("expected").unwrap().1.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }

@@ -8,6 +8,7 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod apis;
 mod conditions;
 mod corpus;
 mod decisions;

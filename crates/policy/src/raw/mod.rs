@@ -1,5 +1,7 @@
 //! The files' shape, as TOML gives it. Texts that refer to something carry their place, for messages.
 
+mod resource;
+
 use std::collections::BTreeMap;
 
 use serde::de::value::MapAccessDeserializer;
@@ -7,6 +9,8 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
+
+pub(crate) use resource::{Basic, Certificate, Credential, Header, OAuth2, Record, Resource, Role, Secret};
 
 pub(crate) type Text = Spanned<String>;
 
@@ -88,62 +92,8 @@ pub(crate) struct Takes {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Resource {
-    pub(crate) name: Text,
-    pub(crate) kind: Text,
-    #[serde(default)]
-    pub(crate) description: String,
-    #[serde(default)]
-    pub(crate) labels: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(crate) owners: Vec<Text>,
-    #[serde(default)]
-    pub(crate) default_role: Option<Text>,
-    pub(crate) host: Text,
-    #[serde(default = "postgres_port")]
-    pub(crate) port: u16,
-    pub(crate) database: Text,
-    pub(crate) tls: Spanned<Tls>,
-    pub(crate) admin: Admin,
-    #[serde(default)]
-    pub(crate) roles: BTreeMap<String, Role>,
-}
-
-fn postgres_port() -> u16 {
-    5432
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Verify {
     pub(crate) verify: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Admin {
-    pub(crate) user: String,
-    pub(crate) password: Secret,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Secret {
-    Env(String),
-    File(String),
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Role {
-    #[serde(default)]
-    pub(crate) member_of: Vec<Text>,
-    #[serde(default)]
-    pub(crate) grants: Vec<Text>,
-    #[serde(default)]
-    pub(crate) connection_limit: Option<u16>,
-    #[serde(default)]
-    pub(crate) settings: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
