@@ -70,7 +70,7 @@ impl Choices {
             None => &[],
         };
         let fits = |r: &&Arc<Resource>| {
-            wanted.kind.as_deref().is_none_or(|kind| kind == r.kind.word())
+            wanted.kind.as_ref().is_none_or(|kind| kind.get_ref() == r.kind.word())
                 && wanted.labels.iter().all(|(label, value)| r.labels.get(label) == Some(value))
         };
         let chosen = Arc::new(Chosen::of(among.iter().filter(fits)));

@@ -63,7 +63,12 @@ impl Check {
                 let names: Vec<ResourceName> = list.iter().filter_map(|text| self.known(at, text, "resource", &things.names)).collect();
                 Arc::new(Chosen::of(names.iter().filter_map(|name| self.rules.resources.get(name))))
             }
-            raw::Resources::Matching(wanted) => things.choices.matching(wanted),
+            raw::Resources::Matching(wanted) => {
+                if let Some(kind) = &wanted.kind {
+                    self.kind(at, kind);
+                }
+                things.choices.matching(wanted)
+            }
         };
         if chosen.names.is_empty() && self.problems.is_empty() {
             self.problem(at, raw, "no resource fits: the rule can never match", None);

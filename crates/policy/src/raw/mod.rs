@@ -206,7 +206,7 @@ pub(crate) struct Matching {
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default)]
-    pub(crate) kind: Option<String>,
+    pub(crate) kind: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -131,6 +131,9 @@ fn rules_are_for_apis_by_their_kind() {
     let rule =
         "[[rule]]\nname = \"apis\"\nwho = [\"group:engineers\"]\nresources = { kind = \"http\" }\nroles = [\"read\"]\napprove = \"auto\"\n";
     good(&[BASE, API, SMALL, rule]);
+    let told = |kind: &str| problems(&[BASE, API, &rule.replace("\"http\"", kind)])[0].to_string();
+    assert_eq!(told("\"htpp\""), "2.toml:4:22: there is no kind 'htpp' (did you mean 'http'?)");
+    assert_eq!(told("\"cluster\""), "2.toml:4:22: there is no kind 'cluster' (\"http\" or \"postgres\")");
     let none = problems(&[BASE, rule])[0].to_string();
     assert!(none.ends_with("no resource fits: the rule can never match"), "{none}");
 }
