@@ -77,9 +77,17 @@ fn read(at: Place<'_>) -> Result<raw::File, Problem> {
             let wrong = unknown.split('`').nth(1)?;
             near(wrong, known.split('`').skip(1).step_by(2))
         });
-        let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
+        let message = without_value(error.message().lines().next().unwrap_or("not TOML"));
         at.problem(error.span().map_or(0, |s| s.start), message, help)
     })
+}
+
+/// What was expected, without what was found: that may be a secret that stands where its name should.
+fn without_value(message: &str) -> String {
+    match message.rsplit_once(", expected ").filter(|_| message.starts_with("invalid ")) {
+        Some((found, expected)) => format!("{}, expected {expected}", found.split(['"', '`']).next().unwrap_or_default().trim_end()),
+        None => message.to_owned(),
+    }
 }
 
 /// The hash that a set of these files has: SHA-256 over the paths and texts of `*.toml`, hexadecimal. It says nothing of whether they are right.

@@ -257,3 +257,25 @@ fn a_mistake_in_a_resource_is_told_once_and_not_again_by_what_refers_to_it() {
         assert_eq!(told.len(), 1, "{told:?}");
     }
 }
+
+#[test]
+fn a_secret_in_the_place_of_its_name_is_not_told() {
+    let base = |from: &str, to: &str| {
+        assert!(BASE.contains(from), "{from}");
+        BASE.replace(from, to)
+    };
+    let apis = ["\"s3cret\"", "{ bearer = \"s3cret\" }", "{ bearer = 753159 }", "{ bearer = { env = 753159 } }", "{ header = \"s3cret\" }"];
+    let basic = showing(&BASIC.replace("{ env = \"P\" }", "\"s3cret, expected `a`\""));
+    let oauth2 = showing(&OAUTH2.replace("{ env = \"S\" }", "\"s3cret\\n\""));
+    let wrong = apis.map(showing).into_iter().chain([basic, oauth2]).map(|file| problems(&[BASE, &file]));
+    let databases =
+        [base("{ env = \"ORDERS\" }", "\"s3cret\""), base("{ user = \"ajar_admin\", password = { env = \"ORDERS\" } }", "\"s3cret\"")];
+    for told in wrong.chain(databases.map(|file| problems(&[&file]))) {
+        let [problem] = &told[..] else { panic!("{told:?}") };
+        let text = problem.to_string();
+        assert!(!text.contains("s3cret") && !text.contains("753159"), "{text}");
+        assert!(text.contains(", expected "), "{text}");
+    }
+    let told = problems(&[BASE, &showing("{ bearer = \"s3cret\" }")])[0].to_string();
+    assert_eq!(told, "1.toml:11:25: invalid type: string, expected { env = \"NAME\" } or { file = \"path\" }");
+}
