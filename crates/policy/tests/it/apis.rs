@@ -279,3 +279,16 @@ fn a_secret_in_the_place_of_its_name_is_not_told() {
     let told = problems(&[BASE, &showing("{ bearer = \"s3cret\" }")])[0].to_string();
     assert_eq!(told, "1.toml:11:25: invalid type: string, expected { env = \"NAME\" } or { file = \"path\" }");
 }
+
+#[test]
+fn the_document_shows_what_the_parser_takes() {
+    let document = include_str!("../../../../docs/policy.md");
+    let example = document.split("```toml\n").filter_map(|rest| rest.split("```").next()).find(|block| block.contains("\"http\"")).unwrap();
+    let shown = target("sample-api", example);
+    assert_eq!(shown.upstream, Upstream { host: "api.internal".into(), port: 8443, base: "/v2".into() });
+    let credentials: Vec<&str> = document.split("\n| `{ ").skip(1).filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(credentials.len(), 5, "{credentials:?}");
+    for credential in credentials {
+        assert_ne!(target("sample-api", &showing(&format!("{{ {credential}"))).credential, HttpCredential::None, "{credential}");
+    }
+}
