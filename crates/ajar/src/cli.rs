@@ -103,6 +103,10 @@ pub(crate) enum Command {
     Replay(Replay),
     /// psql on a resource, through the gateway
     Psql(Psql),
+    /// Run a command with what it needs to get into resources in its environment: NAME_URL, NAME_TOKEN, NAME_CA_FILE
+    Run(Run),
+    /// Have an HTTP API on a local port, until the grant's end
+    Proxy(Proxy),
     /// Settings for native clients
     #[command(subcommand)]
     Setup(Setup),
@@ -384,6 +388,52 @@ pub(crate) struct Psql {
     /// For psql
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
+}
+
+/// What is said if something has to be asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Wanted {
+    /// For how long, if it has to be asked for
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+    /// Why, if it has to be asked for
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// The ticket, if it has to be asked for
+    #[arg(long)]
+    pub(crate) ticket: Option<String>,
+    /// What exactly it is to be used for, if it has to be asked for
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
+    /// How long to wait for the decision: 10m unless said
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A resource, or RESOURCE/ROLE; may be there several times
+    #[arg(long, required = true, value_name = "RESOURCE")]
+    pub(crate) with: Vec<String>,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// The command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Proxy {
+    /// The resource
+    pub(crate) resource: String,
+    /// The role; the resource's default unless said
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// The local port; a free one unless said
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
 }
 
 #[derive(Debug, Subcommand)]

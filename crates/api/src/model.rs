@@ -744,6 +744,17 @@ pub struct Change {
 pub struct Doors {
     /// The PostgreSQL gateway.
     pub postgres: Option<PostgresDoor>,
+    /// The gateway for HTTP APIs.
+    pub http: Option<HttpDoor>,
+}
+
+/// Where HTTP's clients go.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HttpDoor {
+    /// What an API's URL begins with; its name follows as the first segment of the path.
+    pub url: String,
+    /// The authority of its certificate, PEM; absent when the system's authorities know it.
+    pub ca_pem: Option<String>,
 }
 
 /// Where PostgreSQL's clients go.

@@ -65,6 +65,15 @@ impl Resource {
         }
     }
 
+    /// Host names of its own that callers may use.
+    #[must_use]
+    pub fn hosts(&self) -> &[String] {
+        match &self.kind {
+            Kind::Postgres(_) => &[],
+            Kind::Http(target) => &target.hosts,
+        }
+    }
+
     /// Host and port of what it is on.
     #[must_use]
     pub fn address(&self) -> (&str, u16) {

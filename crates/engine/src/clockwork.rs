@@ -162,7 +162,7 @@ impl Engine {
         let mut seen = BTreeSet::new();
         for resource in resources {
             // Several resources may be databases of one server, which has one set of logins.
-            if seen.insert(server_of(&resource)) {
+            if self.connector(&resource).is_some() && seen.insert(server_of(&resource)) {
                 self.reconcile_target(&resource).await;
             }
         }
@@ -172,7 +172,8 @@ impl Engine {
     }
 
     async fn reconcile_target(&self, resource: &Arc<Resource>) {
-        let found = match self.connector(resource).inspect(resource).await {
+        let Some(connector) = self.connector(resource) else { return };
+        let found = match connector.inspect(resource).await {
             Ok(found) => found,
             Err(error) => {
                 return tracing::warn!(resource.name = %resource.name, error = %error, "a target could not be compared with the ledger");
@@ -185,7 +186,7 @@ impl Engine {
             tracing::error!(resource.name = %resource.name, login = %stray.login, connections = stray.connections,
                 "the target has a login of ours that no lease accounts for: it is removed");
             metrics::counter!("ajar_stray_logins_total").increment(1);
-            if let Err(error) = self.connector(resource).remove_unknown(resource, &stray.login).await {
+            if let Err(error) = connector.remove_unknown(resource, &stray.login).await {
                 tracing::error!(resource.name = %resource.name, login = %stray.login, error = %error, "the stray login could not be removed yet");
             }
         }
@@ -242,7 +243,6 @@ impl Engine {
 }
 
 fn server_of(resource: &Resource) -> (String, u16) {
-    match &resource.kind {
-        ajar_core::resource::Kind::Postgres(target) => (target.host.clone(), target.port),
-    }
+    let (host, port) = resource.address();
+    (host.to_owned(), port)
 }

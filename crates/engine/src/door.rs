@@ -8,9 +8,10 @@ use ajar_core::grant::{Grant, GrantEvent};
 use ajar_core::id::{GrantId, PrincipalId, RequestId, SessionId};
 use ajar_core::name::{ResourceName, RoleName};
 use ajar_core::port::{
-    Admission, Credential, Door, Held, HeldNotice, Identified, Knock, Opening, Refusal, RefusalKind, SessionReport, Waiting,
+    Access, Admission, Credential, Door, Held, HeldNotice, Identified, Knock, Opening, Refusal, RefusalKind, SessionReport, Waiting,
 };
 use ajar_core::request::{DeniedBecause, Request, RequestEvent};
+use ajar_core::resource::Kind;
 use ajar_core::sealed::Disclosure;
 use ajar_core::session::{Arrived, Ended, HeldFor, Live};
 use ajar_core::world::{Decision, WorldError};
@@ -21,6 +22,7 @@ use tracing::{Instrument, instrument};
 
 use crate::engine::Engine;
 use crate::filing::{Asker, NewRequest, Wanted, submit};
+use crate::leases::Minted;
 use crate::people::seal;
 use crate::refusal::{denied, no_such, of, refusal, world_refusal};
 use crate::sequencer::{Committed, Desk, Draft, Failed};
@@ -36,7 +38,7 @@ struct Guest {
 
 #[async_trait]
 impl Door for Engine {
-    async fn identify(&self, credential: &Credential, claimed: &str, client: IpAddr) -> Result<Identified, Refusal> {
+    async fn identify(&self, credential: &Credential, claimed: Option<&str>, client: IpAddr) -> Result<Identified, Refusal> {
         let caller = match credential {
             Credential::Token(token) => self.authenticate(token),
             Credential::Certificate { common_name } => self.certified(common_name),
@@ -60,12 +62,17 @@ impl Door for Engine {
                 let stopped = |_| crate::refusal::unavailable(&crate::Unavailable::Stopped);
                 Ok(Admission::Open(Box::new(going_in.map_err(stopped)??)))
             }
+            Place::Asked(request) => Ok(Admission::Asked(request)),
             Place::Held { request, lines } => {
                 let session = guest.arrived.id;
                 let waiting = Box::new(Wait { engine, guest, request, news, lines: lines.into(), going_in: None, looked: false });
                 Ok(Admission::Held(Held { session, request, waiting }))
             }
         }
+    }
+
+    fn resource_at(&self, host: &str) -> Option<ResourceName> {
+        self.rules().at_host(host).cloned()
     }
 
     #[instrument(name = "end a session", skip_all, fields(session.id = %report.session))]
@@ -108,13 +115,14 @@ impl Door for Engine {
 
 enum Place {
     Open(GrantId),
+    Asked(RequestId),
     Held { request: RequestId, lines: Vec<String> },
 }
 
 impl Engine {
     /// Finds the open grant that fits, else the pending request, else files one.
     async fn place_for(&self, who: &Identified, knock: Knock) -> Result<(Guest, Place), Refusal> {
-        let Knock { resource, protocol, wishes, client } = knock;
+        let Knock { resource, protocol, wishes, client, holds } = knock;
         let new = NewRequest {
             resource,
             role: wishes.role,
@@ -127,9 +135,9 @@ impl Engine {
             also: Vec::new(),
             on_behalf_of: None,
         };
-        let counter = self.counter();
-        let guest = who.clone();
+        let (counter, guest) = (self.counter(), who.clone());
         let done = self.sequencer.run(who.actor, Vec::new(), move |desk| {
+            other_door(desk, guest.principal, &new.resource, protocol)?;
             let client = seal(desk.entropy, client.to_string());
             let arrived = |resource| Arrived {
                 id: SessionId::new(desk.entropy.uuid(desk.now)),
@@ -150,6 +158,7 @@ impl Engine {
             let (mut draft, submitted) = submit(desk, &counter, asker, wanted)?;
             let placed = match submitted.grants.first() {
                 Some(grant) => Placed::Open(*grant),
+                None if !holds => Placed::Asked(submitted.request),
                 None => {
                     let held = HeldFor { arrived: arrived.clone(), request: submitted.request };
                     draft.decision.extend(desk.world.session_hold(held));
@@ -163,6 +172,7 @@ impl Engine {
         let (guest, placed) = done.await.map_err(of::<Refusal>)?;
         let place = match placed {
             Placed::Open(grant) => Place::Open(grant),
+            Placed::Asked(request) => Place::Asked(request),
             Placed::Held { request, existing } => Place::Held { request, lines: self.first_lines(request, existing, &guest.arrived).await },
         };
         Ok((guest, place))
@@ -207,19 +217,28 @@ impl Engine {
     async fn go_in(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> Result<Opening, Refusal> {
         let started = self.clock.mono();
         let resource = self.rules().resource(&guest.arrived.resource).cloned().ok_or_else(|| no_such("such resource"))?;
-        let minted = self.lease_for(guest.who.actor, grant, &resource).await?;
-        let (guest, lease) = (guest.clone(), minted.lease);
+        let (access, lease) = match &resource.kind {
+            Kind::Postgres(_) => {
+                let Minted { lease, login, secret } = self.lease_for(guest.who.actor, grant, &resource).await?;
+                (Access::Login { lease, login, secret }, Some(lease))
+            }
+            Kind::Http(_) => {
+                self.redeem(guest.who.actor, grant).await?;
+                (Access::Stored, None)
+            }
+        };
+        let guest = guest.clone();
         let orders = Arc::clone(&self.orders);
         let session = guest.arrived.id;
         let done = self.sequencer.run(guest.who.actor, Vec::new(), move |desk| {
-            // It may have been extended meanwhile: the lease has moved on then, and so does who comes in with it.
-            let grant = desk.world.lease(lease).map_or(grant, |l| l.intended().grant);
+            // It may have been extended meanwhile: who comes in goes on with it, as its lease has.
+            let grant = desk.world.standing_grant(grant);
             if desk.shut(grant) || !desk.rules.enabled(guest.who.principal) {
                 return Err(no_such("grant"));
             }
             let signed = desk.world.grant(grant).and_then(Grant::signed).cloned().ok_or_else(|| no_such("grant"))?;
             let role: RoleName = signed.claims.role.clone();
-            let live = Live { arrived: guest.arrived.clone(), grant, lease: Some(lease), role, at: desk.now };
+            let live = Live { arrived: guest.arrived.clone(), grant, lease, role, at: desk.now };
             let decision: Decision = desk.world.session_go_live(live).map_err(|e| world_refusal(&e))?;
             let feed = orders.enrol(grant, session, signed.claims.ends_at);
             Ok((Draft { disclosures: vec![guest.client], ..Draft::from(decision) }, (signed, feed)))
@@ -228,7 +247,7 @@ impl Engine {
             Ok((signed, feed)) => {
                 metrics::counter!("ajar_sessions_opened_total").increment(1);
                 metrics::histogram!("ajar_time_to_open_seconds").record(self.since(started));
-                Ok(Opening { session, grant: signed, lease, login: minted.login, secret: minted.secret, resource, orders: Box::new(feed) })
+                Ok(Opening { session, grant: signed, access, resource, orders: Box::new(feed) })
             }
             Err(refusal) => {
                 self.orders.dismiss(session);
@@ -240,7 +259,23 @@ impl Engine {
 
 enum Placed {
     Open(GrantId),
+    Asked(RequestId),
     Held { request: RequestId, existing: bool },
+}
+
+/// Refuses what is of another kind than the protocol that a client speaks; who may not know of it hears what they always hear.
+fn other_door(desk: &Desk<'_>, principal: PrincipalId, resource: &str, protocol: &str) -> Result<(), Refusal> {
+    let found = resource.parse().ok().and_then(|name: ResourceName| desk.rules.resource(&name));
+    let Some(other) = found.filter(|resource| resource.kind.word() != protocol) else { return Ok(()) };
+    if desk.rules.offered(principal, &other.name).is_none() {
+        return Err(no_such("such resource"));
+    }
+    let hint = match other.kind {
+        Kind::Postgres(_) => format!("ajar psql {}", other.name),
+        Kind::Http(_) => format!("ajar run --with {} -- COMMAND", other.name),
+    };
+    let message = format!("{} is of kind {}, and this is the door for {protocol}", other.name, other.kind.word());
+    Err(refusal(RefusalKind::BadInput, message, None, Some(hint)))
 }
 
 /// The grant of `principal` that `new` may use: an open one of the role that was named, else the one that ends last, else one that

@@ -10,7 +10,7 @@ use ajar_core::grant::{CloseReason, Closing, Grant, GrantEvent, Opened};
 use ajar_core::id::{GrantId, PrincipalId};
 use ajar_core::lease::LeaseEvent;
 use ajar_core::permit::{GrantSigner, GrantVerifier};
-use ajar_core::port::{Clock, Connector, CutReason, Entropy, Store, StoreError};
+use ajar_core::port::{Clock, Connector, CutReason, Entropy, Probe, Store, StoreError};
 use ajar_core::sealed::Disclosure;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
@@ -66,6 +66,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Mints and revokes on PostgreSQL.
     pub postgres: Arc<dyn Connector>,
+    /// HTTP APIs.
+    pub http: Arc<dyn Probe>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// Randomness and ids.
@@ -119,6 +121,7 @@ pub struct Engine {
     pub(crate) sequencer: Sequencer,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) postgres: Arc<dyn Connector>,
+    pub(crate) http: Arc<dyn Probe>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) signer: Arc<GrantSigner>,
@@ -173,7 +176,7 @@ impl Engine {
     /// # Errors
     /// When the store can't be read or the log is not the one that was signed.
     pub async fn start(config: Config, parts: Parts) -> Result<Arc<Self>, StartError> {
-        let Parts { store, postgres, clock, entropy, keys } = parts;
+        let Parts { store, postgres, http, clock, entropy, keys } = parts;
         let loaded = load(&store, &keys.ledger).await?;
         let people = Arc::new(loaded.people);
         let notices = Arc::new(loaded.notices);
@@ -230,6 +233,7 @@ impl Engine {
             sequencer,
             store,
             postgres,
+            http,
             clock,
             entropy,
             signer: Arc::new(keys.grants),

@@ -10,7 +10,7 @@ use ajar_core::event::Actor;
 use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::id::{GrantId, LeaseId};
 use ajar_core::lease::{Held, Intended, Lease, RevocationProof};
-use ajar_core::port::{ConnectorError, LeaseSecret, PendingEffect, Refusal, RefusalKind};
+use ajar_core::port::{Connector, ConnectorError, LeaseSecret, PendingEffect, Probe, Refusal, RefusalKind};
 use ajar_core::resource::{Kind, Resource};
 use ajar_core::secret::Secret;
 use ajar_core::time::Span;
@@ -20,7 +20,7 @@ use tracing::instrument;
 
 use crate::desk::seconds;
 use crate::engine::{Engine, SYSTEM};
-use crate::refusal::{of, refusal};
+use crate::refusal::{no_such, of, refusal};
 use crate::sequencer::{Desk, Draft, Failed};
 
 /// Wait before the second try of a revocation.
@@ -116,7 +116,8 @@ impl Engine {
         self.entropy.fill(&mut salt);
         let secret = LeaseSecret { password: Secret::new(hex::encode(secret)), salt };
         let id = intended.id;
-        if let Err(error) = self.connector(resource).mint(resource, &intended, &secret).await {
+        let connector = self.connector(resource).ok_or_else(|| no_such("such resource"))?;
+        if let Err(error) = connector.mint(resource, &intended, &secret).await {
             tracing::error!(lease.id = %id, resource.name = %resource.name, error = %error, "a login could not be made");
             self.lease_give_up(id).await;
             return Err(refusal(
@@ -140,7 +141,7 @@ impl Engine {
     }
 
     /// The first use of a grant whose clock starts with it; nothing for any other.
-    async fn redeem(&self, actor: Actor, grant: GrantId) -> Result<(), Refusal> {
+    pub(crate) async fn redeem(&self, actor: Actor, grant: GrantId) -> Result<(), Refusal> {
         let signer = self.signer.clone();
         let done = self.sequencer.run(actor, Vec::new(), move |desk| {
             let grant = desk.world.standing_grant(grant);
@@ -182,9 +183,18 @@ impl Engine {
         }
     }
 
-    pub(crate) fn connector(&self, resource: &Resource) -> &dyn ajar_core::port::Connector {
+    /// What mints on a target, where anything is minted.
+    pub(crate) fn connector(&self, resource: &Resource) -> Option<&dyn Connector> {
+        match &resource.kind {
+            Kind::Postgres(_) => Some(&*self.postgres),
+            Kind::Http(_) => None,
+        }
+    }
+
+    pub(crate) fn prober(&self, resource: &Resource) -> &dyn Probe {
         match &resource.kind {
             Kind::Postgres(_) => &*self.postgres,
+            Kind::Http(_) => &*self.http,
         }
     }
 
@@ -228,8 +238,8 @@ impl Engine {
         // It may be being removed by now, or be prolonged further.
         let Ok(found) = self.sequencer.look(lease).await else { return };
         let Some(intended) = found else { return drop(self.store.effect_done(key).await) };
-        let done = match self.resource_of(&intended).await {
-            Some(resource) => self.connector(&resource).prolong(&resource, &intended).await,
+        let done = match &self.resource_of(&intended).await {
+            Some((connector, resource)) => connector.prolong(resource, &intended).await,
             // Without the resource its grant closes, and the lease goes.
             None => Ok(()),
         };
@@ -258,13 +268,13 @@ impl Engine {
 
     /// Removes a login from its target. Waits for a mint of the same grant that is under way.
     async fn revoke_on_target(&self, intended: &Intended) -> Result<RevocationProof, ConnectorError> {
-        let resource = self.resource_of(intended).await.ok_or_else(|| ConnectorError::Misconfigured {
+        let (connector, resource) = self.resource_of(intended).await.ok_or_else(|| ConnectorError::Misconfigured {
             resource: intended.resource.to_string(),
             why: "no version of the files has it: put it back so that its lease can be revoked".into(),
         })?;
         let slot = self.leases.slot(intended.grant);
         let mut slot = slot.lock().await;
-        let proof = self.connector(&resource).revoke(&resource, intended).await?;
+        let proof = connector.revoke(&resource, intended).await?;
         if slot.as_ref().is_some_and(|m| m.lease == intended.id) {
             *slot = None;
             self.leases.drop_slot(intended.grant);

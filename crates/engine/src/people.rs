@@ -343,9 +343,9 @@ impl Engine {
     }
 
     /// For a gateway: who somebody is whose name and token (or certificate) it was given.
-    pub(crate) fn identified(&self, caller: Caller, claimed: &str) -> Result<Identified, Refusal> {
+    pub(crate) fn identified(&self, caller: Caller, claimed: Option<&str>) -> Result<Identified, Refusal> {
         // The name that the client gave must be the one that it proved: a GUI's saved "postgres" must not pass silently as somebody.
-        if caller.name.as_str() != claimed {
+        if claimed.is_some_and(|claimed| caller.name.as_str() != claimed) {
             return Err(refusal(
                 RefusalKind::BadCredential,
                 "the credential is not that user's",

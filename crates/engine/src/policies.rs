@@ -10,7 +10,7 @@ use ajar_core::directory::{Added, Applied as AppliedEvent, Disabled, Enabled, Po
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::id::PrincipalId;
 use ajar_core::lease::Intended;
-use ajar_core::port::{Refusal, RefusalKind, Store, StoreError};
+use ajar_core::port::{Connector, Refusal, RefusalKind, Store, StoreError};
 use ajar_core::resource::Resource;
 use ajar_core::sealed::Disclosure;
 use ajar_core::world::{Decision, InFiles, Sweep, World};
@@ -241,10 +241,13 @@ impl Engine {
         (grants, requests)
     }
 
-    /// The resource that a lease is on, even when the files no longer have it: it must still be revocable.
-    pub(crate) async fn resource_of(&self, lease: &Intended) -> Option<Arc<Resource>> {
-        if let Some(resource) = self.rules().resource(&lease.resource) {
-            return Some(Arc::clone(resource));
+    /// The resource that a lease is on, and what minted it, even when the files no longer have it, or have another thing by its name: it
+    /// must still be revocable.
+    pub(crate) async fn resource_of(&self, lease: &Intended) -> Option<(&dyn Connector, Arc<Resource>)> {
+        if let Some(resource) = self.rules().resource(&lease.resource)
+            && let Some(connector) = self.connector(resource)
+        {
+            return Some((connector, Arc::clone(resource)));
         }
         let mut hashes: Vec<String> = Vec::new();
         for leaf in self.store.stream(Stream::Policy).await.ok()?.iter().rev() {
@@ -256,8 +259,10 @@ impl Engine {
             let Ok(Some(files)) = read_blob(&*self.store, &hash).await else { continue };
             let (bytes, wanted) = (files.values().map(String::len).sum(), lease.resource.clone());
             let found = move || ajar_policy::parse(&files).ok()?.resources().find(|r| r.name == wanted).cloned();
-            if let Some(resource) = self.beside(bytes, found).await.flatten() {
-                return Some(resource);
+            if let Some(resource) = self.beside(bytes, found).await.flatten()
+                && let Some(connector) = self.connector(&resource)
+            {
+                return Some((connector, resource));
             }
         }
         None

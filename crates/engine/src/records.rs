@@ -444,7 +444,7 @@ impl Engine {
             return Err(crate::refusal::refusal(ajar_core::port::RefusalKind::Denied, "checking targets is for operators", None, None));
         }
         let probed = futures::stream::iter(chosen).map(|resource| async move {
-            let findings = self.connector(&resource).probe(&resource).await.unwrap_or_else(|error| {
+            let findings = self.prober(&resource).probe(&resource).await.unwrap_or_else(|error| {
                 vec![Finding { severity: Severity::Bad, check: "reach the target".into(), result: error.to_string() }]
             });
             (resource.name.clone(), findings)

@@ -3,15 +3,21 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 
 /// Where a gateway listens, with what identity, and where its recordings go.
 #[derive(Clone)]
 pub struct GatewayConfig {
-    /// The address to listen on; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// The address to listen on for PostgreSQL's clients; port 0 takes a free one.
+    pub postgres: SocketAddr,
+    /// The same for HTTP's.
+    pub http: Option<SocketAddr>,
+    /// Where people decide: what links begin with.
+    pub public_url: String,
     /// The server's certificate chain, PEM.
     pub certificate_pem: String,
     /// Its private key, PEM.
@@ -22,14 +28,20 @@ pub struct GatewayConfig {
     pub recordings: PathBuf,
     /// What relative paths in resources (`ca_file`) are relative to.
     pub policy_dir: PathBuf,
+    /// Where the secrets that resources name come from.
+    pub secrets: SecretResolver,
     /// Limits.
     pub limits: Limits,
 }
 
+/// Gives the secret behind a source; in words when it can't be had.
+pub type SecretResolver = Arc<dyn Fn(&SecretSource) -> Result<Secret, String> + Send + Sync>;
+
 impl fmt::Debug for GatewayConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewayConfig")
-            .field("listen", &self.listen)
+            .field("postgres", &self.postgres)
+            .field("http", &self.http)
             .field("key_pem", &self.key_pem)
             .field("client_ca", &self.client_ca_pem.is_some())
             .field("recordings", &self.recordings)

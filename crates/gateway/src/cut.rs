@@ -28,6 +28,11 @@ pub(crate) struct Signal {
     pub(crate) stopping: bool,
 }
 
+/// Waits until the gateway stops. Cancel-safe.
+pub(crate) async fn stopping(signal: &mut watch::Receiver<Signal>) {
+    drop(signal.wait_for(|signal| signal.stopping).await);
+}
+
 /// A deadline on both clocks. Checked before each forward.
 pub(crate) struct Deadline {
     clock: Arc<dyn Clock>,
@@ -76,6 +81,11 @@ impl Deadline {
         let mono = self.mono.load(Ordering::Relaxed).saturating_sub(self.clock.mono().0);
         let wall = self.wall.load(Ordering::Relaxed).saturating_sub(self.clock.now().as_millis());
         Duration::from_nanos(mono).min(Duration::from_millis(u64::try_from(wall).unwrap_or(0)))
+    }
+
+    /// The deadline, by the wall clock.
+    pub(crate) fn until(&self) -> Timestamp {
+        Timestamp::from_millis(self.wall.load(Ordering::Relaxed))
     }
 
     /// How long after the deadline this reading was.

@@ -9,20 +9,17 @@ use std::time::Duration;
 
 use ajar_core::permit::GrantVerifier;
 use ajar_core::port::{Clock, Door, Entropy, SessionReport};
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::cancel::Cancels;
 use crate::config::{GatewayConfig, Limits};
 use crate::cut::Signal;
-use crate::keys::Keys;
 use crate::record::Archive;
-use crate::stream::settle;
 use crate::tls::{self, Targets, TlsError};
 use crate::workers::Workers;
+use crate::{http, postgres};
 
 /// How often the two clocks are compared.
 const WATCH: Duration = Duration::from_millis(250);
@@ -57,11 +54,10 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) limits: Limits,
-    pub(crate) server_tls: Arc<ServerConfig>,
-    pub(crate) targets: Targets,
+    pub(crate) targets: Arc<Targets>,
     pub(crate) policy_dir: PathBuf,
-    pub(crate) keys: Keys,
-    pub(crate) cancels: Arc<Cancels>,
+    pub(crate) postgres: postgres::Shared,
+    pub(crate) http: http::Shared,
     pub(crate) archive: Archive,
     pub(crate) signal: watch::Sender<Signal>,
     pub(crate) reports: UnboundedSender<SessionReport>,
@@ -77,10 +73,17 @@ impl std::fmt::Debug for Shared {
 #[derive(Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
-    listener: TcpListener,
+    doors: Vec<(Protocol, TcpListener, SocketAddr)>,
     workers: Workers,
-    address: SocketAddr,
     reports: UnboundedReceiver<SessionReport>,
+    beside: UnboundedReceiver<http::Task>,
+}
+
+/// What is spoken at a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Postgres,
+    Http,
 }
 
 impl Gateway {
@@ -95,21 +98,27 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, GatewayError> {
-        let server_tls = tls::server(&config)?;
-        let failed = |why| GatewayError::Listen { address: config.listen, why };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let tls = tls::server(&config)?;
+        let mut doors = Vec::new();
+        for (protocol, address) in [(Protocol::Postgres, Some(config.postgres)), (Protocol::Http, config.http)] {
+            let Some(address) = address else { continue };
+            let failed = |why| GatewayError::Listen { address, why };
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            let address = listener.local_addr().map_err(failed)?;
+            doors.push((protocol, listener, address));
+        }
         let (to, reports) = mpsc::unbounded_channel();
+        let targets = Arc::new(Targets::default());
+        let (http, beside) = http::Shared::new(tls.clone(), &config, Arc::clone(&targets));
         let shared = Shared {
             door,
             verifier,
             clock,
             entropy,
-            server_tls,
-            targets: Targets::default(),
+            targets,
             policy_dir: config.policy_dir,
-            keys: Keys::default(),
-            cancels: Arc::new(Cancels::default()),
+            postgres: postgres::Shared::new(tls),
+            http,
             archive: Archive::new(config.recordings, config.limits.record_every),
             signal: watch::Sender::new(Signal::default()),
             reports: to,
@@ -117,44 +126,67 @@ impl Gateway {
         };
         let shared = Arc::new(shared);
         let workers = Workers::start(&shared).map_err(GatewayError::Threads)?;
-        Ok(Self { shared, listener, workers, address, reports })
+        Ok(Self { shared, doors, workers, reports, beside })
     }
 
-    /// Where it listens.
+    /// Where it listens for PostgreSQL's clients.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn postgres_addr(&self) -> Option<SocketAddr> {
+        self.address(Protocol::Postgres)
+    }
+
+    /// Where it listens for HTTP's.
+    #[must_use]
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.address(Protocol::Http)
+    }
+
+    fn address(&self, of: Protocol) -> Option<SocketAddr> {
+        self.doors.iter().find(|(protocol, ..)| *protocol == of).map(|(.., address)| *address)
     }
 
     /// Serves until `shutdown`; then cuts every session in words, and returns when the door knows the end of each.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
-        let Self { shared, listener, workers, reports, .. } = self;
+        let Self { shared, doors, workers, reports, beside } = self;
         let reporting = report(Arc::clone(&shared.door), reports);
         let all = async move {
-            accept(&shared, listener, &workers, shutdown).await;
+            accept(&shared, doors, &workers, shutdown).await;
             shared.signal.send_modify(|signal| signal.stopping = true);
             workers.end().await;
             // With the last sender gone, reporting ends once everything is told.
             drop(shared);
         };
-        tokio::join!(all, reporting);
+        tokio::join!(all, reporting, http::beside(beside));
     }
 }
 
-async fn accept(shared: &Arc<Shared>, listener: TcpListener, workers: &Workers, shutdown: impl Future<Output = ()> + Send) {
+async fn accept(
+    shared: &Arc<Shared>,
+    doors: Vec<(Protocol, TcpListener, SocketAddr)>,
+    workers: &Workers,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let doorstep = Arc::new(Doorstep::default());
     let mut watch = ClockWatch::new(shared);
     let mut look = tokio::time::interval(WATCH);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tokio::pin!(shutdown);
+    let (mut turn, count) = (0, doors.len().max(1));
     loop {
+        // Every door has its turn, however busy another is.
+        turn = (turn + 1) % count;
+        let accepted = std::future::poll_fn(|cx| {
+            let (before, after) = doors.split_at_checked(turn).unwrap_or_default();
+            let mut from = after.iter().chain(before).map(|(protocol, listener, _)| listener.poll_accept(cx).map(|it| (*protocol, it)));
+            from.find(std::task::Poll::is_ready).unwrap_or(std::task::Poll::Pending)
+        });
         tokio::select! {
             biased;
             () = &mut shutdown => return,
             _ = look.tick() => watch.look(shared),
-            accepted = listener.accept() => match accepted {
-                Ok((tcp, peer)) => begin(shared, &doorstep, workers, tcp, peer.ip()),
-                Err(error) => {
+            accepted = accepted => match accepted {
+                (protocol, Ok((tcp, peer))) => begin(shared, &doorstep, workers, (protocol, tcp), peer.ip()),
+                (_, Err(error)) => {
                     // Out of descriptors, usually: the sessions at hand go on, and will give some back.
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -164,14 +196,21 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, workers: &Workers, 
     }
 }
 
-fn begin(shared: &Shared, doorstep: &Arc<Doorstep>, workers: &Workers, tcp: TcpStream, address: IpAddr) {
+/// How a socket behaves on both sides: no delay, and a peer that vanished without a word is noticed in two minutes.
+pub(crate) fn settle(tcp: &TcpStream) -> std::io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(6);
+    socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+}
+
+fn begin(shared: &Shared, doorstep: &Arc<Doorstep>, workers: &Workers, (protocol, tcp): (Protocol, TcpStream), address: IpAddr) {
     let address = address.to_canonical();
     let room = if workers.carried() >= shared.limits.connections { None } else { doorstep.enter(address, &shared.limits) };
     let Some(starting) = room else {
         metrics::counter!("ajar_gateway_rejections_total", "why" => "too_many").increment(1);
         return;
     };
-    if let Err(error) = settle(&tcp).and_then(|()| workers.carry(tcp, address, starting)) {
+    if let Err(error) = settle(&tcp).and_then(|()| workers.carry(protocol, tcp, address, starting)) {
         tracing::debug!(%error, "a connection was gone before it began");
     }
 }
@@ -233,7 +272,7 @@ impl ClockWatch {
             tracing::warn!("the wall clock has stepped: every session looks at its deadline again");
             shared.signal.send_modify(|signal| signal.steps += 1);
         }
-        shared.keys.sweep(shared.clock.now());
+        shared.postgres.keys.sweep(shared.clock.now());
     }
 }
 

@@ -1,11 +1,9 @@
 //! A session's recording: one file, one JSON object a line.
 //!
-//! The first line says whose session it is; each further line is one statement, once it has finished. Lines are gathered,
+//! The first line says whose session it is; each further line is one statement or request, once it has finished. Lines are gathered,
 //! written and hashed off the relay's path, at most one batch under way and one gathering: when the disk is slower than
 //! the client, the relay has to wait ([`Recorder::poll`]). Nothing is dropped: when writing fails, the session ends.
 //! Never writes a secret: neither tokens nor the lease's password come here.
-
-mod line;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,7 +17,6 @@ use ajar_core::id::SessionId;
 use ajar_core::permit::Claims;
 use ajar_core::session::Recording;
 use ajar_core::time::Timestamp;
-use ajar_wire::pg::statements::Statement;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -45,9 +42,15 @@ impl Archive {
     }
 
     /// Begins a recording: the file and its first line are there when this returns. INVARIANT I13: opening fails closed.
-    pub(crate) async fn begin(&self, session: SessionId, claims: &Claims, started: Timestamp) -> io::Result<Recorder> {
+    pub(crate) async fn begin(
+        &self,
+        session: SessionId,
+        claims: &Claims,
+        protocol: &'static str,
+        started: Timestamp,
+    ) -> io::Result<Recorder> {
         let path = self.folder.join(format!("{session}.ndjson"));
-        let head = line::header(session, claims, started);
+        let head = header(session, claims, protocol, started);
         let tape = tokio::task::spawn_blocking(move || Tape::create(&path, &head)).await.map_err(io::Error::other)??;
         Ok(Recorder {
             tape: State::Ready(Box::new(tape)),
@@ -110,16 +113,16 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Takes a finished statement.
-    pub(crate) fn push(&mut self, statement: &Statement) {
+    /// Takes an entry: `put` appends its line, a JSON object and a newline.
+    pub(crate) fn push(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
         if self.lines.capacity() == 0 {
             self.lines.reserve(4_096);
         }
-        line::put(&mut self.lines, statement);
+        put(&mut self.lines);
         self.entries += 1;
     }
 
-    /// Statements taken so far.
+    /// Entries taken so far.
     pub(crate) fn entries(&self) -> u64 {
         self.entries
     }
@@ -181,4 +184,22 @@ impl Recorder {
         };
         tokio::task::spawn_blocking(close).await.map_err(io::Error::other)?
     }
+}
+
+/// The first line.
+fn header(session: SessionId, claims: &Claims, protocol: &str, started: Timestamp) -> Vec<u8> {
+    let head = serde_json::json!({
+        "format": "ajar-recording/1",
+        "session": session,
+        "grant": claims.grant,
+        "request": claims.request,
+        "principal": claims.principal,
+        "resource": claims.resource,
+        "role": claims.role,
+        "protocol": protocol,
+        "started": started,
+    });
+    let mut line = head.to_string().into_bytes();
+    line.push(b'\n');
+    line
 }

@@ -1,7 +1,7 @@
 //! Tells the door how a session ended: exactly once, however it ends.
 
 use ajar_core::id::SessionId;
-use ajar_core::port::SessionReport;
+use ajar_core::port::{CutReason, SessionReport};
 use ajar_core::session::{EndReason, Recording};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -45,5 +45,35 @@ impl Drop for Owed {
     fn drop(&mut self) {
         // The receiver outlives every session; it is gone only when the process ends.
         drop(self.to.send(self.report.clone()));
+    }
+}
+
+/// What a session that is cut ends with.
+pub(crate) fn because(reason: CutReason) -> EndReason {
+    match reason {
+        CutReason::Expired
+        | CutReason::Returned
+        | CutReason::Revoked
+        | CutReason::Locked
+        | CutReason::PrincipalDisabled
+        | CutReason::ResourceRemoved => EndReason::Cut,
+        CutReason::ServerStopping => EndReason::ServerStopped,
+    }
+}
+
+/// Counts a session in a state while it lives.
+pub(crate) struct Gauge(metrics::Gauge);
+
+impl Gauge {
+    pub(crate) fn new(state: &'static str) -> Self {
+        let gauge = metrics::gauge!("ajar_gateway_sessions", "state" => state);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }

@@ -17,8 +17,6 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::config::GatewayConfig;
 
-/// The protocol's name in TLS (PostgreSQL 17: direct TLS must name it).
-pub(crate) const ALPN: &[u8] = b"postgresql";
 /// The largest file of authorities that is read, in bytes.
 const MAX_PEM: u64 = 1 << 20;
 
@@ -35,7 +33,7 @@ fn because(what: &'static str) -> impl Fn(&dyn std::fmt::Display) -> TlsError {
 }
 
 /// What clients meet. Client certificates are asked for when there is an authority for them, and are optional.
-pub(crate) fn server(config: &GatewayConfig) -> Result<Arc<ServerConfig>, TlsError> {
+pub(crate) fn server(config: &GatewayConfig) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(default_provider());
     let chain: Vec<_> = CertificateDer::pem_slice_iter(config.certificate_pem.as_bytes())
         .collect::<Result<_, _>>()
@@ -57,11 +55,10 @@ pub(crate) fn server(config: &GatewayConfig) -> Result<Arc<ServerConfig>, TlsErr
         }
     };
     let mut server = builder.with_single_cert(chain, key).map_err(|e| because("the gateway's certificate and key")(&e))?;
-    server.alpn_protocols = vec![ALPN.to_vec()];
-    // PostgreSQL's clients don't resume, and a resumed session would outlive its client certificate.
+    // A resumed session would outlive its client certificate.
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.send_tls13_tickets = 0;
-    Ok(Arc::new(server))
+    Ok(server)
 }
 
 /// A file's time and length when it was read, and what it gave.

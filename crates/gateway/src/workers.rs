@@ -14,14 +14,15 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::listener::{Shared, Starting};
-use crate::session;
+use crate::listener::{Protocol, Shared, Starting};
+use crate::{http, postgres};
 
 /// How long sessions may take to say goodbye when the gateway stops.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A connection that was accepted.
 struct Accepted {
+    protocol: Protocol,
     tcp: std::net::TcpStream,
     address: IpAddr,
     starting: Starting,
@@ -70,12 +71,12 @@ impl Workers {
     ///
     /// # Errors
     /// When that thread is gone, or the system does not hand the socket over.
-    pub(crate) fn carry(&self, tcp: TcpStream, address: IpAddr, starting: Starting) -> std::io::Result<()> {
+    pub(crate) fn carry(&self, protocol: Protocol, tcp: TcpStream, address: IpAddr, starting: Starting) -> std::io::Result<()> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.queues.len().max(1);
         let tcp = tcp.into_std()?;
         // Counted before it is sent: it may have ended by the time this goes on.
         self.carried.fetch_add(1, Ordering::Relaxed);
-        match self.queues.get(turn).map(|queue| queue.send(Accepted { tcp, address, starting })) {
+        match self.queues.get(turn).map(|queue| queue.send(Accepted { protocol, tcp, address, starting })) {
             Some(Ok(())) => Ok(()),
             _ => {
                 self.carried.fetch_sub(1, Ordering::Relaxed);
@@ -106,9 +107,10 @@ async fn work(shared: Arc<Shared>, mut arrivals: mpsc::UnboundedReceiver<Accepte
                 }
             }
             arrival = arrivals.recv() => match arrival {
-                Some(Accepted { tcp, address, starting }) => match TcpStream::from_std(tcp) {
-                    Ok(tcp) => drop(sessions.spawn(session::serve(Arc::clone(&shared), tcp, address, starting))),
-                    Err(error) => {
+                Some(Accepted { protocol, tcp, address, starting }) => match (protocol, TcpStream::from_std(tcp)) {
+                    (Protocol::Postgres, Ok(tcp)) => drop(sessions.spawn(postgres::serve(Arc::clone(&shared), tcp, address, starting))),
+                    (Protocol::Http, Ok(tcp)) => drop(sessions.spawn(http::serve(Arc::clone(&shared), tcp, address, starting))),
+                    (_, Err(error)) => {
                         carried.fetch_sub(1, Ordering::Relaxed);
                         tracing::warn!(%error, "a connection could not be taken over");
                     }

@@ -26,6 +26,8 @@ pub struct Bound {
     ids: BTreeMap<PrincipalName, PrincipalId>,
     /// Rules by resource, as indexes: a decision looks at those that could match, not at all.
     by_resource: BTreeMap<ResourceName, Vec<usize>>,
+    /// Resources by the host names that they have of their own.
+    by_host: BTreeMap<String, ResourceName>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +104,8 @@ impl RuleSet {
             Some((id, somebody))
         });
         let people = people.collect();
-        Bound { people, groups, ids, by_resource: by_resource(&self.rules), set: self.clone() }
+        let hosts = self.resources.values().flat_map(|resource| resource.hosts().iter().map(|host| (host.clone(), resource.name.clone())));
+        Bound { people, groups, ids, by_resource: by_resource(&self.rules), by_host: hosts.collect(), set: self.clone() }
     }
 }
 
@@ -172,6 +175,12 @@ impl Bound {
     #[must_use]
     pub fn resource(&self, name: &ResourceName) -> Option<&Arc<Resource>> {
         self.set.resources.get(name)
+    }
+
+    /// The resource that has a host name of its own.
+    #[must_use]
+    pub fn at_host(&self, host: &str) -> Option<&ResourceName> {
+        self.by_host.get(host)
     }
 
     /// Every resource.

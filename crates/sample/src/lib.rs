@@ -3,10 +3,12 @@
 //! Nothing here is part of the product's main job. What is started ends with its handle, or with the process that holds it,
 //! however that ends: a shell waits for the end of a pipe that we hold.
 
+mod api;
 mod orders;
 mod programs;
 mod server;
 
+pub use api::Api;
 pub use orders::{ADMIN, DATABASE, seed};
 pub use programs::Programs;
 pub use server::{Options, Postgres};

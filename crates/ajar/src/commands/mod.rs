@@ -12,6 +12,7 @@ mod policy;
 mod rehearse;
 mod replay;
 mod requests;
+mod run;
 
 use clap::CommandFactory;
 
@@ -66,6 +67,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sessions(args) => access::sessions(&client()?, out, &args).await,
         Command::Replay(args) => replay::replay(&client()?, out, &args).await,
         Command::Psql(args) => native::psql(&client()?, &args).await,
+        Command::Run(args) => run::run(&client()?, &args).await,
+        Command::Proxy(args) => run::proxy(&client()?, &args).await,
         Command::Setup(args) => native::setup(&client()?, &args).await,
         Command::Ledger(args) => ledger::run(client, out, args).await,
         Command::Policy(args) => policy::run(client, out, args).await,

@@ -59,7 +59,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Keeps the gateway's authority where libpq can read it. `system` when the system's authorities are meant.
-fn save_authority(door: &PostgresDoor) -> Result<PathBuf, Failure> {
+pub(super) fn save_authority(door: &PostgresDoor) -> Result<PathBuf, Failure> {
     let Some(pem) = &door.ca_pem else { return Ok("system".into()) };
     let dir = config_dir()?;
     make_private_dir(&dir)?;

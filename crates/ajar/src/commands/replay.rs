@@ -18,7 +18,7 @@ struct Head {
     started: String,
 }
 
-/// A recorded statement; see the gateway's `record::line` for the format.
+/// A recorded statement or request; see the gateway's `postgres::line` and `http::visit` for the formats.
 #[derive(Debug, Deserialize)]
 struct Line {
     /// Microseconds since the session's start.
@@ -42,6 +42,18 @@ struct Line {
     rows: Option<u64>,
     #[serde(default)]
     err: Option<Error>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    query: Option<String>,
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(default)]
+    bytes_in: u64,
+    #[serde(default)]
+    bytes_out: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,6 +97,14 @@ fn show(out: Output, line: &[u8], first: bool, grep: Option<&str>) -> Result<(),
 
 impl Line {
     fn render(&self) -> String {
+        if let (Some(method), Some(path)) = (&self.method, &self.path) {
+            let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+            let status = self.status.map(|status| status.to_string());
+            let result: Vec<String> = status.into_iter().chain(self.outcome.clone()).collect();
+            let bytes = format!("{} bytes in, {} out", self.bytes_in, self.bytes_out);
+            let what = inert(&format!("{method} {path}{query}"));
+            return format!("{:>9}  {:>9}  {what}  → {}, {bytes}\n", offset(self.t), millis(self.d), inert(&result.join(" ")));
+        }
         let result = match (&self.err, &self.outcome) {
             (Some(error), _) => format!("ERROR {} {}", error.code, error.message),
             (None, Some(outcome)) => outcome.replace('_', " "),
@@ -128,5 +148,10 @@ mod tests {
         )
         .unwrap();
         assert!(failed.render().ends_with("x  → ERROR 42501 no\n"));
+        let request: Line = serde_json::from_str(
+            r#"{"t":1000,"d":2000,"kind":"request","method":"GET","path":"/a","query":"b=\u001b[2J","status":403,"outcome":"refused","bytes_in":0,"bytes_out":7}"#,
+        )
+        .unwrap();
+        assert_eq!(request.render(), "+0:00.001     2.00ms  GET /a?b=\\u{1b}[2J  → 403 refused, 0 bytes in, 7 out\n");
     }
 }

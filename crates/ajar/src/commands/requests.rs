@@ -61,6 +61,16 @@ pub(super) async fn extend(client: &Client, out: Output, args: cli::Extend) -> R
     filed(client, out, request, wait).await
 }
 
+/// Asks, and waits for the approval.
+pub(super) async fn approved(client: &Client, new: &NewRequest, limit: Duration) -> Result<(), Failure> {
+    let mut request: Request = client.post(&["requests"], new).await?;
+    if request.state == "pending" {
+        say(&format!("{} waits for {}", request.id, asked(&request)));
+        request = decided(client, &request.id, limit).await?;
+    }
+    outcome(&request, true)
+}
+
 /// Shows what was asked for, once it is decided if that is waited for.
 async fn filed(client: &Client, out: Output, mut request: Request, wait: Option<Duration>) -> Result<(), Failure> {
     if let Some(wait) = wait.filter(|_| request.state == "pending") {

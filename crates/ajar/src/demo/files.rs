@@ -54,6 +54,26 @@ default = "10m"
 max = "1h"
 reason = { min_length = 5 }
 approve = { from = ["owners"], within = "30m" }
+
+# Looking at the API is for every engineer at any time; it is recorded all the same.
+[[rule]]
+name = "engineers-read-the-api"
+who = ["group:engineers"]
+resources = ["sample-api"]
+roles = ["read"]
+default = "10m"
+max = "4h"
+approve = "auto"
+
+[[rule]]
+name = "engineers-refund"
+who = ["group:engineers"]
+resources = ["sample-api"]
+roles = ["refund"]
+default = "10m"
+max = "1h"
+reason = { min_length = 5 }
+approve = { from = ["owners"], within = "30m" }
 "#;
 
 /// The resource, with where the sample runs.
@@ -79,5 +99,28 @@ member_of = ["orders_read"]
 member_of = ["orders_write"]
 "#,
         authority = authority.display().to_string(),
+    )
+}
+
+/// The API, with where the sample runs.
+pub(super) fn api(url: &str, secret_file: &str) -> String {
+    format!(
+        r#"
+[[resource]]
+name = "sample-api"
+kind = "http"
+description = "Orders, by HTTP"
+labels = {{ env = "demo" }}
+owners = ["group:orders"]
+default_role = "read"
+upstream = "{url}"
+credential = {{ bearer = {{ file = "{secret_file}" }} }}
+
+[resource.roles.read]
+allow = ["GET /**"]
+
+[resource.roles.refund]
+allow = ["GET /**", "POST /orders/*/refund"]
+"#
     )
 }

@@ -20,7 +20,7 @@ use crate::commands::{block, pass_line};
 use crate::exit::Failure;
 use crate::logs::Logs;
 use crate::output::say;
-use crate::server::config::{Api, Config, Postgres as Listen};
+use crate::server::config::{Api, Config, Listen};
 use crate::server::serve::Running;
 use crate::server::signalled;
 
@@ -48,7 +48,7 @@ impl Drop for Place {
 
 pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
     let logs = Logs::begin_quietly();
-    let (api, postgres) = addresses(args.port_base)?;
+    let addresses = addresses(args.port_base)?;
     let entropy = SystemEntropy::new()?;
     let place = place(args.dir.as_deref(), &entropy)?;
     say(&format!("Everything goes into {} and is removed at the end.", place.folder.display()));
@@ -59,9 +59,10 @@ pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
     let programs = programs.map_err(anyhow::Error::from)?;
     say("Starting a PostgreSQL with sample orders …");
     let target = sample(programs, &entropy).await?;
-    let admin_password = random(&entropy);
+    let (admin_password, api_secret) = (random(&entropy), random(&entropy));
     ajar_sample::seed(&target, admin_password.expose()).await.map_err(anyhow::Error::from)?;
-    let config = write_files(&place.folder, &target, &admin_password, api, postgres)?;
+    let sample_api = ajar_sample::Api::start(api_secret.expose()).await.map_err(anyhow::Error::from)?;
+    let config = write_files(&place.folder, &target, &sample_api, (&admin_password, &api_secret), addresses)?;
     say("Starting Ajar …");
     let running = Running::start(&config).await?;
     let accounts = accounts(&running, &entropy).await?;
@@ -75,19 +76,28 @@ pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
     signalled().await?;
     say("Stopping: sessions are cut, logins are removed …");
     running.stop().await;
-    drop(target);
+    drop((target, sample_api));
     logs.end().await;
     Ok(())
 }
 
-/// Where the API and the gateway listen. A free port for the API is chosen now: links need it before it is listened on.
-fn addresses(port_base: u16) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+/// Where the API and the gateway's doors listen.
+#[derive(Clone, Copy)]
+struct Addresses {
+    api: SocketAddr,
+    postgres: SocketAddr,
+    http: SocketAddr,
+}
+
+/// A free port for the API is chosen now: links need it before it is listened on.
+fn addresses(port_base: u16) -> anyhow::Result<Addresses> {
     let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     if port_base == 0 {
-        return Ok((std::net::TcpListener::bind(on(0)).and_then(|listener| listener.local_addr())?, on(0)));
+        let api = std::net::TcpListener::bind(on(0)).and_then(|listener| listener.local_addr())?;
+        return Ok(Addresses { api, postgres: on(0), http: on(0) });
     }
-    let next = port_base.checked_add(1).context("--port-base is too high: it takes two ports")?;
-    Ok((on(port_base), on(next)))
+    let next = |more| port_base.checked_add(more).context("--port-base is too high: it takes three ports");
+    Ok(Addresses { api: on(port_base), postgres: on(next(1)?), http: on(next(2)?) })
 }
 
 fn random(entropy: &dyn Entropy) -> Secret {
@@ -120,13 +130,21 @@ async fn sample(programs: Programs, entropy: &dyn Entropy) -> anyhow::Result<Pos
     Ok(Postgres::start(programs, options).await?)
 }
 
-fn write_files(folder: &Path, target: &Postgres, admin_password: &Secret, api: SocketAddr, postgres: SocketAddr) -> anyhow::Result<Config> {
+fn write_files(
+    folder: &Path,
+    target: &Postgres,
+    sample_api: &ajar_sample::Api,
+    (admin_password, api_secret): (&Secret, &Secret),
+    Addresses { api, postgres, http }: Addresses,
+) -> anyhow::Result<Config> {
     let policy_dir = folder.join("policy");
     make_private_dir(&policy_dir)?;
     write_private(&policy_dir.join("orders-admin.password"), admin_password.expose().as_bytes())?;
+    write_private(&policy_dir.join("sample-api.secret"), api_secret.expose().as_bytes())?;
     let authority = policy_dir.join("orders-ca.pem");
     std::fs::copy(target.authority(), &authority).context("cannot copy the sample's authority")?;
-    let resources = files::resources(target.port(), Path::new("orders-ca.pem"), "orders-admin.password");
+    let mut resources = files::resources(target.port(), Path::new("orders-ca.pem"), "orders-admin.password");
+    resources.push_str(&files::api(&sample_api.url(), "sample-api.secret"));
     for (name, text) in [("people.toml", files::PEOPLE), ("rules.toml", files::RULES), ("resources.toml", &resources)] {
         write_private(&policy_dir.join(name), text.as_bytes())?;
     }
@@ -138,6 +156,7 @@ fn write_files(folder: &Path, target: &Postgres, admin_password: &Secret, api: S
         names: vec!["localhost".into(), postgres.ip().to_string()],
         api: Api { listen: api, tls: false },
         postgres: Listen { listen: postgres },
+        http: Some(Listen { listen: http }),
         certificate: None,
         client_ca_file: None,
     })
@@ -185,11 +204,12 @@ fn ready(folder: &Path, running: &Running, target: &Postgres, accounts: &[Accoun
     serde_json::json!({
         "api": format!("http://{}", running.api),
         "postgres": { "host": running.door.host, "port": running.door.port, "ca_file": folder.join("gateway-ca.pem") },
+        "http": running.http.as_ref().map(|door| serde_json::json!({ "url": door.url, "ca_file": folder.join("gateway-ca.pem") })),
         "target": target.superuser(ajar_sample::DATABASE),
         "folder": folder,
         "data_dir": folder.join("data"),
         "users": users,
-        "resources": ["orders-db"],
+        "resources": ["orders-db", "sample-api"],
     })
 }
 

@@ -25,7 +25,10 @@ pub(crate) struct Config {
     /// Names and addresses for the server's certificate; the first is what native clients are told.
     pub(crate) names: Vec<String>,
     pub(crate) api: Api,
-    pub(crate) postgres: Postgres,
+    pub(crate) postgres: Listen,
+    /// Where HTTP APIs are; without it, there is no door for them.
+    #[serde(default)]
+    pub(crate) http: Option<Listen>,
     /// A certificate of your own instead of one by Ajar's authority.
     #[serde(default)]
     pub(crate) certificate: Option<Certificate>,
@@ -44,7 +47,7 @@ pub(crate) struct Api {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Postgres {
+pub(crate) struct Listen {
     pub(crate) listen: SocketAddr,
 }
 
@@ -108,6 +111,9 @@ tls = true
 
 [postgres]
 listen = "0.0.0.0:7432"
+
+[http]
+listen = "0.0.0.0:7443"
 
 # A certificate of your own, instead of one by the authority in the data directory:
 # [certificate]

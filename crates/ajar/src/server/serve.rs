@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ajar_api::Api;
-use ajar_api::model::{Doors, PostgresDoor};
+use ajar_api::model::{Doors, HttpDoor, PostgresDoor};
 use ajar_connectors::{PostgresConnector, Setup, Timeouts};
 use ajar_core::port::{Clock, Door, Entropy, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
 use ajar_engine::{Engine, Parts};
-use ajar_gateway::{Gateway, GatewayConfig, Limits};
+use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver};
 use ajar_store::{OpenOptions, SqliteStore};
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -44,6 +44,8 @@ pub(crate) struct Running {
     pub(crate) postgres: SocketAddr,
     /// Where native clients are told to go.
     pub(crate) door: PostgresDoor,
+    /// Where HTTP's clients are told to go.
+    pub(crate) http: Option<HttpDoor>,
     stop_gateway: watch::Sender<bool>,
     stop_api: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -66,9 +68,8 @@ pub(crate) async fn start_engine(
 ) -> anyhow::Result<Arc<Engine>> {
     let recordings = config.data_dir.join("recordings");
     make_private_dir(&recordings)?;
-    let policy_dir = config.policy_dir.clone();
     let connector = PostgresConnector::new(Setup {
-        secrets: Arc::new(move |source| resolve(source, &policy_dir)),
+        secrets: secrets(config),
         directory: config.policy_dir.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -78,6 +79,7 @@ pub(crate) async fn start_engine(
     let parts = Parts {
         store: store as Arc<dyn Store>,
         postgres: Arc::new(connector),
+        http: Arc::new(HttpProbe::new(config.policy_dir.clone(), secrets(config), Arc::clone(&clock))),
         clock,
         entropy,
         keys: ajar_engine::Keys { grants: keys.grants, ledger: keys.ledger },
@@ -86,7 +88,13 @@ pub(crate) async fn start_engine(
     Ok(Engine::start(ajar_engine::Config { public_url, recordings }, parts).await?)
 }
 
-/// Where administrative passwords come from: the environment, or a file that only we may read.
+/// Where the secrets that resources name come from.
+fn secrets(config: &Config) -> SecretResolver {
+    let policy_dir = config.policy_dir.clone();
+    Arc::new(move |source| resolve(source, &policy_dir))
+}
+
+/// The environment, or a file that only we may read.
 fn resolve(source: &SecretSource, policy_dir: &std::path::Path) -> Result<Secret, String> {
     match source {
         SecretSource::Env(name) => match std::env::var(name) {
@@ -111,21 +119,26 @@ impl Running {
         let seen = follow::begin(config, &engine).await?;
         let (identity, authority_pem) = identity(config, clock.now())?;
         let gateway = GatewayConfig {
-            listen: config.postgres.listen,
+            postgres: config.postgres.listen,
+            http: config.http.as_ref().map(|http| http.listen),
+            public_url: config.public_url.clone(),
             certificate_pem: identity.chain_pem.clone(),
             key_pem: identity.key_pem.clone(),
             client_ca_pem: config.client_ca_file.as_ref().map(std::fs::read_to_string).transpose().context("cannot read client_ca_file")?,
             recordings: config.data_dir.join("recordings"),
             policy_dir: config.policy_dir.clone(),
+            secrets: secrets(config),
             limits: Limits::default(),
         };
         let gateway = Gateway::bind(gateway, Arc::clone(&engine) as Arc<dyn Door>, engine.grant_verifier(), clock, entropy).await?;
         let tcp = TcpListener::bind(config.api.listen)
             .await
             .with_context(|| format!("cannot listen on {}; is something else running there?", config.api.listen))?;
-        let (api, postgres) = (tcp.local_addr()?, gateway.local_addr());
-        let door = PostgresDoor { host: config.names.first().cloned().unwrap_or_default(), port: postgres.port(), ca_pem: authority_pem };
-        let doors = Doors { postgres: Some(door.clone()) };
+        let (api, postgres) = (tcp.local_addr()?, gateway.postgres_addr().context("there is no door for PostgreSQL")?);
+        let host = config.names.first().cloned().unwrap_or_default();
+        let http = gateway.http_addr().map(|at| HttpDoor { url: format!("https://{host}:{}", at.port()), ca_pem: authority_pem.clone() });
+        let door = PostgresDoor { host, port: postgres.port(), ca_pem: authority_pem };
+        let doors = Doors { postgres: Some(door.clone()), http: http.clone() };
         let router = Api::new(Arc::clone(&engine), metrics.clone(), &config.public_url, doors).router();
         let tls = if config.api.tls { Some(api_tls(&identity)?) } else { None };
         let (stop_gateway, stop_api) = (watch::Sender::new(false), watch::Sender::new(false));
@@ -141,7 +154,7 @@ impl Running {
                 metrics.run_upkeep();
             }
         });
-        Ok(Self { engine, store, api, postgres, door, stop_gateway, stop_api, tasks })
+        Ok(Self { engine, store, api, postgres, door, http, stop_gateway, stop_api, tasks })
     }
 
     /// Cuts and records every session, then closes everything.

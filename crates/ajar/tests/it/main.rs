@@ -29,6 +29,8 @@ mod faults;
 #[cfg(test)]
 mod from_git;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 #[path = "../../../policy/tests/it/made.rs"]
 mod made;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use ajar_core::lease::{Intended, RevocationProof};
 use ajar_core::permit::GrantSigner;
 use ajar_core::port::{
     Admission, Clock, Connector, ConnectorError, Credential, CutReason, Door, Entropy, Finding, Found, Knock, LeaseSecret, Mono, Opening,
-    Order, SessionReport, Wishes,
+    Order, Probe, SessionReport, Wishes,
 };
 use ajar_core::resource::Resource;
 use ajar_core::secret::Secret;
@@ -123,7 +123,10 @@ impl Connector for Logins {
     async fn remove_unknown(&self, _: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
         Ok(self.drop(login))
     }
+}
 
+#[async_trait]
+impl Probe for Logins {
     async fn probe(&self, _: &Resource) -> Result<Vec<Finding>, ConnectorError> {
         Ok(Vec::new())
     }
@@ -342,15 +345,16 @@ impl Play {
         let token = self.ajar(who, &["token"]).ok();
         let token = Credential::Token(Secret::new(token["token"].as_str().unwrap().to_owned()));
         let client = [127, 0, 0, 1].into();
-        let knock = Knock { resource: words[0].clone(), protocol: "postgres", wishes, client };
+        let knock = Knock { resource: words[0].clone(), protocol: "postgres", wishes, client, holds: true };
         self.runtime.block_on(async {
-            let admission = match self.engine.identify(&token, who, client).await {
+            let admission = match self.engine.identify(&token, Some(who), client).await {
                 Ok(identified) => self.engine.knock(&identified, knock).await,
                 Err(refusal) => Err(refusal),
             };
             match admission {
                 Ok(Admission::Open(opening)) => Entry::In(Session(opening)),
                 Ok(Admission::Held(held)) => Entry::Held(held.request.to_string()),
+                Ok(Admission::Asked(request)) => Entry::Held(request.to_string()),
                 Err(refusal) => Entry::Refused(format!("{refusal}: {}", refusal.detail.as_deref().unwrap_or_default())),
             }
         })
@@ -410,14 +414,15 @@ async fn start(store: PathBuf, hands: Arc<Hands>, target: Arc<Logins>, runtime: 
     let keys = Keys { grants: GrantSigner::new(&[7; 32]), ledger: Signer::from_seed("ajar-ledger", &[9; 32]).unwrap() };
     let parts = Parts {
         store: Arc::new(SqliteStore::open(store, OpenOptions::default()).await.unwrap()),
-        postgres: target,
+        postgres: Arc::clone(&target) as _,
+        http: target,
         clock: hands,
         entropy: Arc::new(Dice(Mutex::new(StdRng::seed_from_u64(1)))),
         keys,
     };
     let engine = Engine::start(Config { public_url: url.clone(), recordings: "/nowhere".into() }, parts).await.unwrap();
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    let router = Api::new(Arc::clone(&engine), metrics, &url, Doors { postgres: None }).router();
+    let router = Api::new(Arc::clone(&engine), metrics, &url, Doors { postgres: None, http: None }).router();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     runtime.spawn(async move { axum::serve(tcp, service).await.unwrap() });
     (engine, url)

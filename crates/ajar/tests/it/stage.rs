@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use ajar_sample::{ADMIN, DATABASE, Options, Postgres, Programs};
+use ajar_sample::{ADMIN, Api, DATABASE, Options, Postgres, Programs};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -88,6 +88,8 @@ pub(crate) struct Stage {
     /// Where the server sends its traces, from its next start on.
     pub(crate) traces: Option<u16>,
     server: Option<Child>,
+    /// A sample API, and the door for it.
+    pub(crate) web: Option<(Api, u16)>,
 }
 
 /// Which PostgreSQL the tests name.
@@ -113,7 +115,7 @@ impl Stage {
         let options = Options { folder: sample, password: "superuser's password".into(), settings: String::new() };
         let target = Postgres::start(programs(major), options).await.unwrap();
         ajar_sample::seed(&target, "admin's password").await.unwrap();
-        let mut stage = Self { target, dir, api: free_port(), gateway: free_port(), traces: None, server: None };
+        let mut stage = Self { target, dir, api: free_port(), gateway: free_port(), traces: None, server: None, web: None };
         stage.write_files();
         for name in ["dev", "dev-admin", "peer", "second", "boss", "operator", "auditor", "stranger", "robot"] {
             let out =
@@ -126,6 +128,47 @@ impl Stage {
             assert!(out.status.success(), "{}", text(&out.stderr));
         }
         stage
+    }
+
+    /// With a sample API too, that shows itself only to who knows `secret`.
+    pub(crate) async fn with_api(secret: &str) -> Self {
+        let mut stage = Self::new().await;
+        stage.end("-TERM");
+        let (api, port) = (Api::start(secret).await.unwrap(), free_port());
+        private(&stage.policy().join("api.secret"), secret);
+        let rule = |name: &str, role: &str, approve: &str| {
+            format!(
+                "[[rule]]\nname = \"{name}\"\nwho = [\"group:engineers\"]\nresources = [\"sample-api\"]\nroles = [\"{role}\"]\ndefault = \"10m\"\nmax = \"1h\"\n{approve}\n"
+            )
+        };
+        let files = format!(
+            "[[resource]]\nname = \"sample-api\"\nkind = \"http\"\nowners = [\"group:orders\"]\ndefault_role = \"read\"\nupstream = \"{}\"\n\
+             credential = {{ bearer = {{ file = \"api.secret\" }} }}\nrecord = {{ headers = true, bodies = 10000 }}\n\
+             [resource.roles.read]\nallow = [\"GET /**\"]\n[resource.roles.refund]\nallow = [\"GET /**\", \"POST /orders/*/refund\"]\n{}{}",
+            api.url(),
+            rule("api-read", "read", "approve = { from = [\"owners\"], within = \"30m\" }"),
+            rule("api-refund", "refund", "reason = { min_length = 5 }\napprove = { from = [\"owners\"], within = \"30m\" }"),
+        );
+        std::fs::write(stage.policy().join("api.toml"), files).unwrap();
+        let config = std::fs::read_to_string(stage.config()).unwrap();
+        std::fs::write(stage.config(), format!("{config}[http]\nlisten = \"127.0.0.1:{port}\"\n")).unwrap();
+        stage.web = Some((api, port));
+        stage.run();
+        stage
+    }
+
+    /// The URL of the sample API at its door.
+    pub(crate) fn web(&self) -> String {
+        format!("https://localhost:{}/sample-api", self.web.as_ref().unwrap().1)
+    }
+
+    /// curl as somebody, who is known by this token.
+    pub(crate) fn curl(&self, token: &str, args: &[&str]) -> Command {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--max-time", "60", "-w", "\n%{http_code} %{http_version}"]).arg("--cacert").arg(self.authority());
+        command.args(["-H", &format!("Authorization: Bearer {token}")]).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     fn write_files(&self) {

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ajar_core::lease::{Intended, RevocationProof};
-use ajar_core::port::{Clock, Connector, ConnectorError, Entropy, Finding, Found, LeaseSecret};
+use ajar_core::port::{Clock, Connector, ConnectorError, Entropy, Finding, Found, LeaseSecret, Probe};
 use ajar_core::resource::{Kind, PostgresTarget, Resource, SecretSource};
 use ajar_core::secret::Secret;
 use async_trait::async_trait;
@@ -128,9 +128,12 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn of(resource: &'a Resource) -> Self {
+    fn of(resource: &'a Resource) -> Result<Self, ConnectorError> {
         match &resource.kind {
-            Kind::Postgres(pg) => Self { resource: resource.name.as_str(), pg },
+            Kind::Postgres(pg) => Ok(Self { resource: resource.name.as_str(), pg }),
+            Kind::Http(_) => {
+                Err(ConnectorError::Misconfigured { resource: resource.name.to_string(), why: "it is no PostgreSQL database".into() })
+            }
         }
     }
 
@@ -150,7 +153,7 @@ impl<'a> Target<'a> {
 
 impl PostgresConnector {
     async fn remove(&self, resource: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
-        let target = Target::of(resource);
+        let target = Target::of(resource)?;
         revoke::revoke(self, target, &Login::parse(target.resource, login)?).await
     }
 }
@@ -159,12 +162,12 @@ impl PostgresConnector {
 impl Connector for PostgresConnector {
     #[instrument(name = "mint", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
     async fn mint(&self, resource: &Resource, intent: &Intended, secret: &LeaseSecret) -> Result<(), ConnectorError> {
-        mint::mint(self, Target::of(resource), intent, secret).await
+        mint::mint(self, Target::of(resource)?, intent, secret).await
     }
 
     #[instrument(name = "prolong", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
     async fn prolong(&self, resource: &Resource, intent: &Intended) -> Result<(), ConnectorError> {
-        prolong::prolong(self, Target::of(resource), intent).await
+        prolong::prolong(self, Target::of(resource)?, intent).await
     }
 
     #[instrument(name = "revoke on the target", skip_all, fields(resource.name = %resource.name, lease.id = %intent.id))]
@@ -174,7 +177,7 @@ impl Connector for PostgresConnector {
 
     #[instrument(name = "inspect the target", skip_all, fields(resource.name = %resource.name))]
     async fn inspect(&self, resource: &Resource) -> Result<Vec<Found>, ConnectorError> {
-        let target = Target::of(resource);
+        let target = Target::of(resource)?;
         let session = self.admin(&target, &target.pg.database).await?;
         let question = "SELECT r.rolname::text AS login, count(a.pid) AS connections FROM pg_roles r \
                         LEFT JOIN pg_stat_activity a ON a.usesysid = r.oid WHERE r.rolname ~ $1 GROUP BY 1 ORDER BY 1";
@@ -192,9 +195,12 @@ impl Connector for PostgresConnector {
     async fn remove_unknown(&self, resource: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
         self.remove(resource, login).await
     }
+}
 
+#[async_trait]
+impl Probe for PostgresConnector {
     #[instrument(name = "probe the target", skip_all, fields(resource.name = %resource.name))]
     async fn probe(&self, resource: &Resource) -> Result<Vec<Finding>, ConnectorError> {
-        Ok(probe::probe(self, resource).await)
+        probe::probe(self, resource).await
     }
 }

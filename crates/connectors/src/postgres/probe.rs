@@ -24,11 +24,11 @@ const CLOCKS: u64 = 2_000;
 /// How long a throw-away login could be used if the probe broke off.
 const VALID: Span = Span::from_secs(120);
 
-pub(super) async fn probe(connector: &PostgresConnector, resource: &Resource) -> Vec<Finding> {
-    let target = Target::of(resource);
+pub(super) async fn probe(connector: &PostgresConnector, resource: &Resource) -> Result<Vec<Finding>, ConnectorError> {
+    let target = Target::of(resource)?;
     let mut probe = Probe { connector, resource, target, findings: Vec::new() };
     probe.all().await;
-    probe.findings
+    Ok(probe.findings)
 }
 
 struct Probe<'a> {

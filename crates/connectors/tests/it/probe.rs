@@ -1,6 +1,6 @@
 //! The set-up check.
 
-use ajar_core::port::{Connector as _, Finding, Severity};
+use ajar_core::port::{Connector as _, Finding, Probe, Severity};
 use ajar_core::resource::TargetTls;
 
 use crate::on_both;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ajar_connectors::{Step, Then};
-use ajar_core::port::{Connector as _, ConnectorError};
+use ajar_core::port::{Connector as _, ConnectorError, Probe};
 
 use crate::on_both;
 use crate::server::{PASSWORD, Server};

@@ -88,9 +88,16 @@ pub enum ConnectorError {
     },
 }
 
+/// Finds out whether a target can be used.
+#[async_trait]
+pub trait Probe: Send + Sync + 'static {
+    /// Proves that the target can be reached as the files say, and that whatever is to be done on it can be (R6).
+    async fn probe(&self, resource: &Resource) -> Result<Vec<Finding>, ConnectorError>;
+}
+
 /// Mints and revokes on targets of one kind. Every method may be repeated: doing it twice comes to the same.
 #[async_trait]
-pub trait Connector: Send + Sync + 'static {
+pub trait Connector: Probe {
     /// Makes the login, with exactly what the role maps to, expiring by itself at `intent.valid_until` (I12).
     /// When it fails midway, [`Connector::revoke`] cleans up.
     async fn mint(&self, resource: &Resource, intent: &Intended, secret: &LeaseSecret) -> Result<(), ConnectorError>;
@@ -107,7 +114,4 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Removes a login with our prefix that no lease accounts for (R1, R8), as [`Connector::revoke`] does.
     async fn remove_unknown(&self, resource: &Resource, login: &str) -> Result<RevocationProof, ConnectorError>;
-
-    /// Proves that the administrative account can do all this and that the target honours expiry (R6).
-    async fn probe(&self, resource: &Resource) -> Result<Vec<Finding>, ConnectorError>;
 }

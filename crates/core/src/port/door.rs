@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::event::Actor;
 use crate::grant::CloseReason;
 use crate::id::{LeaseId, PrincipalId, RequestId, SessionId};
-use crate::name::PrincipalName;
+use crate::name::{PrincipalName, ResourceName};
 use crate::permit::SignedGrant;
 use crate::port::LeaseSecret;
 use crate::resource::Resource;
@@ -61,12 +61,14 @@ pub struct Wishes {
 pub struct Knock {
     /// The resource it named, unchecked.
     pub resource: String,
-    /// The protocol it speaks: `postgres`.
+    /// The protocol it speaks, which is the kind of what it may get into: `postgres`, `http`.
     pub protocol: &'static str,
     /// What it wants.
     pub wishes: Wishes,
     /// Its address.
     pub client: IpAddr,
+    /// Whether it waits while a request is decided.
+    pub holds: bool,
 }
 
 /// Why somebody is not let in. Every text is safe to show and says what to do next (I20).
@@ -107,6 +109,8 @@ pub enum Admission {
     Open(Box<Opening>),
     /// Wait.
     Held(Held),
+    /// This request waits for a decision; the client doesn't.
+    Asked(RequestId),
 }
 
 /// A connection that waits.
@@ -143,18 +147,30 @@ pub trait Waiting: Send {
     async fn next(&mut self) -> HeldNotice;
 }
 
+/// As whom a gateway signs in to a target.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// As a login that was made for the grant.
+    Login {
+        /// The lease that it is of.
+        lease: LeaseId,
+        /// Its name on the target.
+        login: String,
+        /// Its secret.
+        secret: LeaseSecret,
+    },
+    /// With what the resource's files say: nothing is made on the target.
+    Stored,
+}
+
 /// Everything a gateway needs to carry one session. It still needs a [`Permit`](crate::permit::Permit) from `grant` to dial.
 pub struct Opening {
     /// The session; `session.live` is durable already.
     pub session: SessionId,
     /// The signed grant.
     pub grant: SignedGrant,
-    /// The lease whose login it uses.
-    pub lease: LeaseId,
-    /// The login's name on the target.
-    pub login: String,
-    /// Its secret.
-    pub secret: LeaseSecret,
+    /// As whom to sign in to the target.
+    pub access: Access,
     /// Where to dial.
     pub resource: Arc<Resource>,
     /// Until when, and whether to cut now.
@@ -242,11 +258,14 @@ pub struct SessionReport {
 /// The control plane, as a gateway sees it. Implemented by `ajar-engine`.
 #[async_trait]
 pub trait Door: Send + Sync + 'static {
-    /// Who is this? `claimed` is the name that the client gave in its protocol, unchecked.
-    async fn identify(&self, credential: &Credential, claimed: &str, client: IpAddr) -> Result<Identified, Refusal>;
+    /// Who is this? `claimed` is the name that the client gave in its protocol, unchecked; none where the protocol asks for none.
+    async fn identify(&self, credential: &Credential, claimed: Option<&str>, client: IpAddr) -> Result<Identified, Refusal>;
 
     /// Let them in, let them wait, or refuse. Files a request when there is none that fits.
     async fn knock(&self, who: &Identified, knock: Knock) -> Result<Admission, Refusal>;
+
+    /// The resource that has a host name, for protocols in which clients name a host. It says nothing of who may know that.
+    fn resource_at(&self, host: &str) -> Option<ResourceName>;
 
     /// A session (held or live) is over. It is kept until it is in the ledger.
     async fn ended(&self, report: SessionReport);

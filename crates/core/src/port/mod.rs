@@ -6,9 +6,9 @@ mod door;
 mod store;
 
 pub use clock::{Clock, Entropy, Mono};
-pub use connector::{Connector, ConnectorError, Finding, Found, LeaseSecret, Severity};
+pub use connector::{Connector, ConnectorError, Finding, Found, LeaseSecret, Probe, Severity};
 pub use door::{
-    Admission, Credential, CutReason, Door, Held, HeldNotice, Identified, Knock, Opening, Order, OrderFeed, Refusal, RefusalKind,
+    Access, Admission, Credential, CutReason, Door, Held, HeldNotice, Identified, Knock, Opening, Order, OrderFeed, Refusal, RefusalKind,
     SessionReport, Waiting, Wishes,
 };
 pub use store::{Batch, Effect, Leaf, PendingEffect, RowQuery, Store, StoreError, StoredRow};

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ajar_core::lease::{Intended, RevocationProof};
-use ajar_core::port::{Clock, Connector, ConnectorError, Entropy, Finding, Found, LeaseSecret, Mono};
+use ajar_core::port::{Clock, Connector, ConnectorError, Entropy, Finding, Found, LeaseSecret, Mono, Probe};
 use ajar_core::resource::Resource;
 use ajar_core::time::Timestamp;
 use async_trait::async_trait;
@@ -36,7 +36,10 @@ impl Connector for Nowhere {
     async fn remove_unknown(&self, _: &Resource, _: &str) -> Result<RevocationProof, ConnectorError> {
         Ok(gone())
     }
+}
 
+#[async_trait]
+impl Probe for Nowhere {
     async fn probe(&self, _: &Resource) -> Result<Vec<Finding>, ConnectorError> {
         Ok(Vec::new())
     }

@@ -174,7 +174,7 @@ fn those_asked_are_reminded_and_the_connection_that_waits_hears_it() {
     town.live(async |engine| {
         town.apply(&engine, FILES.to_owned()).await;
         let wishes = Wishes { role: Some("read".into()), reason: Some("why not".into()), duration: None, ticket: None, scope: None };
-        let knock = Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into() };
+        let knock = Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into(), holds: true };
         let Ok(Admission::Held(mut held)) = engine.knock(&town.identified("dev"), knock).await else { panic!("it waits") };
         let mut lines = Vec::new();
         let refused = loop {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ajar_core::id::LeaseId;
 use ajar_core::lease::{Intended, RevocationProof};
-use ajar_core::port::{Clock, Connector, ConnectorError, Finding, Found, LeaseSecret};
+use ajar_core::port::{Clock, Connector, ConnectorError, Finding, Found, LeaseSecret, Probe};
 use ajar_core::resource::Resource;
 use ajar_core::time::Timestamp;
 use async_trait::async_trait;
@@ -164,7 +164,10 @@ impl Connector for Target {
     async fn remove_unknown(&self, _: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
         self.remove(login).await
     }
+}
 
+#[async_trait]
+impl Probe for Target {
     async fn probe(&self, _: &Resource) -> Result<Vec<Finding>, ConnectorError> {
         Ok(Vec::new())
     }

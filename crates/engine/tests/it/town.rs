@@ -7,7 +7,9 @@ use ajar_core::directory::{PrincipalEvent, Scope};
 use ajar_core::event::{Actor, Event, Proof};
 use ajar_core::id::GrantId;
 use ajar_core::permit::GrantSigner;
-use ajar_core::port::{Admission, Clock, CutReason, Door, HeldNotice, Identified, Knock, Opening, Order, Refusal, SessionReport, Wishes};
+use ajar_core::port::{
+    Access, Admission, Clock, CutReason, Door, HeldNotice, Identified, Knock, Opening, Order, Refusal, SessionReport, Wishes,
+};
 use ajar_core::session::EndReason;
 use ajar_engine::{Caller, Config, Engine, Keys, NewRequest, Parts, StartError};
 use ajar_ledger::note::Signer;
@@ -124,6 +126,7 @@ impl Town {
         let parts = Parts {
             store: Arc::clone(&self.memory) as _,
             postgres: Arc::clone(&self.target) as _,
+            http: Arc::clone(&self.target) as _,
             clock: Arc::clone(&self.weather) as _,
             entropy: Arc::clone(&self.weather) as _,
             keys,
@@ -147,9 +150,10 @@ impl Town {
     /// A connection from the knock to its end, as a gateway would carry it.
     pub(crate) async fn session(&self, engine: &Arc<Engine>, who: &str, role: &str, stay: Duration) -> Result<GrantId, Refusal> {
         let wishes = Wishes { role: Some(role.into()), reason: Some("why not".into()), duration: None, ticket: None, scope: None };
-        let knock = Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into() };
+        let knock = Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into(), holds: true };
         let opening = match engine.knock(&self.identified(who), knock).await? {
             Admission::Open(opening) => *opening,
+            Admission::Asked(request) => unreachable!("who waits is held, and not only told of {request}"),
             Admission::Held(mut held) => loop {
                 match held.waiting.next().await {
                     HeldNotice::Say(_) => {}
@@ -170,9 +174,8 @@ impl Town {
 
     async fn carry(&self, engine: &Arc<Engine>, mut opening: Opening, stay: Duration) -> EndReason {
         let (now, mono) = (self.weather.now(), self.weather.mono());
-        if engine.grant_verifier().permit(&opening.grant, now).is_err()
-            || !self.target.connect(&opening.login, opening.secret.password.expose())
-        {
+        let Access::Login { login, secret, .. } = opening.access.clone() else { return EndReason::FailedToOpen };
+        if engine.grant_verifier().permit(&opening.grant, now).is_err() || !self.target.connect(&login, secret.password.expose()) {
             return EndReason::FailedToOpen;
         }
         let nanos = |span: ajar_core::time::Span| u64::try_from(Duration::from(span).as_nanos()).unwrap();
@@ -216,7 +219,7 @@ impl Town {
                 () = tokio::time::sleep(wait) => {}
             }
         };
-        self.target.disconnect(&opening.login);
+        self.target.disconnect(&login);
         reason
     }
 }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ajar_core::event::Actor;
 use ajar_core::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
+use ajar_core::name::ResourceName;
 use ajar_core::permit::{Claims, GrantSigner, SignedGrant};
 use ajar_core::port::{
-    Admission, Clock, Credential, Door, Entropy, Identified, Knock, LeaseSecret, Mono, Opening, Order, OrderFeed, Refusal, RefusalKind,
-    SessionReport,
+    Access, Admission, Clock, Credential, Door, Entropy, Identified, Knock, LeaseSecret, Mono, Opening, Order, OrderFeed, Refusal,
+    RefusalKind, SessionReport,
 };
 use ajar_core::resource::{Kind, PostgresTarget, Resource, SecretSource, TargetTls};
 use ajar_core::secret::Secret;
@@ -132,10 +133,10 @@ impl OpenDoor {
 
 #[async_trait]
 impl Door for OpenDoor {
-    async fn identify(&self, credential: &Credential, claimed: &str, _: IpAddr) -> Result<Identified, Refusal> {
+    async fn identify(&self, credential: &Credential, claimed: Option<&str>, _: IpAddr) -> Result<Identified, Refusal> {
         let good = matches!(credential, Credential::Token(token) if token.expose() == "good");
         let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None };
-        let name = claimed.parse().map_err(|_| refusal.clone())?;
+        let name = claimed.unwrap_or("dev").parse().map_err(|_| refusal.clone())?;
         if !good {
             return Err(refusal);
         }
@@ -159,12 +160,18 @@ impl Door for OpenDoor {
         Ok(Admission::Open(Box::new(Opening {
             session: SessionId::new(self.ids.uuid(now)),
             grant: self.signer.sign(claims),
-            lease: LeaseId::new(Uuid::from_u128(9)),
-            login: "ajar_login".into(),
-            secret: LeaseSecret { password: Secret::new(PASSWORD.into()), salt: SALT },
+            access: Access::Login {
+                lease: LeaseId::new(Uuid::from_u128(9)),
+                login: "ajar_login".into(),
+                secret: LeaseSecret { password: Secret::new(PASSWORD.into()), salt: SALT },
+            },
             resource: Arc::clone(&self.resource),
             orders: Box::new(Feed { until, orders: self.orders.subscribe() }),
         })))
+    }
+
+    fn resource_at(&self, host: &str) -> Option<ResourceName> {
+        self.resource.hosts().iter().any(|own| own == host).then(|| self.resource.name.clone())
     }
 
     async fn ended(&self, report: SessionReport) {
@@ -200,6 +207,7 @@ pub(crate) struct Seen {
 /// Everything.
 pub(crate) struct House {
     pub(crate) gateway: SocketAddr,
+    pub(crate) http: SocketAddr,
     pub(crate) door: Arc<OpenDoor>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) reports: mpsc::UnboundedReceiver<SessionReport>,
@@ -221,7 +229,11 @@ impl House {
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Seen::default()));
         tasks.spawn(target(listener, script, Arc::clone(&seen)));
+        Self::around(resource(port), seen, tasks, limits).await
+    }
 
+    /// A gateway before a resource, whose target `tasks` holds.
+    pub(crate) async fn around(resource: Resource, seen: Arc<Mutex<Seen>>, mut tasks: JoinSet<()>, limits: Limits) -> Self {
         let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -234,7 +246,7 @@ impl House {
         let (to, reports) = mpsc::unbounded_channel();
         let door = Arc::new(OpenDoor {
             signer,
-            resource: Arc::new(resource(port)),
+            resource: Arc::new(resource),
             clock: Arc::clone(&clock),
             ids: Counted::default(),
             length: Mutex::new(Duration::from_secs(3_600)),
@@ -245,18 +257,21 @@ impl House {
         });
         let recordings = tempfile::tempdir().unwrap();
         let config = GatewayConfig {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            postgres: "127.0.0.1:0".parse().unwrap(),
+            http: Some("127.0.0.1:0".parse().unwrap()),
+            public_url: "https://ajar.test".into(),
             certificate_pem: server.pem(),
             key_pem: Secret::new(key.serialize_pem()),
             client_ca_pem: None,
             recordings: recordings.path().to_owned(),
             policy_dir: recordings.path().to_owned(),
+            secrets: Arc::new(|_| Ok(Secret::new("s3cret".into()))),
             limits,
         };
         let entropy = Arc::new(Counted::default());
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let gateway = Gateway::bind(config, Arc::clone(&door) as _, verifier, shared, entropy).await.unwrap();
-        let address = gateway.local_addr();
+        let (address, http) = (gateway.postgres_addr().unwrap(), gateway.http_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         tasks.spawn(gateway.serve(async move { drop(stopped.await) }));
 
@@ -266,7 +281,7 @@ impl House {
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
         tls.alpn_protocols = vec![b"postgresql".to_vec()];
-        Self { gateway: address, door, clock, reports, seen, recordings, tls: Arc::new(tls), stop: Some(stop), tasks }
+        Self { gateway: address, http, door, clock, reports, seen, recordings, tls: Arc::new(tls), stop: Some(stop), tasks }
     }
 
     /// How long grants are from now on.
@@ -282,6 +297,15 @@ impl House {
     /// The next session that has ended.
     pub(crate) async fn report(&mut self) -> SessionReport {
         tokio::time::timeout(Duration::from_secs(20), self.reports.recv()).await.expect("no report").unwrap()
+    }
+
+    /// A client that has shaken hands with the door for HTTP, and may speak these.
+    pub(crate) async fn calls(&self, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
+        let tcp = TcpStream::connect(self.http).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        let mut tls = (*self.tls).clone();
+        tls.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
+        TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap()
     }
 
     /// A client that has sent its token, and hasn't read what comes of it.

@@ -7,4 +7,6 @@ mod hostile;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod window;

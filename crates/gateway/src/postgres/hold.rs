@@ -3,9 +3,9 @@
 use ajar_core::port::{Held, HeldNotice, Opening, Refusal};
 use tokio::sync::{Notify, watch};
 
+use super::stream::Stream;
+use super::words;
 use crate::cut::Signal;
-use crate::stream::Stream;
-use crate::words;
 
 /// The most that a client may send before it is let in, in bytes.
 const MAX_BEHIND: usize = 64 * 1024;

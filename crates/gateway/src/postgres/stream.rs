@@ -42,13 +42,6 @@ pub(crate) fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with_borrow_mut(f)
 }
 
-/// How a socket behaves on both sides: no delay, and a peer that vanished without a word is noticed in two minutes.
-pub(crate) fn settle(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(6);
-    socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive)
-}
-
 /// See the module.
 pub(crate) struct Stream {
     tcp: TcpStream,

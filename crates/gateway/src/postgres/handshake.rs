@@ -13,10 +13,11 @@ use ajar_wire::pg::{WireError, frame, messages};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::ALPN;
+use super::stream::Stream;
+use super::words;
 use crate::listener::Shared;
-use crate::stream::Stream;
-use crate::tls::{self, ALPN};
-use crate::words;
+use crate::tls;
 
 /// The longest password message.
 const MAX_PASSWORD: u32 = 10_000;
@@ -117,7 +118,7 @@ async fn encrypt(shared: &Shared, tcp: TcpStream) -> Result<(Stream, Option<Pack
 }
 
 async fn accept(shared: &Shared, tcp: TcpStream) -> Result<Stream, NoArrival> {
-    let accepted = TlsAcceptor::from(Arc::clone(&shared.server_tls)).accept(tcp).await?;
+    let accepted = TlsAcceptor::from(Arc::clone(&shared.postgres.tls)).accept(tcp).await?;
     let (tcp, connection) = accepted.into_inner();
     Ok(Stream::tls(tcp, connection.into()))
 }
@@ -177,7 +178,7 @@ async fn identify(
         }
     };
     stream.send(&out)?;
-    let who = match shared.door.identify(&credential, &startup.user, address).await {
+    let who = match shared.door.identify(&credential, Some(&startup.user), address).await {
         Ok(who) => who,
         Err(refusal) => {
             stream.write(&words::refused(&refusal)).await?;
@@ -185,7 +186,7 @@ async fn identify(
         }
     };
     let wishes = Wishes { role, reason, duration, ticket, scope };
-    let knock = Knock { resource: startup.database.clone(), protocol: "postgres", wishes, client: address };
+    let knock = Knock { resource: startup.database.clone(), protocol: "postgres", wishes, client: address, holds: true };
     Ok(Arrival::Client(Box::new(Client { stream, startup, who, knock, behind })))
 }
 

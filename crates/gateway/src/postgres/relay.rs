@@ -14,9 +14,9 @@ use ajar_wire::pg::scan::{BackendScanner, FrontendEvent, FrontendScanner, Scan};
 use ajar_wire::pg::statements::{Statement, Statements};
 use ajar_wire::pg::{WireError, messages};
 
+use super::stream::{HOLD, Stream, with_scratch};
 use crate::cut::Deadline;
 use crate::record::Recorder;
-use crate::stream::{HOLD, Stream, with_scratch};
 
 /// Why relaying ended.
 #[derive(Debug)]
@@ -305,7 +305,7 @@ impl Relay {
 
     fn record(&mut self) {
         for statement in self.finished.drain(..) {
-            self.recorder.push(&statement);
+            self.recorder.push(|out| super::line::put(out, &statement));
         }
     }
 
@@ -320,7 +320,7 @@ impl Relay {
         let at = now.0.saturating_sub(self.started.0) / 1_000;
         self.statements.finish(at, &mut self.finished);
         for statement in &self.finished {
-            self.recorder.push(statement);
+            self.recorder.push(|out| super::line::put(out, statement));
         }
         Remains {
             client: self.client,

@@ -18,8 +18,9 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::stream::Stream;
 use crate::listener::Shared;
-use crate::stream::{Stream, settle};
+use crate::listener::settle;
 use crate::tls;
 
 /// Why there is no connection to the target.
@@ -131,7 +132,10 @@ pub(crate) async fn dial(shared: &Shared, permit: Permit, login: &Login, startup
 
 async fn sign_in(shared: &Shared, permit: &Permit, login: &Login, startup: &Startup) -> Result<Target, DialError> {
     let io = |step| move |source| DialError::Io { step, source };
-    let Kind::Postgres(target) = &login.resource.kind;
+    let target = match &login.resource.kind {
+        Kind::Postgres(target) => target,
+        Kind::Http(_) => return Err(DialError::OtherResource),
+    };
     let config = shared.targets.config(&target.tls, &shared.policy_dir).map_err(DialError::Misconfigured)?;
     let tls = match config {
         None => None,
@@ -142,7 +146,7 @@ async fn sign_in(shared: &Shared, permit: &Permit, login: &Login, startup: &Star
             Some((config, name))
         }
     };
-    let keys = shared.keys.of(login.lease, &login.secret, permit.claims().ends_at).await?;
+    let keys = shared.postgres.keys.of(login.lease, &login.secret, permit.claims().ends_at).await?;
     let first = startup.upstream(&login.name, &target.database)?;
 
     let (route, mut stream) = reach(&target.host, target.port, tls).await?;

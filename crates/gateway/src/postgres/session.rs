@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ajar_core::permit::Claims;
-use ajar_core::port::{Admission, CutReason, Opening, RefusalKind};
+use ajar_core::port::{Access, Admission, CutReason, Opening, RefusalKind};
 use ajar_core::session::EndReason;
 use ajar_wire::pg::messages;
 use ajar_wire::pg::startup::Startup;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::cancel::Registered;
+use super::cancel::Registered;
+use super::dial::{self, DialError, Login, Target};
+use super::handshake::{self, Arrival, Client};
+use super::hold::{self, Outcome};
+use super::relay::{End, Relay, Remains};
+use super::stream::Stream;
+use super::words::{self, PATIENCE};
 use crate::cut::{Cut, Due};
-use crate::dial::{self, DialError, Login, Target};
-use crate::handshake::{self, Arrival, Client};
-use crate::hold::{self, Outcome};
 use crate::listener::{Shared, Starting};
 use crate::record::Recorder;
-use crate::relay::{End, Relay, Remains};
-use crate::report::Owed;
-use crate::stream::Stream;
-use crate::words::{self, PATIENCE};
+use crate::report::{Gauge, Owed, because};
 
 /// What passed the relay before a revocation may take this long to reach the client.
 const DRAIN: Duration = Duration::from_millis(5);
@@ -36,7 +36,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, address: IpAddr, 
     drop(starting);
     match arrival {
         Ok(Ok(Arrival::Client(client))) => visit(&shared, *client).await,
-        Ok(Ok(Arrival::Cancel(key))) => shared.cancels.obey(&key).await,
+        Ok(Ok(Arrival::Cancel(key))) => shared.postgres.cancels.obey(&key).await,
         Ok(Err(why)) => {
             metrics::counter!("ajar_gateway_rejections_total", "why" => "start_up").increment(1);
             tracing::debug!(%why, "a connection ended before it was known who it is");
@@ -51,7 +51,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, address: IpAddr, 
 async fn visit(shared: &Shared, client: Client) {
     let Client { mut stream, startup, who, knock, mut behind } = client;
     let cancelled = Arc::new(Notify::new());
-    let key = shared.cancels.register(&*shared.entropy, startup.spoken(), Arc::clone(&cancelled));
+    let key = shared.postgres.cancels.register(&*shared.entropy, startup.spoken(), Arc::clone(&cancelled));
     // Not given up when the client leaves: what the door has begun, it must be told the end of.
     let mut held = match shared.door.knock(&who, knock).await {
         Err(refusal) => return say(stream, &words::refused(&refusal)).await,
@@ -60,6 +60,8 @@ async fn visit(shared: &Shared, client: Client) {
             return Visit { shared, owed, key }.carry(stream, startup, behind, opening, false).await;
         }
         Ok(Admission::Held(held)) => held,
+        // That is for those who said that they don't wait.
+        Ok(Admission::Asked(_)) => return say(stream, &words::stopping()).await,
     };
     let mut owed = Owed::new(held.session, shared.reports.clone());
     owed.because(EndReason::ClientLeft);
@@ -103,7 +105,11 @@ impl Visit<'_> {
     /// From the door's word to the end of the session.
     async fn carry(mut self, mut stream: Stream, startup: Startup, behind: Vec<u8>, opening: Box<Opening>, greeted: bool) {
         let shared = self.shared;
-        let Opening { session, grant, lease, login, secret, resource, orders } = *opening;
+        let Opening { session, grant, access, resource, orders } = *opening;
+        let Access::Login { lease, login, secret } = access else {
+            let message = format!("{} has no login", resource.name);
+            return say(stream, &words::fatal(words::NOT_NOW, &message, None, None)).await;
+        };
         let now = shared.clock.now();
         // INVARIANT I02: checked again right before dialling.
         let permit = match shared.verifier.permit(&grant, now) {
@@ -115,7 +121,7 @@ impl Visit<'_> {
         };
         let mut cut = Cut::new(orders, shared, &permit);
         // INVARIANT I13: what can't be recorded isn't opened.
-        let recorder = match shared.archive.begin(session, permit.claims(), now).await {
+        let recorder = match shared.archive.begin(session, permit.claims(), "postgres", now).await {
             Ok(recorder) => recorder,
             Err(error) => {
                 tracing::error!(session.id = %session, %error, "a recording could not be begun: the session is refused");
@@ -275,18 +281,6 @@ async fn complete(owed: &mut Owed, recorder: Recorder) {
     }
 }
 
-fn because(reason: CutReason) -> EndReason {
-    match reason {
-        CutReason::Expired
-        | CutReason::Returned
-        | CutReason::Revoked
-        | CutReason::Locked
-        | CutReason::PrincipalDisabled
-        | CutReason::ResourceRemoved => EndReason::Cut,
-        CutReason::ServerStopping => EndReason::ServerStopped,
-    }
-}
-
 /// That a client is known, and its key.
 fn greeting(key: &Registered) -> Vec<u8> {
     let mut out = Vec::new();
@@ -299,22 +293,5 @@ fn greeting(key: &Registered) -> Vec<u8> {
 async fn say(mut stream: Stream, words: &[u8]) {
     if stream.send(words).is_ok() {
         stream.close(PATIENCE).await;
-    }
-}
-
-/// Counts a session in a state while it lives.
-struct Gauge(metrics::Gauge);
-
-impl Gauge {
-    fn new(state: &'static str) -> Self {
-        let gauge = metrics::gauge!("ajar_gateway_sessions", "state" => state);
-        gauge.increment(1.0);
-        Self(gauge)
-    }
-}
-
-impl Drop for Gauge {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
     }
 }

@@ -8,7 +8,7 @@ use ajar_core::permit::Claims;
 use ajar_core::port::{CutReason, Refusal, RefusalKind};
 use ajar_wire::pg::messages::{Report, Severity};
 
-use crate::dial::DialError;
+use super::dial::DialError;
 
 /// How long a client may take to hear our last words.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);

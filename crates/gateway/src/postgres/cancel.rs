@@ -13,7 +13,7 @@ use ajar_wire::pg::startup::{CancelKey, Version};
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
-use crate::dial::Route;
+use super::dial::Route;
 
 /// How long forwarding one may take.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,139 @@
+//! What of a message's headers is passed on. INVARIANT H2: nothing that only concerns one connection, nothing that claims to come from a
+//! proxy, and nothing that makes a target see another request than was decided on.
+
+use std::net::IpAddr;
+
+use hyper::header::{
+    ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+
+/// Of one connection (RFC 9110, 7.6.1).
+const OF_ONE_HOP: [HeaderName; 6] = [CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE];
+const OF_ONE_HOP_TOO: [&str; 2] = ["keep-alive", "proxy-connection"];
+/// What proxies say, and what makes a request another one to some target.
+const MISLEADING: [&str; 9] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+const MISLEADING_FAMILIES: [&str; 2] = ["x-forwarded-", "ajar-"];
+
+/// The names that a message says are for this connection alone.
+fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
+}
+
+fn of_one_hop(name: &HeaderName, named: &[String]) -> bool {
+    OF_ONE_HOP.contains(name) || OF_ONE_HOP_TOO.contains(&name.as_str()) || named.iter().any(|n| n == name.as_str())
+}
+
+/// Some targets read `_` as `-`.
+fn misleads(name: &HeaderName) -> bool {
+    let name = name.as_str().replace('_', "-");
+    MISLEADING.contains(&name.as_str()) || MISLEADING_FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+/// A request's headers as the target is to see them, but for what it is shown. Framing is left to who writes them.
+pub(super) fn request(from: &HeaderMap, host: &HeaderValue, client: IpAddr, called: &str) -> HeaderMap {
+    let named = named_by_connection(from);
+    let mut to: HeaderMap = HeaderMap::with_capacity(from.len() + 4);
+    let ours = [HOST, CONTENT_LENGTH, EXPECT, FORWARDED];
+    for (name, value) in from.iter().filter(|(name, _)| !of_one_hop(name, &named) && !misleads(name) && !ours.contains(name)) {
+        // HTTP/2 may send a cookie in pieces (RFC 9113, 8.2.3); HTTP/1 may not.
+        match to.get_mut(COOKIE).filter(|_| *name == COOKIE) {
+            Some(before) => {
+                let whole = [before.as_bytes(), b"; ", value.as_bytes()].concat();
+                *before = HeaderValue::from_bytes(&whole).unwrap_or_else(|_| value.clone());
+            }
+            None => drop(to.append(name.clone(), value.clone())),
+        }
+    }
+    if from.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+        to.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    to.insert(HOST, host.clone());
+    to.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+    for (name, value) in [("x-forwarded-for", client.to_string()), ("x-forwarded-host", called.to_owned())] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            to.insert(HeaderName::from_static(name), value);
+        }
+    }
+    to
+}
+
+/// An answer's headers as the caller is to see them.
+pub(super) fn response(from: &mut HeaderMap) {
+    let named = named_by_connection(from);
+    let gone: Vec<HeaderName> = from.keys().filter(|name| of_one_hop(name, &named) || **name == ALT_SVC).cloned().collect();
+    for name in gone {
+        from.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        let mut map = HeaderMap::new();
+        for (name, value) in all.iter().map(pair) {
+            map.append(name, value);
+        }
+        map
+    }
+
+    #[test]
+    fn h02_nothing_of_one_hop_and_nothing_misleading_is_passed_on() {
+        let from = headers(&[
+            ("Host", "door.example"),
+            ("Connection", "close, X-Secret-Step"),
+            ("X-Secret-Step", "1"),
+            ("Transfer-Encoding", "chunked"),
+            ("Content-Length", "3"),
+            ("TE", "trailers"),
+            ("Upgrade", "h2c"),
+            ("Keep-Alive", "1"),
+            ("Proxy-Connection", "x"),
+            ("Expect", "100-continue"),
+            ("X-Forwarded-For", "127.0.0.1"),
+            ("X_Forwarded_Host", "evil"),
+            ("Forwarded", "for=127.0.0.1"),
+            ("X-HTTP-Method-Override", "DELETE"),
+            ("X-Original-URL", "/admin"),
+            ("Ajar-Reason", "x"),
+            ("Accept", "a/b"),
+            ("Cookie", "a=1"),
+            ("Cookie", "b=2"),
+        ]);
+        let to = request(&from, &HeaderValue::from_static("api.internal"), "192.0.2.1".parse().unwrap(), "door.example");
+        let mut seen: Vec<String> = to.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        seen.sort();
+        assert_eq!(
+            seen,
+            [
+                "accept: a/b",
+                "cookie: a=1; b=2",
+                "host: api.internal",
+                "te: trailers",
+                "x-forwarded-for: 192.0.2.1",
+                "x-forwarded-host: door.example",
+                "x-forwarded-proto: https"
+            ]
+        );
+        let mut back =
+            headers(&[("Connection", "X-Step"), ("X-Step", "1"), ("Alt-Svc", "h3=\":443\""), ("Content-Length", "3"), ("Etag", "1")]);
+        response(&mut back);
+        let mut left: Vec<_> = back.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "etag"]);
+    }
+}
