@@ -56,7 +56,7 @@ const AMBIENT: [&str; 11] = [
     "std::os::",
 ];
 /// Libraries that belong to some crates only.
-const OWNED: [(&str, &[&str]); 3] = [("sqlx", &["ajar-store"]), ("axum", &["ajar-api", "ajar"]), ("reqwest", &["ajar"])];
+const OWNED: [(&str, &[&str]); 3] = [("sqlx", &["ajar-store"]), ("axum", &["ajar-api", "ajar", "ajar-sample"]), ("reqwest", &["ajar"])];
 
 #[derive(Deserialize)]
 struct Metadata {

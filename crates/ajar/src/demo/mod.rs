@@ -217,7 +217,7 @@ fn script(folder: &Path, running: &Running) -> String {
     let folder = folder.display();
     format!(
         r#"
-Ajar runs: API {api}, PostgreSQL gateway {gateway}. Ctrl-C ends it and removes everything.
+Ajar runs: API {api}, PostgreSQL gateway {gateway}, HTTP gateway {http}. Ctrl-C ends it and removes everything.
 
  1  In a second terminal, be dev, who has no access:
 
@@ -241,7 +241,13 @@ Ajar runs: API {api}, PostgreSQL gateway {gateway}. Ctrl-C ends it and removes e
         ajar psql orders-db --role write
         ajar grants                 then       ajar return GRANT
 
- 4  What happened:
+ 4  An HTTP API behind the same door; reading it needs nobody, refunding asks peer. As dev:
+
+        ajar run --with sample-api -- sh -c 'curl --cacert $SAMPLE_API_CA_FILE -H "Authorization: Bearer $SAMPLE_API_TOKEN" $SAMPLE_API_URL/orders'
+        ajar proxy sample-api --role refund --port 8080 --reason "INC-7: stuck order"
+        curl -X POST http://127.0.0.1:8080/orders/3/refund
+
+ 5  What happened:
 
         ajar sessions               then       ajar replay SESSION
         . {folder}/auditor.sh
@@ -251,5 +257,6 @@ Ajar runs: API {api}, PostgreSQL gateway {gateway}. Ctrl-C ends it and removes e
 "#,
         api = running.api,
         gateway = running.postgres,
+        http = running.http.as_ref().map_or("none", |door| door.url.as_str()),
     )
 }

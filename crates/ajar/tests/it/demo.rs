@@ -55,6 +55,10 @@ fn the_demo_opens_a_door_and_leaves_nothing_behind() {
     }
     let (code, out, err) = held.finish();
     assert_eq!((code, out.as_str()), (0, "5000\n"), "{err}");
+    let api = r#"ajar run --with sample-api -- sh -c 'curl -sS --cacert $SAMPLE_API_CA_FILE -H "Authorization: Bearer $SAMPLE_API_TOKEN" $SAMPLE_API_URL/orders/3'"#;
+    let out = shell("dev", api);
+    let order: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+    assert_eq!(order["status"], "stuck", "{}", String::from_utf8_lossy(&out.stderr));
     assert!(shell("auditor", "ajar ledger key && ajar ledger tail -n 3").status.success());
 
     // Ended, it leaves no process and no file.
