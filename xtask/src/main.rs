@@ -157,6 +157,7 @@ fn bench(args: &[String]) -> Result<()> {
         ("apply", "ajar-engine", "apply"),
         ("cut", "ajar-gateway", "cut"),
         ("gateway", "ajar", "gateway"),
+        ("http", "ajar", "http"),
     ] {
         if part != "all" && part != name {
             continue;

@@ -1,5 +1,6 @@
 //! What gateways ask. INVARIANT I02: `go_live` is the one way in, whatever the protocol.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -57,16 +58,20 @@ impl Door for Engine {
         let news = self.feed.subscribe();
         let (guest, place) = self.place_for(who, knock).await?;
         match place {
-            Place::Open(grant) => {
-                let going_in = engine.go_in_detached(&guest, grant).await;
-                let stopped = |_| crate::refusal::unavailable(&crate::Unavailable::Stopped);
-                Ok(Admission::Open(Box::new(going_in.map_err(stopped)??)))
-            }
-            Place::Asked(request) => Ok(Admission::Asked(request)),
+            Place::Open(grant) => engine.go_in_now(&guest, grant).await,
             Place::Held { request, lines } => {
                 let session = guest.arrived.id;
                 let waiting = Box::new(Wait { engine, guest, request, news, lines: lines.into(), going_in: None, looked: false });
                 Ok(Admission::Held(Held { session, request, waiting }))
+            }
+            Place::Asked(request) => {
+                let mut wait = Wait { engine, guest, request, news, lines: VecDeque::new(), going_in: None, looked: false };
+                // It may have been denied as it was filed.
+                match wait.look().await {
+                    None | Some(News::Say(_)) => Ok(Admission::Asked(request)),
+                    Some(News::Refused(refusal)) => Err(refusal),
+                    Some(News::Open(grant)) => wait.engine.go_in_now(&wait.guest, grant).await,
+                }
             }
         }
     }
@@ -204,6 +209,11 @@ impl Engine {
         (!names.is_empty()).then(|| format!("{}{more}", names.join(", ")))
     }
 
+    async fn go_in_now(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> Result<Admission, Refusal> {
+        let stopped = |_| crate::refusal::unavailable(&crate::Unavailable::Stopped);
+        Ok(Admission::Open(Box::new(self.go_in_detached(guest, grant).await.map_err(stopped)??)))
+    }
+
     /// [`Engine::go_in`], carried through even when nobody waits for it any more: a half-made lease would block the next one.
     fn go_in_detached(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> oneshot::Receiver<Result<Opening, Refusal>> {
         let (done, opening) = oneshot::channel();
@@ -296,7 +306,7 @@ struct Wait {
     guest: Guest,
     request: RequestId,
     news: broadcast::Receiver<Committed>,
-    lines: std::collections::VecDeque<String>,
+    lines: VecDeque<String>,
     /// On the way in.
     going_in: Option<oneshot::Receiver<Result<Opening, Refusal>>>,
     /// Whether the request was looked at after subscribing, so that nothing is missed.

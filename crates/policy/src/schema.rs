@@ -170,7 +170,7 @@ fn http(texts: &Value) -> OfKind {
             "tls": tls(), "hosts": texts,
             "credential": { "type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": credentials },
             "record": object(&[], json!({
-                "headers": { "type": "boolean" }, "bodies": { "type": "integer", "minimum": 0, "maximum": 1048576 }, "redact": texts,
+                "headers": { "type": "boolean" }, "bodies": { "type": "integer", "minimum": 0, "maximum": 65536 }, "redact": texts,
             })),
         }),
         required: &["upstream"],

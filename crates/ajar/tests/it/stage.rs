@@ -88,8 +88,9 @@ pub(crate) struct Stage {
     /// Where the server sends its traces, from its next start on.
     pub(crate) traces: Option<u16>,
     server: Option<Child>,
-    /// A sample API, and the door for it.
-    pub(crate) web: Option<(Api, u16)>,
+    sample_api: Option<Api>,
+    /// The port of the door for HTTP, if there is one.
+    web: u16,
 }
 
 /// Which PostgreSQL the tests name.
@@ -115,7 +116,7 @@ impl Stage {
         let options = Options { folder: sample, password: "superuser's password".into(), settings: String::new() };
         let target = Postgres::start(programs(major), options).await.unwrap();
         ajar_sample::seed(&target, "admin's password").await.unwrap();
-        let mut stage = Self { target, dir, api: free_port(), gateway: free_port(), traces: None, server: None, web: None };
+        let mut stage = Self { target, dir, api: free_port(), gateway: free_port(), traces: None, server: None, sample_api: None, web: 0 };
         stage.write_files();
         for name in ["dev", "dev-admin", "peer", "second", "boss", "operator", "auditor", "stranger", "robot"] {
             let out =
@@ -132,9 +133,8 @@ impl Stage {
 
     /// With a sample API too, that shows itself only to who knows `secret`.
     pub(crate) async fn with_api(secret: &str) -> Self {
+        let api = Api::start(secret).await.unwrap();
         let mut stage = Self::new().await;
-        stage.end("-TERM");
-        let (api, port) = (Api::start(secret).await.unwrap(), free_port());
         private(&stage.policy().join("api.secret"), secret);
         let rule = |name: &str, role: &str, approve: &str| {
             format!(
@@ -149,17 +149,24 @@ impl Stage {
             rule("api-read", "read", "approve = { from = [\"owners\"], within = \"30m\" }"),
             rule("api-refund", "refund", "reason = { min_length = 5 }\napprove = { from = [\"owners\"], within = \"30m\" }"),
         );
-        std::fs::write(stage.policy().join("api.toml"), files).unwrap();
-        let config = std::fs::read_to_string(stage.config()).unwrap();
-        std::fs::write(stage.config(), format!("{config}[http]\nlisten = \"127.0.0.1:{port}\"\n")).unwrap();
-        stage.web = Some((api, port));
-        stage.run();
+        stage.add_door(&files);
+        stage.sample_api = Some(api);
         stage
+    }
+
+    /// Starts again with these files too, and a door for HTTP.
+    pub(crate) fn add_door(&mut self, files: &str) {
+        self.end("-TERM");
+        self.web = free_port();
+        std::fs::write(self.policy().join("api.toml"), files).unwrap();
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), format!("{config}[http]\nlisten = \"127.0.0.1:{}\"\n", self.web)).unwrap();
+        self.run();
     }
 
     /// The URL of the sample API at its door.
     pub(crate) fn web(&self) -> String {
-        format!("https://localhost:{}/sample-api", self.web.as_ref().unwrap().1)
+        format!("https://localhost:{}/sample-api", self.web)
     }
 
     /// curl as somebody, who is known by this token.

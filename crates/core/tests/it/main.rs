@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod extending;
 #[cfg(test)]
 mod machine;

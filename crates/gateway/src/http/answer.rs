@@ -89,6 +89,10 @@ fn allows(target: &HttpTarget, room: &Room, method: &Method, path: &Path) -> boo
 }
 
 async fn identify(shared: &listener::Shared, guest: &Guest, ask: &mut Ask) -> Result<Identified, Problem> {
+    if ask.is_forged() {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "from_elsewhere", "a page of another site asks this in your name")
+            .hint("a program that means it sends a token: 'Authorization: Bearer ajar_…'"));
+    }
     let certificate = || guest.certificate.clone().map(|common_name| ajar_core::port::Credential::Certificate { common_name });
     let Some(credential) = ask.credential.take().or_else(certificate) else {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "sign_in", "say who you are").hint(
@@ -255,6 +259,7 @@ async fn pass_on(
     visit.came_to(status, Outcome::Completed);
     headers::response(response.headers_mut());
     point_back(response.headers_mut(), ask, visit.room(), base);
+    headers::keep_cookies_here(response.headers_mut(), &ask.prefix, base);
     if let Ok(until) = HeaderValue::from_str(&room.until().to_string()) {
         response.headers_mut().insert(EXPIRES, until);
     }

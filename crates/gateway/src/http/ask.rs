@@ -9,7 +9,7 @@ use ajar_core::secret::Secret;
 use ajar_core::time::Span;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName};
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::{Request, StatusCode, Version};
 
 use super::problem::Problem;
@@ -39,6 +39,8 @@ pub(super) struct Ask {
     pub(super) hold: Duration,
     /// Whether a person looks at it in a browser.
     pub(super) html: bool,
+    /// Whether a page from elsewhere made a browser send it.
+    from_elsewhere: bool,
 }
 
 fn bad(what: impl Into<String>) -> Problem {
@@ -82,8 +84,38 @@ impl Ask {
             }
         };
         let html = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
-        Ok(Self { credential, claimed, took_authorization, host: called, resource, prefix, path, query, wishes, hold, html })
+        let from_elsewhere = from_elsewhere(headers, &called);
+        Ok(Self {
+            credential,
+            claimed,
+            took_authorization,
+            host: called,
+            resource,
+            prefix,
+            path,
+            query,
+            wishes,
+            hold,
+            html,
+            from_elsewhere,
+        })
     }
+
+    /// INVARIANT W8: what a browser sends by itself, a certificate or a name and password that it remembers, counts for nothing when another
+    /// site's page made it do so. A token in a header of its own was put there by a program that has it.
+    pub(super) fn is_forged(&self) -> bool {
+        self.from_elsewhere && (self.credential.is_none() || self.claimed.is_some())
+    }
+}
+
+/// What a browser says of the page behind a request.
+fn from_elsewhere(headers: &HeaderMap, host: &str) -> bool {
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
+    let origin = text(&ORIGIN).is_some_and(|origin| origin != format!("https://{}", host.to_ascii_lowercase()));
+    let site = text(&HeaderName::from_static("sec-fetch-site")).is_some_and(|site| site != "none" && site != "same-origin");
+    // Somebody who follows a link to look at a page means it.
+    let looks = text(&HeaderName::from_static("sec-fetch-mode")).is_some_and(|mode| mode == "navigate");
+    origin || (site && !looks)
 }
 
 /// The host that was called, as it was: from the request's target, or from its one `Host`.
@@ -173,6 +205,21 @@ mod tests {
         assert!(ask("/a", &[("host", "x@a")]).is_err());
         assert!(ask("/a", &[("host", "a"), ("authorization", "Bearer ajar_x"), ("authorization", "Bearer ajar_y")]).is_err());
         assert!(ask("/a", &[("host", "a"), ("ajar-hold", "soon")]).is_err());
+    }
+
+    #[test]
+    fn w08_a_page_from_elsewhere_sends_nothing_in_its_readers_name() {
+        let basic = format!("Basic {}", STANDARD.encode("dev:ajar_x"));
+        let forged = |more: &[(&str, &str)]| ask("/a", &[&[("host", "door:7443")], more].concat()).unwrap().is_forged();
+        let own = ("authorization", basic.as_str());
+        for page in
+            [("origin", "https://evil.example"), ("origin", "null"), ("origin", "http://door:7443"), ("sec-fetch-site", "cross-site")]
+        {
+            assert!(forged(&[own, page]) && forged(&[page]), "{page:?}");
+            assert!(!forged(&[("authorization", "Bearer ajar_x"), page]) && !forged(&[("ajar-token", "ajar_x"), page]), "{page:?}");
+        }
+        assert!(!forged(&[own]) && !forged(&[own, ("origin", "https://door:7443"), ("sec-fetch-site", "same-origin")]));
+        assert!(!forged(&[own, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]));
     }
 
     #[test]

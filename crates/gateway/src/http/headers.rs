@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hyper::header::{
     ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Of one connection (RFC 9110, 7.6.1).
@@ -78,6 +78,35 @@ pub(super) fn response(from: &mut HeaderMap) {
     }
 }
 
+/// A cookie that a target sets comes back to that target alone: APIs behind one host name are none of each other's business.
+pub(super) fn keep_cookies_here(headers: &mut HeaderMap, prefix: &str, base: &str) {
+    let set: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    headers.remove(SET_COOKIE);
+    for value in set {
+        let Ok(text) = value.to_str() else { continue };
+        let mut parts = text.split(';').map(str::trim);
+        let mut kept = vec![parts.next().unwrap_or_default().to_owned()];
+        let mut path = None;
+        for part in parts {
+            let (name, value) = part.split_once('=').map_or((part, ""), |(name, value)| (name.trim_end(), value.trim_start()));
+            match name.to_ascii_lowercase().as_str() {
+                "domain" => {}
+                "path" => path = Some(value),
+                _ => kept.push(part.to_owned()),
+            }
+        }
+        let own = path.and_then(|path| path.strip_prefix(base)).filter(|rest| rest.starts_with('/'));
+        if prefix.is_empty() {
+            kept.extend(own.or(path).map(|path| format!("Path={path}")));
+        } else {
+            kept.push(format!("Path={prefix}{}", own.unwrap_or_default()));
+        }
+        if let Ok(value) = HeaderValue::from_str(&kept.join("; ")) {
+            headers.append(SET_COOKIE, value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +161,19 @@ mod tests {
         let mut back =
             headers(&[("Connection", "X-Step"), ("X-Step", "1"), ("Alt-Svc", "h3=\":443\""), ("Content-Length", "3"), ("Etag", "1")]);
         response(&mut back);
+        for (prefix, set, kept) in [
+            ("/api", "a=1; Path=/; Domain=internal; Secure", "a=1; Secure; Path=/api"),
+            ("/api", "a=1; path = /v1/x; HttpOnly", "a=1; HttpOnly; Path=/api/x"),
+            ("/api", "a=1", "a=1; Path=/api"),
+            ("/api", "a=1; Path=/v1x; Path=/other", "a=1; Path=/api"),
+            ("", "a=1; Path=/v1/x; Domain=internal", "a=1; Path=/x"),
+            ("", "a=1; Path=/", "a=1; Path=/"),
+        ] {
+            let mut cookies = headers(&[("Set-Cookie", set), ("Set-Cookie", "b=2")]);
+            keep_cookies_here(&mut cookies, prefix, "/v1");
+            let first = cookies.get(SET_COOKIE).unwrap();
+            assert_eq!((first, cookies.get_all(SET_COOKIE).iter().count()), (&HeaderValue::from_static(kept), 2), "{set}");
+        }
         let mut left: Vec<_> = back.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "etag"]);

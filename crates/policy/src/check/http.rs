@@ -13,7 +13,7 @@ use crate::raw::{self, Text};
 use crate::url::{Url, dns_name};
 
 /// Bytes of each body that can be recorded at the most.
-const BODIES_MAX: u64 = 1024 * 1024;
+const BODIES_MAX: u64 = 65_536;
 /// Headers that the gateway itself writes, or that are of one connection.
 const HEADERS_TAKEN: [&str; 12] = [
     "connection",
