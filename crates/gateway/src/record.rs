@@ -122,6 +122,17 @@ impl Recorder {
         self.entries += 1;
     }
 
+    /// Takes the lines of so many entries.
+    pub(crate) fn push_all(&mut self, lines: &[u8], entries: u64) {
+        self.lines.extend_from_slice(lines);
+        self.entries += entries;
+    }
+
+    /// Whether it takes no more until what is under way is written.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.tape, State::Writing(_)) && self.lines.len() >= FULL
+    }
+
     /// Entries taken so far.
     pub(crate) fn entries(&self) -> u64 {
         self.entries

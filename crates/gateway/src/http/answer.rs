@@ -65,13 +65,13 @@ async fn walk(
     if entered.deadline.check().is_none() {
         return Err(over(entered.claims()));
     }
-    let line = tokio::select! {
+    let place = tokio::select! {
         biased;
         () = entered.over() => return Err(over(entered.claims())),
-        line = entered.lines.clone().reserve_owned() => line.map_err(|_| over(entered.claims()))?,
+        place = entered.lines.place() => place.ok_or_else(|| over(entered.claims()))?,
     };
     let what = (request.method().clone(), ask.path.clone(), ask.query.clone());
-    let visit = Arc::new(Visit::new(entered, what, line, Arc::clone(guest)));
+    let visit = Arc::new(Visit::new(entered, what, place, Arc::clone(guest)));
     visit.heads(Side::In, request.headers());
     let Some(target) = visit.room().target().filter(|target| allows(target, visit.room(), request.method(), &ask.path)) else {
         visit.came_to(StatusCode::FORBIDDEN, Outcome::Refused);

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::future::{Future, poll_fn};
 use std::hash::{Hash, Hasher};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -17,8 +18,10 @@ use ajar_core::port::{Clock, CutReason, Mono, Opening};
 use ajar_core::resource::{HttpRecord, HttpTarget, Kind, Resource};
 use ajar_core::session::EndReason;
 use ajar_core::time::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
+use tokio::time::Sleep;
 
+use super::lines::Lines;
 use super::upstream::Upstream;
 use super::visit::Side;
 use crate::cut::{Cut, Deadline, Due};
@@ -26,10 +29,10 @@ use crate::listener;
 use crate::record::Recorder;
 use crate::report::{Gauge, Owed, because};
 
-/// Requests that one session may have under way.
-const VISITS: usize = 1_024;
 /// After so long without a request a session is over.
 const IDLE: Duration = Duration::from_secs(120);
+/// How long lines wait for others.
+const FLUSH: Duration = Duration::from_millis(250);
 /// How long requests that are cut may take to be noted.
 const LAST_LINES: Duration = Duration::from_secs(2);
 /// Those who come first to different sessions at once.
@@ -115,7 +118,7 @@ pub(super) struct Room {
     resource: Arc<Resource>,
     pub(super) upstream: Arc<Upstream>,
     pub(super) deadline: Arc<Deadline>,
-    pub(super) lines: mpsc::Sender<Vec<u8>>,
+    pub(super) lines: Lines,
     over: watch::Receiver<bool>,
     clock: Arc<dyn Clock>,
     begun: Mono,
@@ -167,7 +170,6 @@ impl Room {
                 return Err(error.into());
             }
         };
-        let (lines, entries) = mpsc::channel(VISITS);
         let (ending, over) = watch::channel(false);
         let begun = shared.clock.mono();
         let room = Arc::new(Self {
@@ -176,7 +178,7 @@ impl Room {
             resource,
             upstream,
             deadline: cut.deadline(),
-            lines,
+            lines: Lines::default(),
             over,
             clock: Arc::clone(&shared.clock),
             begun,
@@ -187,7 +189,7 @@ impl Room {
         });
         shared.http.rooms.open(&room);
         let rooms = Arc::clone(&shared.http.rooms);
-        shared.http.do_beside(Keeper { rooms, room: Arc::clone(&room), cut, recorder, entries, ending, owed }.keep());
+        shared.http.do_beside(Keeper { rooms, room: Arc::clone(&room), cut, recorder, ending, owed }.keep());
         Ok(Entered(room))
     }
 
@@ -249,7 +251,6 @@ struct Keeper {
     room: Arc<Room>,
     cut: Cut,
     recorder: Recorder,
-    entries: mpsc::Receiver<Vec<u8>>,
     ending: watch::Sender<bool>,
     owed: Owed,
 }
@@ -276,8 +277,9 @@ impl Keeper {
                 EndReason::RecordingFailed
             }
         });
-        let noted = self.last_lines();
-        drop(tokio::time::timeout(LAST_LINES, noted).await);
+        drop(tokio::time::timeout(LAST_LINES, self.last_lines()).await);
+        let (taken, entries) = self.room.lines.take();
+        self.recorder.push_all(&taken, entries);
         let [inward, outward] = &self.room.bytes;
         self.owed.carried(inward.load(Ordering::Relaxed), outward.load(Ordering::Relaxed));
         if matches!(end, End::Cut(CutReason::Expired)) {
@@ -297,14 +299,22 @@ impl Keeper {
 
     async fn watch(&mut self) -> End {
         let mut look = tokio::time::interval(IDLE / 8);
+        let mut flush: Option<Pin<Box<Sleep>>> = None;
         loop {
-            let recorder = &mut self.recorder;
-            let entries = &mut self.entries;
-            let entry = poll_fn(|cx| match recorder.poll(cx) {
-                Poll::Ready(Ok(())) => entries.poll_recv(cx).map(Ok),
+            let (recorder, lines) = (&mut self.recorder, &self.room.lines);
+            let full = recorder.is_full();
+            // Ready when it failed, or takes lines again.
+            let written = poll_fn(|cx| match recorder.poll(cx) {
+                Poll::Ready(Ok(())) if full => Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
             });
+            let later = async {
+                match &mut flush {
+                    Some(flush) => flush.await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 due = self.cut.due() => match due {
@@ -312,10 +322,22 @@ impl Keeper {
                     // Each answer says until when.
                     Due::Warning(_) | Due::Extended => {}
                 },
-                entry = entry => match entry {
-                    Ok(line) => recorder.push(|out| out.extend(line.unwrap_or_default())),
-                    Err(error) => return End::Recording(error),
+                written = written => if let Err(error) = written {
+                    return End::Recording(error);
                 },
+                () = lines.many(), if !full => {
+                    flush = None;
+                    let (taken, entries) = lines.take();
+                    self.recorder.push_all(&taken, entries);
+                }
+                () = later, if !full => {
+                    flush = None;
+                    let (taken, entries) = lines.take();
+                    self.recorder.push_all(&taken, entries);
+                }
+                () = lines.some() => {
+                    flush.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH)));
+                }
                 _ = look.tick() => {
                     let quiet = self.room.now().0.saturating_sub(self.room.quiet.load(Ordering::Relaxed));
                     if Duration::from_nanos(quiet) >= IDLE && self.rooms.close(&self.room, true) {
@@ -328,12 +350,8 @@ impl Keeper {
 
     /// Notes what was under way.
     async fn last_lines(&mut self) {
-        while self.room.visits.load(Ordering::Relaxed) > 0 || !self.entries.is_empty() {
-            match tokio::time::timeout(Duration::from_millis(10), self.entries.recv()).await {
-                Ok(Some(line)) => self.recorder.push(|out| out.extend(line)),
-                Ok(None) => return,
-                Err(_) => {}
-            }
+        while self.room.visits.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

@@ -20,7 +20,7 @@ use ajar_core::resource::HttpRecord;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc::OwnedPermit;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Guest;
 use super::room::{Entered, Room};
@@ -71,8 +71,8 @@ pub(super) struct Visit {
     outcome: AtomicU8,
     bytes: [AtomicU64; 2],
     said: [Mutex<Said>; 2],
-    /// Room for its line.
-    line: Mutex<Option<OwnedPermit<Vec<u8>>>>,
+    /// Among those that may be under way at once.
+    _place: OwnedSemaphorePermit,
     /// The connection that it came over.
     guest: Arc<Guest>,
 }
@@ -87,7 +87,7 @@ impl Visit {
     pub(super) fn new(
         entered: Entered,
         (method, path, query): (Method, Path, Option<String>),
-        line: OwnedPermit<Vec<u8>>,
+        place: OwnedSemaphorePermit,
         guest: Arc<Guest>,
     ) -> Self {
         let begun = entered.now();
@@ -101,7 +101,7 @@ impl Visit {
             outcome: AtomicU8::new(Outcome::Broken as u8),
             bytes: Default::default(),
             said: Default::default(),
-            line: Mutex::new(Some(line)),
+            _place: place,
             guest,
         }
     }
@@ -208,10 +208,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let line = self.line();
-        if let Some(permit) = self.line.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            permit.send(line);
-        }
+        self.entered.lines.push(&self.line());
     }
 }
 

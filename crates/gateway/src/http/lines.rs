@@ -1,0 +1,84 @@
+//! Lines of a recording on their way from requests, on whichever threads, to the session's keeper. It is woken for many at once: waking
+//! another thread costs more than a request.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// Requests that one session may have under way.
+const VISITS: usize = 1_024;
+/// So many bytes are handed over at once.
+const BATCH: usize = 32 * 1024;
+/// With so many waiting, no request goes on.
+const FULL: usize = 256 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lines {
+    waiting: Mutex<(Vec<u8>, u64)>,
+    places: Arc<Semaphore>,
+    some: Notify,
+    many: Notify,
+    room: Notify,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        let places = Arc::new(Semaphore::new(VISITS));
+        Self { waiting: Mutex::default(), places, some: Notify::new(), many: Notify::new(), room: Notify::new() }
+    }
+}
+
+impl Lines {
+    fn waiting(&self) -> MutexGuard<'_, (Vec<u8>, u64)> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for one request, whose line will be taken: waits while there is none, or the recording is behind.
+    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            // Enrolled before it is looked, so that no notice is missed.
+            room.as_mut().enable();
+            if self.waiting().0.len() < FULL {
+                return Some(place);
+            }
+            room.await;
+        }
+    }
+
+    /// Takes a line.
+    pub(super) fn push(&self, line: &[u8]) {
+        let mut waiting = self.waiting();
+        let before = waiting.0.len();
+        waiting.0.extend_from_slice(line);
+        waiting.1 += 1;
+        let after = waiting.0.len();
+        drop(waiting);
+        if before == 0 {
+            self.some.notify_one();
+        }
+        if before < BATCH && after >= BATCH {
+            self.many.notify_one();
+        }
+    }
+
+    /// All lines that wait, and how many they are.
+    pub(super) fn take(&self) -> (Vec<u8>, u64) {
+        let taken = std::mem::take(&mut *self.waiting());
+        self.room.notify_waiters();
+        taken
+    }
+
+    /// Waits until there is something. Cancel-safe.
+    pub(super) async fn some(&self) {
+        self.some.notified().await;
+    }
+
+    /// Waits until there is much. Cancel-safe.
+    pub(super) async fn many(&self) {
+        self.many.notified().await;
+    }
+}
