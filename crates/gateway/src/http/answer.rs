@@ -273,7 +273,9 @@ async fn pass_on(
         Some(_) => drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"))),
         None => {}
     }
-    Ok(response.map(|body| Answer::Carried(Carried::new(body, Side::Out, Arc::clone(visit)))))
+    let (head, body) = response.into_parts();
+    let body = Carried::new(body, Side::Out, Arc::clone(visit)).together().await;
+    Ok(Response::from_parts(head, Answer::Carried(body)))
 }
 
 /// A `Location` on the target becomes the caller's own.

@@ -2,7 +2,7 @@
 //! nothing flows breaks them off all the same.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,6 +12,9 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::visit::{Side, Visit};
+
+/// Bytes of a body that leaves together with its head.
+const SHORT: u64 = 16 * 1024;
 
 /// Why a body is broken off.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +68,8 @@ pub(super) struct Carried {
     side: Side,
     visit: Arc<Visit>,
     over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// What was waited for already.
+    first: Option<Result<Frame<Bytes>, Broken>>,
 }
 
 impl fmt::Debug for Carried {
@@ -76,7 +81,15 @@ impl fmt::Debug for Carried {
 impl Carried {
     pub(super) fn new(inner: Incoming, side: Side, visit: Arc<Visit>) -> Self {
         let over = Box::pin(visit.room().over());
-        Self { inner, side, visit, over }
+        Self { inner, side, visit, over, first: None }
+    }
+
+    /// Waits for the beginning of a body that is short, so that it leaves together with its head: one write, and one wake-up at the other end, instead of two.
+    pub(super) async fn together(mut self) -> Self {
+        if matches!(self.inner.size_hint().exact(), Some(1..=SHORT)) {
+            self.first = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await;
+        }
+        self
     }
 }
 
@@ -86,6 +99,9 @@ impl Body for Carried {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let me = self.get_mut();
+        if let Some(first) = me.first.take().filter(|_| me.visit.room().deadline.check().is_some()) {
+            return Poll::Ready(Some(first));
+        }
         if me.visit.room().is_over() || me.over.as_mut().poll(cx).is_ready() {
             me.visit.cut(me.side);
             return Poll::Ready(Some(Err(Broken::Cut)));
@@ -106,10 +122,15 @@ impl Body for Carried {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.first.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let first = self.first.as_ref().and_then(|first| first.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        let rest = self.inner.size_hint();
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(rest + first as u64),
+            None => rest,
+        }
     }
 }
