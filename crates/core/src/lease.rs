@@ -25,6 +25,9 @@ pub struct Intended {
     pub login: String,
     /// When the target must let it expire by itself (I12).
     pub valid_until: Timestamp,
+    /// Hash of the files that say where the resource is: it is to be removed there, wherever the resource is by then. Logs of earlier versions don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<String>,
     /// When.
     pub at: Timestamp,
 }

@@ -74,6 +74,18 @@ impl Resource {
         }
     }
 
+    /// Whether both are the same thing in the same place, whatever else is said of them.
+    #[must_use]
+    pub fn is_where(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Postgres(one), Kind::Postgres(another)) => {
+                (&one.host, one.port, &one.database) == (&another.host, another.port, &another.database)
+            }
+            (Kind::Http(one), Kind::Http(another)) => one.upstream == another.upstream,
+            (Kind::Postgres(_) | Kind::Http(_), _) => false,
+        }
+    }
+
     /// Host and port of what it is on.
     #[must_use]
     pub fn address(&self) -> (&str, u16) {

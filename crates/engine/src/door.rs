@@ -227,14 +227,14 @@ impl Engine {
     async fn go_in(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> Result<Opening, Refusal> {
         let started = self.clock.mono();
         let resource = self.rules().resource(&guest.arrived.resource).cloned().ok_or_else(|| no_such("such resource"))?;
-        let (access, lease) = match &resource.kind {
+        let (access, lease, resource) = match &resource.kind {
             Kind::Postgres(_) => {
-                let Minted { lease, login, secret } = self.lease_for(guest.who.actor, grant, &resource).await?;
-                (Access::Login { lease, login, secret }, Some(lease))
+                let Minted { lease, login, secret, resource } = self.lease_for(guest.who.actor, grant, &resource).await?;
+                (Access::Login { lease, login, secret }, Some(lease), resource)
             }
             Kind::Http(_) => {
                 self.redeem(guest.who.actor, grant).await?;
-                (Access::Stored, None)
+                (Access::Stored, None, resource)
             }
         };
         let guest = guest.clone();

@@ -122,6 +122,8 @@ pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) postgres: Arc<dyn Connector>,
     pub(crate) http: Arc<dyn Probe>,
+    /// Files that were in force before and are looked into again.
+    pub(crate) files_before: tokio::sync::Mutex<Option<ajar_policy::RuleSet>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) signer: Arc<GrantSigner>,
@@ -234,6 +236,7 @@ impl Engine {
             store,
             postgres,
             http,
+            files_before: tokio::sync::Mutex::new(None),
             clock,
             entropy,
             signer: Arc::new(keys.grants),

@@ -34,6 +34,8 @@ pub(crate) struct Minted {
     pub(crate) lease: LeaseId,
     pub(crate) login: String,
     pub(crate) secret: LeaseSecret,
+    /// Where it was made.
+    pub(crate) resource: Arc<Resource>,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Minted>>>;
@@ -135,7 +137,7 @@ impl Engine {
             return Err(of(failed));
         }
         metrics::histogram!("ajar_time_to_mint_seconds").record(self.since(started));
-        let minted = Minted { lease: id, login: intended.login, secret };
+        let minted = Minted { lease: id, login: intended.login, secret, resource: Arc::clone(resource) };
         *slot = Some(minted.clone());
         Ok(minted)
     }
@@ -166,6 +168,7 @@ impl Engine {
                 role: claims.role.clone(),
                 login: format!("ajar_{}", visible.strip_prefix("lease_").unwrap_or(&visible)),
                 valid_until: claims.ends_at,
+                files: Some(desk.rules.hash().to_owned()),
                 at: desk.now,
             };
             Ok((Draft::from(desk.world.lease_intend(intended.clone())?), intended))
@@ -234,11 +237,12 @@ impl Engine {
         let Ok(found) = self.sequencer.look(lease).await else { return };
         let Some(found) = found else { return drop(self.store.effect_done(key).await) };
         let slot = self.leases.slot(found.grant);
-        let _turn = slot.lock().await;
+        let turn = slot.lock().await;
         // It may be being removed by now, or be prolonged further.
         let Ok(found) = self.sequencer.look(lease).await else { return };
         let Some(intended) = found else { return drop(self.store.effect_done(key).await) };
-        let done = match &self.resource_of(&intended).await {
+        let own = turn.as_ref().filter(|m| m.lease == id).map(|m| Arc::clone(&m.resource));
+        let done = match &self.made_on(&intended, own).await {
             Some((connector, resource)) => connector.prolong(resource, &intended).await,
             // Without the resource its grant closes, and the lease goes.
             None => Ok(()),
@@ -268,12 +272,13 @@ impl Engine {
 
     /// Removes a login from its target. Waits for a mint of the same grant that is under way.
     async fn revoke_on_target(&self, intended: &Intended) -> Result<RevocationProof, ConnectorError> {
-        let (connector, resource) = self.resource_of(intended).await.ok_or_else(|| ConnectorError::Misconfigured {
+        let slot = self.leases.slot(intended.grant);
+        let mut slot = slot.lock().await;
+        let own = slot.as_ref().filter(|m| m.lease == intended.id).map(|m| Arc::clone(&m.resource));
+        let (connector, resource) = self.made_on(intended, own).await.ok_or_else(|| ConnectorError::Misconfigured {
             resource: intended.resource.to_string(),
             why: "no version of the files has it: put it back so that its lease can be revoked".into(),
         })?;
-        let slot = self.leases.slot(intended.grant);
-        let mut slot = slot.lock().await;
         let proof = connector.revoke(&resource, intended).await?;
         if slot.as_ref().is_some_and(|m| m.lease == intended.id) {
             *slot = None;

@@ -241,28 +241,50 @@ impl Engine {
         (grants, requests)
     }
 
-    /// The resource that a lease is on, and what minted it, even when the files no longer have it, or have another thing by its name: it
-    /// must still be revocable.
-    pub(crate) async fn resource_of(&self, lease: &Intended) -> Option<(&dyn Connector, Arc<Resource>)> {
-        if let Some(resource) = self.rules().resource(&lease.resource)
-            && let Some(connector) = self.connector(resource)
-        {
-            return Some((connector, Arc::clone(resource)));
+    /// The resource that a lease was made on, and what made it, even when the files no longer have it, or have something else by its name: it must be
+    /// revocable, and a proof from elsewhere is none (I11). `own` is as this process knows it. What is still in the same place is taken as the files
+    /// describe it now.
+    pub(crate) async fn made_on(&self, lease: &Intended, own: Option<Arc<Resource>>) -> Option<(&dyn Connector, Arc<Resource>)> {
+        let rules = self.rules();
+        let now = rules.resource(&lease.resource).cloned();
+        let then = match (own, &lease.files) {
+            (Some(own), _) => Some(own),
+            (None, Some(hash)) if *hash != rules.hash() => Some(self.resource_in(hash, lease).await?),
+            (None, Some(_) | None) => None,
+        };
+        let found = match (then, now) {
+            (Some(then), Some(now)) if then.is_where(&now) => now,
+            (Some(then), _) => then,
+            (None, Some(now)) if self.connector(&now).is_some() => now,
+            (None, _) => self.last_known(lease).await?,
+        };
+        Some((self.connector(&found)?, found))
+    }
+
+    /// The resource of a lease as files said that were in force once.
+    async fn resource_in(&self, hash: &str, lease: &Intended) -> Option<Arc<Resource>> {
+        let mut kept = self.files_before.lock().await;
+        if let Some(rules) = kept.as_ref().filter(|rules| rules.hash() == hash) {
+            return rules.resources().find(|r| r.name == lease.resource).cloned();
         }
-        let mut hashes: Vec<String> = Vec::new();
+        let files = read_blob(&*self.store, hash).await.ok()??;
+        let bytes = files.values().map(String::len).sum();
+        let rules = self.beside(bytes, move || ajar_policy::parse(&files).ok()).await.flatten()?;
+        let found = rules.resources().find(|r| r.name == lease.resource).cloned();
+        // Many leases end after the same change.
+        *kept = Some(rules);
+        found
+    }
+
+    /// The resource of a lease as the last files said that had it: for leases that don't say more.
+    async fn last_known(&self, lease: &Intended) -> Option<Arc<Resource>> {
         for leaf in self.store.stream(Stream::Policy).await.ok()?.iter().rev() {
-            if let Ok(Envelope { event: Event::Policy(PolicyEvent::Applied(applied)), .. }) = Envelope::from_leaf(&leaf.bytes) {
-                hashes.push(applied.hash);
-            }
-        }
-        for hash in hashes {
-            let Ok(Some(files)) = read_blob(&*self.store, &hash).await else { continue };
-            let (bytes, wanted) = (files.values().map(String::len).sum(), lease.resource.clone());
-            let found = move || ajar_policy::parse(&files).ok()?.resources().find(|r| r.name == wanted).cloned();
-            if let Some(resource) = self.beside(bytes, found).await.flatten()
-                && let Some(connector) = self.connector(&resource)
-            {
-                return Some((connector, resource));
+            let Ok(Envelope { event: Event::Policy(PolicyEvent::Applied(applied)), .. }) = Envelope::from_leaf(&leaf.bytes) else {
+                continue;
+            };
+            let found = self.resource_in(&applied.hash, lease).await;
+            if let Some(resource) = found.filter(|resource| self.connector(resource).is_some()) {
+                return Some(resource);
             }
         }
         None

@@ -282,6 +282,7 @@ impl Probe<'_> {
             role: role.clone(),
             login: format!("ajar_{}", visible.strip_prefix("lease_").unwrap_or(&visible)),
             valid_until,
+            files: None,
             at: now,
         };
         let password = key.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -133,6 +133,7 @@ impl<'s> World<'s> {
             role: role.parse().unwrap(),
             login: format!("ajar_{}", id.to_string().strip_prefix("lease_").unwrap()),
             valid_until: Real.now().after(Span::from_secs(600)),
+            files: None,
             at: Real.now(),
         }
     }

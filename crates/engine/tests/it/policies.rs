@@ -71,6 +71,40 @@ fn a08_a_plan_says_what_the_apply_then_does_and_changes_nothing_itself() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test's runtime ends with what it runs")]
+fn i11_a_login_is_removed_where_it_was_made_wherever_its_resource_is_by_then() {
+    let elsewhere = || -> Files {
+        let text = files().remove("all.toml").unwrap();
+        let moved = text.replace("host = \"127.0.0.1\"", "host = \"db2.internal\"");
+        assert_ne!(text, moved);
+        [("all.toml".to_owned(), moved)].into()
+    };
+    // In the same process, and in one that knows of it from the log alone.
+    for (seed, restarts) in [(64, false), (65, true)] {
+        let town = Arc::new(Town::new(seed));
+        town.live(async |engine| {
+            begin(&engine).await;
+            let (inner, inside) = (Arc::clone(&town), Arc::clone(&engine));
+            drop(tokio::spawn(async move { inner.session(&inside, "dev", "status", Duration::from_secs(3_600)).await.ok() }));
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(town.target.logins().len(), 1);
+            engine.policy_apply(Actor::System, elsewhere(), None).await.unwrap();
+            if !restarts {
+                sleep(Duration::from_secs(120)).await;
+                assert_eq!(town.target.logins(), Vec::<String>::new(), "it is gone with its grant");
+            }
+        });
+        if restarts {
+            assert_eq!(town.target.logins().len(), 1, "the process is gone, and it is still there");
+            town.target.hang_up();
+            town.live(async |_| sleep(Duration::from_secs(60)).await);
+            assert_eq!(town.target.logins(), Vec::<String>::new(), "it is gone after the next start");
+        }
+        assert_eq!(town.weather.state().wrong, Vec::<String>::new());
+    }
+}
+
+#[test]
 fn i20_only_auditors_and_operators_see_plans_files_and_who_applied_them() {
     let town = Arc::new(Town::new(62));
     town.live(async |engine| {

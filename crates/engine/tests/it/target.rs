@@ -13,6 +13,8 @@ use async_trait::async_trait;
 use crate::weather::Weather;
 
 struct Login {
+    /// On which server.
+    host: String,
     password: String,
     valid_until: Timestamp,
     enabled: bool,
@@ -70,7 +72,13 @@ impl Target {
 
     /// A login that nobody of ours made.
     pub(crate) fn plant(&self, login: &str) {
-        let planted = Login { password: String::new(), valid_until: Timestamp::from_millis(i64::MAX), enabled: true, connections: 1 };
+        let planted = Login {
+            host: "127.0.0.1".into(),
+            password: String::new(),
+            valid_until: Timestamp::from_millis(i64::MAX),
+            enabled: true,
+            connections: 1,
+        };
         self.inside().logins.insert(login.to_owned(), planted);
     }
 
@@ -110,20 +118,22 @@ impl Target {
         if self.weather.fails() { Err(unreachable("the connection broke")) } else { Ok(()) }
     }
 
-    async fn remove(&self, login: &str) -> Result<RevocationProof, ConnectorError> {
+    /// On one server: what another has stays.
+    async fn remove(&self, host: &str, login: &str) -> Result<RevocationProof, ConnectorError> {
         self.step("disabling a login").await?;
-        if let Some(found) = self.inside().logins.get_mut(login) {
+        if let Some(found) = self.inside().logins.get_mut(login).filter(|l| l.host == host) {
             found.enabled = false;
         }
         self.step("terminating connections").await?;
         let mut terminated = 0;
-        if let Some(found) = self.inside().logins.get_mut(login) {
+        if let Some(found) = self.inside().logins.get_mut(login).filter(|l| l.host == host) {
             terminated = std::mem::take(&mut found.connections);
         }
         self.step("dropping a login").await?;
-        self.inside().logins.remove(login);
+        let here = |inside: &Inside| inside.logins.get(login).is_some_and(|l| l.host == host);
+        self.inside().logins.retain(|name, l| name != login || l.host != host);
         self.step("reading back").await?;
-        if self.inside().logins.contains_key(login) {
+        if here(&self.inside()) {
             let why = "it is listed".into();
             return Err(ConnectorError::StillThere { resource: "orders-db".into(), login: login.into(), why });
         }
@@ -134,12 +144,14 @@ impl Target {
 
 #[async_trait]
 impl Connector for Target {
-    async fn mint(&self, _: &Resource, intent: &Intended, secret: &LeaseSecret) -> Result<(), ConnectorError> {
+    async fn mint(&self, resource: &Resource, intent: &Intended, secret: &LeaseSecret) -> Result<(), ConnectorError> {
         self.step("making a login").await?;
         if !self.inside().intents.contains_key(&intent.id) {
             self.weather.blame(format!("I10: {} is made before its intent is durable", intent.login));
         }
-        let login = Login { password: secret.password.expose().to_owned(), valid_until: intent.valid_until, enabled: true, connections: 0 };
+        let host = resource.address().0.to_owned();
+        let login =
+            Login { host, password: secret.password.expose().to_owned(), valid_until: intent.valid_until, enabled: true, connections: 0 };
         self.inside().logins.insert(intent.login.clone(), login);
         self.step("a login that was made").await
     }
@@ -152,17 +164,24 @@ impl Connector for Target {
         self.step("an expiry that was moved").await
     }
 
-    async fn revoke(&self, _: &Resource, intent: &Intended) -> Result<RevocationProof, ConnectorError> {
-        self.remove(&intent.login).await
+    async fn revoke(&self, resource: &Resource, intent: &Intended) -> Result<RevocationProof, ConnectorError> {
+        self.remove(resource.address().0, &intent.login).await
     }
 
-    async fn inspect(&self, _: &Resource) -> Result<Vec<Found>, ConnectorError> {
+    async fn inspect(&self, resource: &Resource) -> Result<Vec<Found>, ConnectorError> {
         self.step("listing logins").await?;
-        Ok(self.inside().logins.iter().map(|(login, l)| Found { login: login.clone(), connections: l.connections }).collect())
+        let host = resource.address().0;
+        Ok(self
+            .inside()
+            .logins
+            .iter()
+            .filter(|(_, l)| l.host == host)
+            .map(|(login, l)| Found { login: login.clone(), connections: l.connections })
+            .collect())
     }
 
-    async fn remove_unknown(&self, _: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
-        self.remove(login).await
+    async fn remove_unknown(&self, resource: &Resource, login: &str) -> Result<RevocationProof, ConnectorError> {
+        self.remove(resource.address().0, login).await
     }
 }
 
