@@ -65,7 +65,11 @@ impl Ask {
             }
         };
         let (credential, claimed, took_authorization) = credential(headers)?;
+        let wishes = headers.keys().any(|name| name.as_str().starts_with("ajar-"));
         let word = |name: &'static str| -> Result<Option<String>, Problem> {
+            if !wishes {
+                return Ok(None);
+            }
             let value = one(headers, &HeaderName::from_static(name))?;
             value.map(|value| text(value).ok_or_else(|| bad(format!("the header {name} is not UTF-8")))).transpose()
         };

@@ -67,7 +67,8 @@ pub(super) struct Carried {
     inner: Incoming,
     side: Side,
     visit: Arc<Visit>,
-    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// The session's end, once there is something to wait for.
+    over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// What was waited for already.
     first: Option<Result<Frame<Bytes>, Broken>>,
 }
@@ -80,8 +81,7 @@ impl fmt::Debug for Carried {
 
 impl Carried {
     pub(super) fn new(inner: Incoming, side: Side, visit: Arc<Visit>) -> Self {
-        let over = Box::pin(visit.room().over());
-        Self { inner, side, visit, over, first: None }
+        Self { inner, side, visit, over: None, first: None }
     }
 
     /// Waits for the beginning of a body that is short, so that it leaves together with its head: one write, and one wake-up at the other end, instead of two.
@@ -102,14 +102,20 @@ impl Body for Carried {
         if let Some(first) = me.first.take().filter(|_| me.visit.room().deadline.check().is_some()) {
             return Poll::Ready(Some(first));
         }
-        if me.visit.room().is_over() || me.over.as_mut().poll(cx).is_ready() {
+        if me.visit.room().is_over() {
             me.visit.cut(me.side);
             return Poll::Ready(Some(Err(Broken::Cut)));
         }
-        let frame = match ready!(Pin::new(&mut me.inner).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-            Some(Ok(frame)) => frame,
+        let frame = match Pin::new(&mut me.inner).poll_frame(cx) {
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+            Poll::Ready(Some(Ok(frame))) => frame,
+            Poll::Pending => {
+                let over = me.over.get_or_insert_with(|| Box::pin(me.visit.room().over()));
+                ready!(over.as_mut().poll(cx));
+                me.visit.cut(me.side);
+                return Poll::Ready(Some(Err(Broken::Cut)));
+            }
         };
         let Some(now) = me.visit.room().deadline.check() else {
             me.visit.cut(me.side);

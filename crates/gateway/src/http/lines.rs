@@ -36,7 +36,14 @@ impl Lines {
 
     /// A place for one request, whose line will be taken: waits while there is none, or the recording is behind.
     pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        let places = Arc::clone(&self.places);
+        let place = match places.try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => Arc::clone(&self.places).acquire_owned().await.ok()?,
+        };
+        if self.waiting().0.len() < FULL {
+            return Some(place);
+        }
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
