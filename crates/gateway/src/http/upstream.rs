@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ajar_core::name::ResourceName;
 use ajar_core::port::Mono;
-use ajar_core::resource::{HttpCredential, HttpTarget, Kind, Resource, SecretSource};
+use ajar_core::resource::{HttpCredential, HttpTarget, Kind, Resource, SecretSource, TargetTls};
 use ajar_core::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -96,9 +96,12 @@ impl Upstreams {
         };
         let tokens = match credential {
             HttpCredential::OAuth2 { token_url, client_id, client_secret, scopes } => {
-                let system = self.targets.config(&ajar_core::resource::TargetTls::System, &self.directory);
-                // A token endpoint is trusted as the target is, when that names its own authorities.
-                let config = config.clone().or(system.ok().flatten());
+                // It is trusted as the target is, where that names its own authorities; in the clear it is on this machine.
+                let config = match (token_url.starts_with("http://"), &config) {
+                    (true, _) => None,
+                    (false, Some(config)) => Some(Arc::clone(config)),
+                    (false, None) => self.targets.config(&TargetTls::System, &self.directory)?,
+                };
                 Some(Tokens::new(token_url, client_id, client_secret.clone(), scopes, connector(config.as_ref(), self.dial, false)?)?)
             }
             HttpCredential::None | HttpCredential::Header { .. } | HttpCredential::Basic { .. } | HttpCredential::Certificate { .. } => {

@@ -20,15 +20,25 @@ type Heads = Arc<Mutex<Vec<String>>>;
 
 /// A house whose target is a server that notes what it is asked, and what it has got.
 async fn house(limits: Limits) -> (House, Heads) {
+    let header = |at| HttpCredential::Header { name: "authorization".into(), prefix: "Bearer ".into(), value: secret(at) };
+    house_showing(header, limits).await
+}
+
+fn secret(_: SocketAddr) -> SecretSource {
+    SecretSource::Env("X".into())
+}
+
+/// The same, whose target is shown something.
+async fn house_showing(credential: impl FnOnce(SocketAddr) -> HttpCredential, limits: Limits) -> (House, Heads) {
     let mut tasks = JoinSet::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap();
     let (seen, heads) = (Arc::new(Mutex::new(Seen::default())), Heads::default());
     tasks.spawn(target(listener, Arc::clone(&heads), Arc::clone(&seen)));
-    (House::around(resource(port), seen, tasks, limits).await, heads)
+    (House::around(resource(port, credential(port)), seen, tasks, limits).await, heads)
 }
 
-fn resource(at: SocketAddr) -> Resource {
+fn resource(at: SocketAddr, credential: HttpCredential) -> Resource {
     let allow = |all: &[&str]| all.iter().map(|allow| allow.parse().unwrap()).collect();
     Resource {
         name: "sample-api".parse().unwrap(),
@@ -40,11 +50,7 @@ fn resource(at: SocketAddr) -> Resource {
             upstream: Upstream { host: "127.0.0.1".into(), port: at.port(), base: "/v1".into() },
             tls: TargetTls::Off,
             hosts: vec!["api.example".into()],
-            credential: HttpCredential::Header {
-                name: "authorization".into(),
-                prefix: "Bearer ".into(),
-                value: SecretSource::Env("X".into()),
-            },
+            credential,
             record: HttpRecord { headers: true, bodies: 1_000, redact: vec!["card".into()] },
             roles: [("read".parse().unwrap(), allow(&["GET /**", "POST /orders/*/notes", "POST /upload"]))].into(),
         }),
@@ -111,6 +117,15 @@ async fn serve(tcp: TcpStream, heads: &Heads, seen: &Mutex<Seen>) -> Option<()> 
                     tcp.write_all(&buffer[..count]).await.ok()?;
                 }
             }
+            "/token" => {
+                let mut body = vec![0; length];
+                tcp.read_exact(&mut body).await.ok()?;
+                heads.lock().unwrap().push(format!("form: {}", String::from_utf8_lossy(&body)));
+                let answer = json!({ "access_token": "from-the-server", "token_type": "bearer", "expires_in": 3_600 }).to_string();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+                tcp.write_all(head.as_bytes()).await.ok()?;
+            }
+            "/v1/refuses" => tcp.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await.ok()?,
             "/v1/moved" => {
                 let all = "HTTP/1.1 302 Found\r\nlocation: /v1/orders?x=1\r\nconnection: x-step\r\nx-step: 1\r\ncontent-length: 0\r\n\r\n";
                 tcp.write_all(all.as_bytes()).await.ok()?;
@@ -411,4 +426,32 @@ async fn i13_what_cannot_be_recorded_is_not_opened() {
     assert_eq!((status, problem["type"].as_str()), (503, Some("urn:ajar:unavailable")), "{head}");
     assert!(heads.lock().unwrap().is_empty());
     assert_eq!(house.report().await.reason, EndReason::RecordingFailed);
+}
+
+#[tokio::test]
+async fn a_token_from_an_authorisation_server_is_asked_for_once_and_again_when_it_is_refused() {
+    let credential = |at: SocketAddr| HttpCredential::OAuth2 {
+        token_url: format!("http://127.0.0.1:{}/token", at.port()),
+        client_id: "the gateway".into(),
+        client_secret: SecretSource::Env("X".into()),
+        scopes: vec!["orders:read".into(), "b".into()],
+    };
+    let (house, heads) = house_showing(credential, Limits::default()).await;
+    let get = |path: &str| format!("GET /sample-api/{path} HTTP/1.1\r\n{GOOD}\r\n");
+    let (one, two) = (get("one"), get("two"));
+    let (first, second) = tokio::join!(ask(&house, &one), ask(&house, &two));
+    assert_eq!((first.0, second.0), (200, 200));
+    let asked = || heads.lock().unwrap().iter().filter(|head| head.starts_with("POST /token ")).count();
+    assert_eq!(asked(), 1, "of two who need it, one asks");
+    let seen = heads.lock().unwrap().join("\n");
+    // the+gateway:s3cret
+    for there in [
+        "authorization: Basic dGhlK2dhdGV3YXk6czNjcmV0",
+        "form: grant_type=client_credentials&scope=orders%3Aread+b",
+        "authorization: Bearer from-the-server",
+    ] {
+        assert!(seen.contains(there), "{there}\n{seen}");
+    }
+    assert_eq!(ask(&house, &get("refuses")).await.0, 401);
+    assert_eq!((ask(&house, &get("three")).await.0, asked()), (200, 2));
 }
