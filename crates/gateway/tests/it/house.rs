@@ -265,7 +265,10 @@ impl House {
             client_ca_pem: None,
             recordings: recordings.path().to_owned(),
             policy_dir: recordings.path().to_owned(),
-            secrets: Arc::new(|_| Ok(Secret::new("s3cret".into()))),
+            secrets: Arc::new(|source| match source {
+                SecretSource::Env(_) => Ok(Secret::new("s3cret".into())),
+                SecretSource::File(path) => std::fs::read_to_string(path).map(Secret::new).map_err(|why| why.to_string()),
+            }),
             limits,
         };
         let entropy = Arc::new(Counted::default());
