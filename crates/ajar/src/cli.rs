@@ -373,18 +373,8 @@ pub(crate) struct Psql {
     /// The role; the resource's default unless said
     #[arg(long)]
     pub(crate) role: Option<String>,
-    /// For how long, if it has to be asked for
-    #[arg(long = "for", value_name = "TIME")]
-    pub(crate) duration: Option<String>,
-    /// Why, if it has to be asked for
-    #[arg(long)]
-    pub(crate) reason: Option<String>,
-    /// The ticket, if it has to be asked for
-    #[arg(long)]
-    pub(crate) ticket: Option<String>,
-    /// What exactly it is to be used for, if it has to be asked for
-    #[arg(long)]
-    pub(crate) scope: Option<String>,
+    #[command(flatten)]
+    pub(crate) wishes: Wishes,
     /// For psql
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
@@ -392,7 +382,7 @@ pub(crate) struct Psql {
 
 /// What is said if something has to be asked for.
 #[derive(Debug, Args)]
-pub(crate) struct Wanted {
+pub(crate) struct Wishes {
     /// For how long, if it has to be asked for
     #[arg(long = "for", value_name = "TIME")]
     pub(crate) duration: Option<String>,
@@ -405,6 +395,13 @@ pub(crate) struct Wanted {
     /// What exactly it is to be used for, if it has to be asked for
     #[arg(long)]
     pub(crate) scope: Option<String>,
+}
+
+/// The same, and how long it is waited for.
+#[derive(Debug, Args)]
+pub(crate) struct Wanted {
+    #[command(flatten)]
+    pub(crate) wishes: Wishes,
     /// How long to wait for the decision: 10m unless said
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) wait: Option<Duration>,

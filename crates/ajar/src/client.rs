@@ -99,6 +99,12 @@ pub(crate) struct Client {
     token: Option<Secret>,
 }
 
+/// A client that trusts these authorities too.
+pub(crate) fn trusting(http: reqwest::ClientBuilder, pem: &[u8]) -> reqwest::Result<reqwest::ClientBuilder> {
+    let authorities = reqwest::Certificate::from_pem_bundle(pem)?;
+    Ok(authorities.into_iter().fold(http, reqwest::ClientBuilder::add_root_certificate))
+}
+
 impl Client {
     /// As the environment, the options and the credentials say. `AJAR_TOKEN` beats the kept token; `AJAR_CA_FILE` is an
     /// authority for the server's certificate beside the system's.
@@ -123,9 +129,7 @@ impl Client {
             reqwest::Client::builder().user_agent(concat!("ajar/", env!("CARGO_PKG_VERSION"))).connect_timeout(Duration::from_secs(10));
         if let Some(file) = std::env::var_os("AJAR_CA_FILE") {
             let pem = std::fs::read(&file).with_context(|| format!("cannot read AJAR_CA_FILE {}", Path::new(&file).display()))?;
-            for certificate in reqwest::Certificate::from_pem_bundle(&pem).context("AJAR_CA_FILE is not PEM")? {
-                http = http.add_root_certificate(certificate);
-            }
+            http = trusting(http, &pem).context("AJAR_CA_FILE is not PEM")?;
         }
         let http = http.redirect(reqwest::redirect::Policy::none()).build().context("cannot make an HTTP client")?;
         Ok(Self { http, base, token })

@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 /// A batch is written when it has grown to this.
-const BATCH: usize = 32 * 1024;
+pub(crate) const BATCH: usize = 32 * 1024;
 /// With one batch under way, the relay waits when the next has grown to this.
-const FULL: usize = 256 * 1024;
+pub(crate) const FULL: usize = 256 * 1024;
 
 /// Where recordings go.
 #[derive(Debug, Clone)]

@@ -123,10 +123,7 @@ fn by_resource(rules: &[Rule]) -> BTreeMap<ResourceName, Vec<usize>> {
     let mut found: BTreeMap<ResourceName, Vec<usize>> = BTreeMap::new();
     for (resources, rules) in alike(rules.iter().zip(0..)) {
         for resource in resources {
-            match found.get_mut(resource) {
-                Some(known) => known.extend(&rules),
-                None => drop(found.insert(resource.clone(), rules.clone())),
-            }
+            found.entry(resource.clone()).or_default().extend(&rules);
         }
     }
     found.values_mut().for_each(|rules| rules.sort_unstable());

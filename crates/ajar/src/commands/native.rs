@@ -16,9 +16,16 @@ use crate::output::{data, say};
 const BEGIN: &str = "# >>> ajar: written by `ajar setup pg`, taken out by `ajar setup pg --undo` >>>";
 const END: &str = "# <<< ajar <<<";
 
+/// What libpq calls the system's own authorities.
+pub(super) const SYSTEM: &str = "system";
+
 async fn door(client: &Client) -> Result<PostgresDoor, Failure> {
     let doors: Doors = client.get(&["doors"], &[]).await?;
-    doors.postgres.ok_or_else(|| Failure::new(Code::Error, "this server has no PostgreSQL gateway"))
+    postgres_door(&doors).cloned()
+}
+
+pub(super) fn postgres_door(doors: &Doors) -> Result<&PostgresDoor, Failure> {
+    doors.postgres.as_ref().ok_or_else(|| Failure::new(Code::Error, "this server has no PostgreSQL gateway"))
 }
 
 /// Runs psql with a token of its own for this one call.
@@ -27,9 +34,9 @@ pub(super) async fn psql(client: &Client, args: &cli::Psql) -> Result<(), Failur
     let me: Me = client.get(&["me"], &[]).await?;
     let new = NewToken { label: format!("ajar psql {}", args.resource), scope: TokenScope::Connect, life: None };
     let token: Token = client.post(&["tokens"], &new).await?;
-    let ca = save_authority(&door)?;
-    let wishes =
-        [("role", &args.role), ("for", &args.duration), ("reason", &args.reason), ("ticket", &args.ticket), ("scope", &args.scope)];
+    let ca = save_authority(door.ca_pem.as_deref())?.unwrap_or_else(|| SYSTEM.into());
+    let cli::Wishes { duration, reason, ticket, scope } = &args.wishes;
+    let wishes = [("role", &args.role), ("for", duration), ("reason", reason), ("ticket", ticket), ("scope", scope)];
     let options: Vec<_> =
         wishes.iter().filter_map(|(name, value)| Some(format!("-c ajar.{name}={}", escaped(value.as_deref()?)))).collect();
     let mut command = Command::new("psql");
@@ -58,16 +65,16 @@ fn escaped(text: &str) -> String {
     text.chars().flat_map(|c| (c.is_whitespace() || c == '\\').then_some('\\').into_iter().chain([c])).collect()
 }
 
-/// Keeps the gateway's authority where libpq can read it. `system` when the system's authorities are meant.
-pub(super) fn save_authority(door: &PostgresDoor) -> Result<PathBuf, Failure> {
-    let Some(pem) = &door.ca_pem else { return Ok("system".into()) };
+/// Keeps the gateway's authority where a program can read it; nothing when the system's authorities are meant.
+pub(super) fn save_authority(pem: Option<&str>) -> Result<Option<PathBuf>, Failure> {
+    let Some(pem) = pem else { return Ok(None) };
     let dir = config_dir()?;
     make_private_dir(&dir)?;
     let path = dir.join("gateway-ca.pem");
     if std::fs::read(&path).ok().as_deref() != Some(pem.as_bytes()) {
         write_private(&path, pem.as_bytes())?;
     }
-    Ok(path)
+    Ok(Some(path))
 }
 
 pub(super) async fn setup(client: &Client, args: &Setup) -> Result<(), Failure> {
@@ -85,12 +92,12 @@ pub(super) async fn setup(client: &Client, args: &Setup) -> Result<(), Failure> 
     }
     let dir = config_dir()?;
     let (ca, passfile) = (dir.join("gateway-ca.pem"), dir.join("pgpass"));
-    let ca = if door.ca_pem.is_some() { ca } else { "system".into() };
+    let ca = if door.ca_pem.is_some() { ca } else { SYSTEM.into() };
     let block = block(&door, &me.name, &names, &ca, &passfile);
     if *print {
         return data(&block);
     }
-    save_authority(&door)?;
+    save_authority(door.ca_pem.as_deref())?;
     let token: Token =
         client.post(&["tokens"], &NewToken { label: "ajar setup pg".into(), scope: TokenScope::Connect, life: life.clone() }).await?;
     make_private_dir(&dir)?;

@@ -63,19 +63,23 @@ pub(super) async fn extend(client: &Client, out: Output, args: cli::Extend) -> R
 
 /// Asks, and waits for the approval.
 pub(super) async fn approved(client: &Client, new: &NewRequest, limit: Duration) -> Result<(), Failure> {
-    let mut request: Request = client.post(&["requests"], new).await?;
-    if request.state == "pending" {
-        say(&format!("{} waits for {}", request.id, asked(&request)));
-        request = decided(client, &request.id, limit).await?;
+    let request: Request = client.post(&["requests"], new).await?;
+    outcome(&waited_for(client, request, limit).await?, true)
+}
+
+/// A request, once it is decided or `limit` is over.
+async fn waited_for(client: &Client, request: Request, limit: Duration) -> Result<Request, Failure> {
+    if request.state != "pending" {
+        return Ok(request);
     }
-    outcome(&request, true)
+    say(&format!("{} waits for {}", request.id, asked(&request)));
+    decided(client, &request.id, limit).await
 }
 
 /// Shows what was asked for, once it is decided if that is waited for.
 async fn filed(client: &Client, out: Output, mut request: Request, wait: Option<Duration>) -> Result<(), Failure> {
-    if let Some(wait) = wait.filter(|_| request.state == "pending") {
-        say(&format!("{} waits for {}", request.id, asked(&request)));
-        request = decided(client, &request.id, wait).await?;
+    if let Some(wait) = wait {
+        request = waited_for(client, request, wait).await?;
     }
     show(out, &request)?;
     for apart in &request.apart {

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ajar_api::model::{Doors, Grant, HttpDoor, Me, NewRequest, NewToken, Page, Resource, Token, TokenScope};
+use ajar_core::port::Clock as _;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
 use anyhow::Context;
 
+use super::native::{SYSTEM, postgres_door, save_authority};
 use crate::cli::{self, Wanted};
-use crate::client::{Client, config_dir, make_private_dir, write_private};
+use crate::client::{Client, trusting};
+use crate::clock::SystemClock;
 use crate::exit::{Code, Failure};
 use crate::output::say;
 
@@ -79,10 +82,10 @@ async fn open(client: &Client, name: &str, role: Option<&str>, wanted: &Wanted) 
     let new = NewRequest {
         resource: name.to_owned(),
         role: role.map(str::to_owned),
-        duration: wanted.duration.clone(),
-        reason: wanted.reason.clone().unwrap_or_default(),
-        ticket: wanted.ticket.clone(),
-        scope: wanted.scope.clone(),
+        duration: wanted.wishes.duration.clone(),
+        reason: wanted.wishes.reason.clone().unwrap_or_default(),
+        ticket: wanted.wishes.ticket.clone(),
+        scope: wanted.wishes.scope.clone(),
         ..NewRequest::default()
     };
     super::requests::approved(client, &new, wanted.wait.unwrap_or(Duration::from_secs(600))).await?;
@@ -109,46 +112,28 @@ fn fits(resource: Resource, role: Option<&str>) -> Option<Open> {
 /// A token only to get in with, for as long as the last of the grants.
 async fn token(client: &Client, label: &str, opened: &[Open]) -> Result<Token, Failure> {
     let ends = opened.iter().filter_map(|open| open.grant.ends_at.as_deref()?.parse::<Timestamp>().ok()).max();
-    let left = ends.map(|end| end.since(now()).as_millis().div_ceil(60_000).max(1));
+    let left = ends.map(|end| end.since(SystemClock::new().now()).as_millis().div_ceil(60_000).max(1));
     let names: Vec<_> = opened.iter().map(|open| open.resource.name.as_str()).collect();
     let life = left.map(|minutes| format!("{minutes}m"));
     let new = NewToken { label: format!("{label} {}", names.join(" ")), scope: TokenScope::Connect, life };
     client.post(&["tokens"], &new).await
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a token is to be good is counted from now")]
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 /// Where a resource is, as a URL, and the file with the authority that its certificate is by.
 fn address(doors: &Doors, me: &Me, resource: &Resource) -> Result<(String, Option<PathBuf>), Failure> {
     if resource.kind == "postgres" {
-        let door = doors.postgres.as_ref().ok_or_else(|| Failure::new(Code::Error, "this server has no PostgreSQL gateway"))?;
-        let ca = super::native::save_authority(door)?;
-        let (host, port, name, user) = (&door.host, door.port, &resource.name, &me.name);
+        let door = postgres_door(doors)?;
+        let ca = save_authority(door.ca_pem.as_deref())?.unwrap_or_else(|| SYSTEM.into());
+        let (host, port, name, user) = (&door.host, door.port, &resource.name, me.name.replace('@', "%40"));
         let url = format!("postgresql://{user}@{host}:{port}/{name}?sslmode=verify-full&sslrootcert={}", ca.display());
-        return Ok((url.replace(&format!("{user}@"), &format!("{}@", user.replace('@', "%40"))), Some(ca)));
+        return Ok((url, Some(ca)));
     }
     let door = http_door(doors)?;
-    Ok((format!("{}/{}", door.url, resource.name), save_authority(door)?))
+    Ok((format!("{}/{}", door.url, resource.name), save_authority(door.ca_pem.as_deref())?))
 }
 
 fn http_door(doors: &Doors) -> Result<&HttpDoor, Failure> {
     doors.http.as_ref().ok_or_else(|| Failure::new(Code::Error, "this server has no door for HTTP").hint("its ajar.toml needs [http]"))
-}
-
-/// Keeps the gateway's authority where a program can read it; nothing when the system's authorities know it.
-fn save_authority(door: &HttpDoor) -> Result<Option<PathBuf>, Failure> {
-    let Some(pem) = &door.ca_pem else { return Ok(None) };
-    let dir = config_dir()?;
-    make_private_dir(&dir)?;
-    let path = dir.join("gateway-ca.pem");
-    if std::fs::read(&path).ok().as_deref() != Some(pem.as_bytes()) {
-        write_private(&path, pem.as_bytes())?;
-    }
-    Ok(Some(path))
 }
 
 /// Opens a local port on which an API is as if it were here: nobody who uses it needs a token.
@@ -166,9 +151,7 @@ pub(super) async fn proxy(client: &Client, args: &cli::Proxy) -> Result<(), Fail
     let at = listener.local_addr()?;
     let mut http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     if let Some(pem) = &door.ca_pem {
-        for certificate in reqwest::Certificate::from_pem_bundle(pem.as_bytes()).context("the gateway's authority is not PEM")? {
-            http = http.add_root_certificate(certificate);
-        }
+        http = trusting(http, pem.as_bytes()).context("the gateway's authority is not PEM")?;
     }
     let behind = local::Behind {
         http: http.build().context("cannot make an HTTP client")?,

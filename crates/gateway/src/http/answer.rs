@@ -3,20 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ajar_core::http::Path;
 use ajar_core::permit::Claims;
 use ajar_core::port::{Admission, Held, HeldNotice, Identified, Knock, Opening, RefusalKind};
-use ajar_core::resource::HttpTarget;
 use ajar_core::session::EndReason;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{Request, Response, StatusCode, Version};
 
 use super::ask::Ask;
 use super::body::{Answer, Carried};
 use super::problem::Problem;
 use super::room::{Entered, Key, NoRoom, Room};
-use super::upstream::Unsent;
+use super::upstream::{Unsent, Upstream};
 use super::visit::{Outcome, Side, Visit};
 use super::{Guest, headers, upgrade};
 use crate::listener;
@@ -33,15 +31,12 @@ pub(super) async fn answer(shared: &Arc<listener::Shared>, guest: &Arc<Guest>, r
         Err(problem) => return closing(problem.response(), version),
     };
     let html = ask.html;
-    match walk(shared, guest, ask, request).await {
-        Ok(response) => response,
-        // What was not read of its body is nothing that another request should begin with.
-        Err(problem) if html => closing(problem.page(), version),
-        Err(problem) => closing(problem.response(), version),
-    }
+    walk(shared, guest, ask, request)
+        .await
+        .unwrap_or_else(|problem| closing(if html { problem.page() } else { problem.response() }, version))
 }
 
-/// The connection ends with this answer.
+/// The connection ends with the answer to what can't be understood.
 fn closing(mut response: Response<Answer>, version: Version) -> Response<Answer> {
     if version <= Version::HTTP_11 && response.status() == StatusCode::BAD_REQUEST {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -73,19 +68,14 @@ async fn walk(
     let what = (request.method().clone(), ask.path.clone(), ask.query.clone());
     let visit = Arc::new(Visit::new(entered, what, place, Arc::clone(guest)));
     visit.heads(Side::In, request.headers());
-    let Some(target) = visit.room().target().filter(|target| allows(target, visit.room(), request.method(), &ask.path)) else {
+    if !visit.room().allows(request.method().as_str(), &ask.path) {
         visit.came_to(StatusCode::FORBIDDEN, Outcome::Refused);
         let claims = visit.room().claims();
         let title = format!("role {} on {} does not allow {} {}", claims.role, claims.resource, request.method(), ask.path);
         return Err(Problem::new(StatusCode::FORBIDDEN, "not_in_role", title)
             .hint(format!("'ajar ls' shows the roles of {}: name another with the header Ajar-Role", claims.resource)));
-    };
-    let base = target.upstream.base.clone();
-    pass_on(shared, guest, &visit, &ask, request, &base).await
-}
-
-fn allows(target: &HttpTarget, room: &Room, method: &Method, path: &Path) -> bool {
-    target.roles.get(&room.claims().role).is_some_and(|allow| allow.iter().any(|allow| allow.allows(method.as_str(), path)))
+    }
+    pass_on(shared, guest, &visit, &ask, request).await
 }
 
 async fn identify(shared: &listener::Shared, guest: &Guest, ask: &mut Ask) -> Result<Identified, Problem> {
@@ -189,7 +179,6 @@ async fn pass_on(
     visit: &Arc<Visit>,
     ask: &Ask,
     mut request: Request<Incoming>,
-    base: &str,
 ) -> Result<Response<Answer>, Problem> {
     let room = visit.room();
     let upstream = &room.upstream;
@@ -253,13 +242,13 @@ async fn pass_on(
         upstream.was_refused();
     }
     let switched = status == StatusCode::SWITCHING_PROTOCOLS;
-    if switched != (switched && websocket.is_some() && upgrade::is_websocket(response.headers())) {
+    if switched && !(websocket.is_some() && upgrade::is_websocket(response.headers())) {
         return Err(unreachable(format!("{resource} speaks another protocol than it was asked for")));
     }
     visit.came_to(status, Outcome::Completed);
     headers::response(response.headers_mut());
-    point_back(response.headers_mut(), ask, visit.room(), base);
-    headers::keep_cookies_here(response.headers_mut(), &ask.prefix, base);
+    point_back(response.headers_mut(), &ask.prefix, upstream);
+    headers::keep_cookies_here(response.headers_mut(), &ask.prefix, &upstream.base);
     if let Ok(until) = HeaderValue::from_str(&room.until().to_string()) {
         response.headers_mut().insert(EXPIRES, until);
     }
@@ -279,19 +268,21 @@ async fn pass_on(
 }
 
 /// A `Location` on the target becomes the caller's own.
-fn point_back(headers: &mut HeaderMap, ask: &Ask, room: &Room, base: &str) {
+fn point_back(headers: &mut HeaderMap, prefix: &str, upstream: &Upstream) {
     let Some(location) = headers.get(LOCATION).and_then(|v| v.to_str().ok()) else { return };
     let absolute = location.split_once("://").and_then(|(_, rest)| {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        room.upstream.is_at(authority).then_some(path)
+        upstream.is_at(authority).then_some(path)
     });
     let path = match absolute {
         Some(path) => path,
         None if location.starts_with('/') && !location.starts_with("//") => location,
         None => return,
     };
-    let Some(own) = path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) else { return };
-    if let Ok(value) = HeaderValue::from_str(&format!("{}{own}", ask.prefix)) {
+    let Some(own) = path.strip_prefix(upstream.base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) else {
+        return;
+    };
+    if let Ok(value) = HeaderValue::from_str(&format!("{prefix}{own}")) {
         headers.insert(LOCATION, value);
     }
 }

@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::record::{BATCH, FULL};
+
 /// Requests that one session may have under way.
 const VISITS: usize = 1_024;
-/// So many bytes are handed over at once.
-const BATCH: usize = 32 * 1024;
-/// With so many waiting, no request goes on.
-const FULL: usize = 256 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,24 +34,18 @@ impl Lines {
 
     /// A place for one request, whose line will be taken: waits while there is none, or the recording is behind.
     pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let places = Arc::clone(&self.places);
-        let place = match places.try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => Arc::clone(&self.places).acquire_owned().await.ok()?,
-        };
-        if self.waiting().0.len() < FULL {
-            return Some(place);
-        }
-        loop {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        let full = || self.waiting().0.len() >= FULL;
+        while full() {
             let room = self.room.notified();
             tokio::pin!(room);
-            // Enrolled before it is looked, so that no notice is missed.
+            // Enrolled before it is looked again, so that no notice is missed.
             room.as_mut().enable();
-            if self.waiting().0.len() < FULL {
-                return Some(place);
+            if full() {
+                room.await;
             }
-            room.await;
         }
+        Some(place)
     }
 
     /// Takes a line.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use ajar_core::http::Path;
 use ajar_core::id::PrincipalId;
 use ajar_core::permit::{Claims, NoPermit, Permit};
 use ajar_core::port::{Clock, CutReason, Mono, Opening};
@@ -198,8 +199,13 @@ impl Room {
         self.permit.claims()
     }
 
-    /// Where its requests go.
-    pub(super) fn target(&self) -> Option<&HttpTarget> {
+    /// Whether its role allows this.
+    pub(super) fn allows(&self, method: &str, path: &Path) -> bool {
+        let allow = self.target().and_then(|target| target.roles.get(&self.claims().role));
+        allow.is_some_and(|allow| allow.iter().any(|allow| allow.allows(method, path)))
+    }
+
+    fn target(&self) -> Option<&HttpTarget> {
         match &self.resource.kind {
             Kind::Http(target) => Some(target),
             Kind::Postgres(_) => None,
@@ -278,8 +284,7 @@ impl Keeper {
             }
         });
         drop(tokio::time::timeout(LAST_LINES, self.last_lines()).await);
-        let (taken, entries) = self.room.lines.take();
-        self.recorder.push_all(&taken, entries);
+        self.take_lines();
         let [inward, outward] = &self.room.bytes;
         self.owed.carried(inward.load(Ordering::Relaxed), outward.load(Ordering::Relaxed));
         if matches!(end, End::Cut(CutReason::Expired)) {
@@ -315,6 +320,12 @@ impl Keeper {
                     None => std::future::pending().await,
                 }
             };
+            let due = async {
+                tokio::select! {
+                    () = lines.many() => {}
+                    () = later => {}
+                }
+            };
             tokio::select! {
                 biased;
                 due = self.cut.due() => match due {
@@ -325,15 +336,9 @@ impl Keeper {
                 written = written => if let Err(error) = written {
                     return End::Recording(error);
                 },
-                () = lines.many(), if !full => {
+                () = due, if !full => {
                     flush = None;
-                    let (taken, entries) = lines.take();
-                    self.recorder.push_all(&taken, entries);
-                }
-                () = later, if !full => {
-                    flush = None;
-                    let (taken, entries) = lines.take();
-                    self.recorder.push_all(&taken, entries);
+                    self.take_lines();
                 }
                 () = lines.some() => {
                     flush.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH)));
@@ -348,7 +353,12 @@ impl Keeper {
         }
     }
 
-    /// Notes what was under way.
+    fn take_lines(&mut self) {
+        let (taken, entries) = self.room.lines.take();
+        self.recorder.push_all(&taken, entries);
+    }
+
+    /// Waits for what was under way.
     async fn last_lines(&mut self) {
         while self.room.visits.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

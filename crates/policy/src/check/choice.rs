@@ -18,7 +18,7 @@ pub(super) struct Chosen {
 /// What there is to choose from. Rules that choose alike share what they have chosen.
 pub(super) struct Choices {
     all: Vec<Arc<Resource>>,
-    by_label: BTreeMap<String, BTreeMap<String, Vec<Arc<Resource>>>>,
+    by_label: BTreeMap<(String, String), Vec<Arc<Resource>>>,
     chosen: BTreeMap<Matching, Arc<Chosen>>,
 }
 
@@ -27,11 +27,7 @@ impl Chosen {
         let (mut names, mut roles) = (BTreeSet::new(), BTreeSet::new());
         for resource in resources {
             names.insert(resource.name.clone());
-            for role in resource.roles() {
-                if !roles.contains(role) {
-                    roles.insert(role.clone());
-                }
-            }
+            roles.extend(resource.roles().into_iter().cloned());
         }
         Self { names: Arc::new(names), roles }
     }
@@ -39,17 +35,10 @@ impl Chosen {
 
 impl Choices {
     pub(super) fn of(resources: &BTreeMap<ResourceName, Arc<Resource>>) -> Self {
-        let mut by_label: BTreeMap<String, BTreeMap<String, Vec<Arc<Resource>>>> = BTreeMap::new();
+        let mut by_label: BTreeMap<(String, String), Vec<Arc<Resource>>> = BTreeMap::new();
         for resource in resources.values() {
             for (label, value) in &resource.labels {
-                let values = match by_label.get_mut(label) {
-                    Some(values) => values,
-                    None => by_label.entry(label.clone()).or_default(),
-                };
-                match values.get_mut(value) {
-                    Some(found) => found.push(Arc::clone(resource)),
-                    None => drop(values.insert(value.clone(), vec![Arc::clone(resource)])),
-                }
+                by_label.entry((label.clone(), value.clone())).or_default().push(Arc::clone(resource));
             }
         }
         Self { all: resources.values().cloned().collect(), by_label, chosen: BTreeMap::new() }
@@ -60,10 +49,8 @@ impl Choices {
         if let Some(chosen) = self.chosen.get(wanted) {
             return Arc::clone(chosen);
         }
-        let labelled = wanted.labels.iter().map(|(label, value)| {
-            let found = self.by_label.get(label).and_then(|values| values.get(value));
-            found.map(Vec::as_slice).unwrap_or_default()
-        });
+        let labels = wanted.labels.iter().map(|(label, value)| (label.clone(), value.clone()));
+        let labelled = labels.map(|label| self.by_label.get(&label).map(Vec::as_slice).unwrap_or_default());
         let among = match labelled.min_by_key(|found| found.len()) {
             Some(fewest) => fewest,
             None if wanted.kind.is_some() => &self.all,
