@@ -12,7 +12,7 @@
 //! | [`event`] | the envelope that becomes a leaf of the ledger |
 //! | [`world`] | the fold of all events, with its indexes and timers |
 //! | [`permit`] | the signed proof that a grant is open |
-//! | [`resource`], [`http`] | what people get into, and what a role on an HTTP API allows |
+//! | [`resource`], [`http`], [`ssh`] | what people get into, and what a role on an HTTP API or an SSH host allows |
 //! | [`port`] | the traits that the outside implements |
 
 pub mod debt;
@@ -35,5 +35,6 @@ pub mod resource;
 pub mod sealed;
 pub mod secret;
 pub mod session;
+pub mod ssh;
 pub mod time;
 pub mod world;

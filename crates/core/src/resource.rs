@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::Allow;
 use crate::name::{GroupName, PrincipalName, ResourceName, RoleName};
+use crate::ssh::SshTarget;
 
 /// A resource with everything that its connector and gateway need, but no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub enum Kind {
     Postgres(PostgresTarget),
     /// An HTTP API.
     Http(HttpTarget),
+    /// An SSH host.
+    Ssh(SshTarget),
 }
 
 impl Kind {
@@ -51,6 +54,7 @@ impl Kind {
         match self {
             Self::Postgres(_) => "postgres",
             Self::Http(_) => "http",
+            Self::Ssh(_) => "ssh",
         }
     }
 }
@@ -62,6 +66,7 @@ impl Resource {
         match &self.kind {
             Kind::Postgres(target) => target.roles.keys().collect(),
             Kind::Http(target) => target.roles.keys().collect(),
+            Kind::Ssh(target) => target.roles.keys().collect(),
         }
     }
 
@@ -69,7 +74,7 @@ impl Resource {
     #[must_use]
     pub fn hosts(&self) -> &[String] {
         match &self.kind {
-            Kind::Postgres(_) => &[],
+            Kind::Postgres(_) | Kind::Ssh(_) => &[],
             Kind::Http(target) => &target.hosts,
         }
     }
@@ -82,7 +87,8 @@ impl Resource {
                 (&one.host, one.port, &one.database) == (&another.host, another.port, &another.database)
             }
             (Kind::Http(one), Kind::Http(another)) => one.upstream == another.upstream,
-            (Kind::Postgres(_) | Kind::Http(_), _) => false,
+            (Kind::Ssh(one), Kind::Ssh(another)) => (&one.host, one.port) == (&another.host, another.port),
+            (Kind::Postgres(_) | Kind::Http(_) | Kind::Ssh(_), _) => false,
         }
     }
 
@@ -92,6 +98,7 @@ impl Resource {
         match &self.kind {
             Kind::Postgres(target) => (&target.host, target.port),
             Kind::Http(target) => (&target.upstream.host, target.upstream.port),
+            Kind::Ssh(target) => (&target.host, target.port),
         }
     }
 }

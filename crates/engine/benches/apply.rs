@@ -110,8 +110,9 @@ async fn main() {
     let store = Arc::new(SqliteStore::open(folder.path().join("ajar.db"), OpenOptions::default()).await.unwrap());
     let outside = Arc::new(Outside::new());
     let keys = Keys { grants: GrantSigner::new(&[7; 32]), ledger: Signer::from_seed("ajar/ledger", &[9; 32]).unwrap() };
-    let parts =
-        Parts { store, postgres: Arc::new(Nowhere), http: Arc::new(Nowhere), clock: Arc::clone(&outside) as _, entropy: outside, keys };
+    let nowhere = Arc::new(Nowhere);
+    let (postgres, http, ssh) = (Arc::clone(&nowhere) as _, Arc::clone(&nowhere) as _, nowhere as _);
+    let parts = Parts { store, postgres, http, ssh, authority: None, clock: Arc::clone(&outside) as _, entropy: outside, keys };
     let config = Config { public_url: "https://ajar.test".into(), recordings: folder.path().into() };
     let engine = Engine::start(config, parts).await.unwrap();
 

@@ -43,6 +43,7 @@ impl Door for Engine {
         let caller = match credential {
             Credential::Token(token) => self.authenticate(token),
             Credential::Certificate { common_name } => self.certified(common_name),
+            Credential::Key { token } => self.keyed(*token),
         };
         let identified = caller.and_then(|caller| self.identified(caller, claimed));
         if identified.is_err() {
@@ -232,7 +233,7 @@ impl Engine {
                 let Minted { lease, login, secret, resource } = self.lease_for(guest.who.actor, grant, &resource).await?;
                 (Access::Login { lease, login, secret }, Some(lease), resource)
             }
-            Kind::Http(_) => {
+            Kind::Http(_) | Kind::Ssh(_) => {
                 self.redeem(guest.who.actor, grant).await?;
                 (Access::Stored, None, resource)
             }
@@ -282,6 +283,7 @@ fn other_door(desk: &Desk<'_>, principal: PrincipalId, resource: &str, protocol:
     }
     let hint = match other.kind {
         Kind::Postgres(_) => format!("ajar psql {}", other.name),
+        Kind::Ssh(_) => format!("ajar ssh {}", other.name),
         Kind::Http(_) => format!("ajar run --with {} -- COMMAND", other.name),
     };
     let message = format!("{} is of kind {}, and this is the door for {protocol}", other.name, other.kind.word());

@@ -10,7 +10,7 @@ use ajar_core::grant::{CloseReason, Closing, Grant, GrantEvent, Opened};
 use ajar_core::id::{GrantId, PrincipalId};
 use ajar_core::lease::LeaseEvent;
 use ajar_core::permit::{GrantSigner, GrantVerifier};
-use ajar_core::port::{Clock, Connector, CutReason, Entropy, Probe, Store, StoreError};
+use ajar_core::port::{Clock, Connector, CutReason, Entropy, Probe, SshAuthority, Store, StoreError};
 use ajar_core::sealed::Disclosure;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
@@ -68,6 +68,10 @@ pub struct Parts {
     pub postgres: Arc<dyn Connector>,
     /// HTTP APIs.
     pub http: Arc<dyn Probe>,
+    /// SSH hosts: revokes certificates that were given for them.
+    pub ssh: Arc<dyn Connector>,
+    /// Signs SSH certificates, where there are any.
+    pub authority: Option<Arc<dyn SshAuthority>>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// Randomness and ids.
@@ -122,6 +126,8 @@ pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) postgres: Arc<dyn Connector>,
     pub(crate) http: Arc<dyn Probe>,
+    pub(crate) ssh: Arc<dyn Connector>,
+    pub(crate) authority: Option<Arc<dyn SshAuthority>>,
     /// Files that were in force before and are looked into again.
     pub(crate) files_before: tokio::sync::Mutex<Option<ajar_policy::RuleSet>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -178,7 +184,7 @@ impl Engine {
     /// # Errors
     /// When the store can't be read or the log is not the one that was signed.
     pub async fn start(config: Config, parts: Parts) -> Result<Arc<Self>, StartError> {
-        let Parts { store, postgres, http, clock, entropy, keys } = parts;
+        let Parts { store, postgres, http, ssh, authority, clock, entropy, keys } = parts;
         let loaded = load(&store, &keys.ledger).await?;
         let people = Arc::new(loaded.people);
         let notices = Arc::new(loaded.notices);
@@ -236,6 +242,8 @@ impl Engine {
             store,
             postgres,
             http,
+            ssh,
+            authority,
             files_before: tokio::sync::Mutex::new(None),
             clock,
             entropy,

@@ -190,7 +190,7 @@ impl Engine {
     pub(crate) fn connector(&self, resource: &Resource) -> Option<&dyn Connector> {
         match &resource.kind {
             Kind::Postgres(_) => Some(&*self.postgres),
-            Kind::Http(_) => None,
+            Kind::Http(_) | Kind::Ssh(_) => None,
         }
     }
 
@@ -198,6 +198,7 @@ impl Engine {
         match &resource.kind {
             Kind::Postgres(_) => &*self.postgres,
             Kind::Http(_) => &*self.http,
+            Kind::Ssh(_) => &*self.ssh,
         }
     }
 

@@ -64,6 +64,13 @@ struct Known {
     hash: [u8; 32],
 }
 
+impl Known {
+    fn good_at(&self, now: Timestamp, names: &BTreeMap<PrincipalId, PrincipalName>) -> Option<(Issued, PrincipalName)> {
+        let issued = &self.token.issued;
+        if now >= issued.expires_at { None } else { Some((issued.clone(), names.get(&issued.principal)?.clone())) }
+    }
+}
+
 /// What is read from beside the ledger.
 #[derive(Debug, Default)]
 struct Book {
@@ -168,11 +175,13 @@ impl People {
         let book = self.read();
         let known = book.tokens.get(&id)?;
         let same: bool = digest(secret).ct_eq(&known.hash).into();
-        let issued = &known.token.issued;
-        if !same || now >= issued.expires_at {
-            return None;
-        }
-        Some((issued.clone(), book.names.get(&issued.principal)?.clone()))
+        if same { known.good_at(now, &book.names) } else { None }
+    }
+
+    /// Whose token has this id, if it is good at `now`.
+    fn token_known(&self, id: TokenId, now: Timestamp) -> Option<(Issued, PrincipalName)> {
+        let book = self.read();
+        book.tokens.get(&id)?.good_at(now, &book.names)
     }
 }
 
@@ -227,6 +236,19 @@ impl Engine {
         let principal = self.people.id(&name).filter(|id| self.rules().enabled(*id)).ok_or_else(bad_credential)?;
         let actor = Actor::Principal { id: principal, proof: Proof::Certificate };
         Ok(Caller { principal, name, actor, scope: Scope::Connect })
+    }
+
+    /// Who holds a token, whose certified key somebody has proven to hold: only to get in with.
+    ///
+    /// # Errors
+    /// When it is expired or revoked, or its owner is disabled.
+    pub(crate) fn keyed(&self, token: TokenId) -> Result<Caller, Refusal> {
+        let (issued, name) = self.people.token_known(token, self.clock.now()).ok_or_else(bad_credential)?;
+        if !self.rules().enabled(issued.principal) {
+            return Err(bad_credential());
+        }
+        let actor = Actor::Principal { id: issued.principal, proof: Proof::Token(token) };
+        Ok(Caller { principal: issued.principal, name, actor, scope: Scope::Connect })
     }
 
     /// Signs in with a password (argon2id) and issues a token.

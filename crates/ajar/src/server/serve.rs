@@ -68,17 +68,19 @@ pub(crate) async fn start_engine(
 ) -> anyhow::Result<Arc<Engine>> {
     let recordings = config.data_dir.join("recordings");
     make_private_dir(&recordings)?;
-    let connector = PostgresConnector::new(Setup {
+    let connector = Arc::new(PostgresConnector::new(Setup {
         secrets: secrets(config),
         directory: config.policy_dir.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         timeouts: Timeouts::default(),
-    });
+    }));
     let keys = Keys::load_or_make(&config.data_dir, &*entropy)?;
     let parts = Parts {
         store: store as Arc<dyn Store>,
-        postgres: Arc::new(connector),
+        postgres: Arc::clone(&connector) as _,
+        ssh: connector,
+        authority: None,
         http: Arc::new(HttpProbe::new(config.policy_dir.clone(), secrets(config), Arc::clone(&clock))),
         clock,
         entropy,

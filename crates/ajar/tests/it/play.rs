@@ -415,7 +415,9 @@ async fn start(store: PathBuf, hands: Arc<Hands>, target: Arc<Logins>, runtime: 
     let parts = Parts {
         store: Arc::new(SqliteStore::open(store, OpenOptions::default()).await.unwrap()),
         postgres: Arc::clone(&target) as _,
-        http: target,
+        http: Arc::clone(&target) as _,
+        ssh: target,
+        authority: None,
         clock: hands,
         entropy: Arc::new(Dice(Mutex::new(StdRng::seed_from_u64(1)))),
         keys,

@@ -131,7 +131,7 @@ impl<'a> Target<'a> {
     fn of(resource: &'a Resource) -> Result<Self, ConnectorError> {
         match &resource.kind {
             Kind::Postgres(pg) => Ok(Self { resource: resource.name.as_str(), pg }),
-            Kind::Http(_) => {
+            Kind::Http(_) | Kind::Ssh(_) => {
                 Err(ConnectorError::Misconfigured { resource: resource.name.to_string(), why: "it is no PostgreSQL database".into() })
             }
         }

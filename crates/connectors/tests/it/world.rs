@@ -114,7 +114,7 @@ impl<'s> World<'s> {
     pub(crate) fn target(&mut self) -> &mut PostgresTarget {
         match &mut self.resource.kind {
             Kind::Postgres(target) => target,
-            Kind::Http(_) => panic!("a PostgreSQL database"),
+            Kind::Http(_) | Kind::Ssh(_) => panic!("a PostgreSQL database"),
         }
     }
 

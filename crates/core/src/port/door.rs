@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::event::Actor;
 use crate::grant::CloseReason;
-use crate::id::{LeaseId, PrincipalId, RequestId, SessionId};
+use crate::id::{LeaseId, PrincipalId, RequestId, SessionId, TokenId};
 use crate::name::{PrincipalName, ResourceName};
 use crate::permit::SignedGrant;
 use crate::port::LeaseSecret;
@@ -27,6 +27,11 @@ pub enum Credential {
     Certificate {
         /// The common name.
         common_name: String,
+    },
+    /// A key that the client has proven to hold, certified by our authority for the holder of this token.
+    Key {
+        /// The token.
+        token: TokenId,
     },
 }
 
@@ -61,7 +66,7 @@ pub struct Wishes {
 pub struct Knock {
     /// The resource it named, unchecked.
     pub resource: String,
-    /// The protocol it speaks, which is the kind of what it may get into: `postgres`, `http`.
+    /// The protocol it speaks, which is the kind of what it may get into: `postgres`, `http`, `ssh`.
     pub protocol: &'static str,
     /// What it wants.
     pub wishes: Wishes,

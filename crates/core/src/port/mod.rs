@@ -1,10 +1,12 @@
-//! The traits that the outside implements: clock and randomness, the store, the connectors, and the door that gateways knock on.
+//! The traits that the outside implements: clock and randomness, the store, the connectors, the SSH authority, and the door that gateways knock on.
 
+mod authority;
 mod clock;
 mod connector;
 mod door;
 mod store;
 
+pub use authority::{SshAuthority, SshAuthorityError, SshAuthorityKeys, SshCertify, SshForwarding, SshSubject};
 pub use clock::{Clock, Entropy, Mono};
 pub use connector::{Connector, ConnectorError, Finding, Found, LeaseSecret, Probe, Severity};
 pub use door::{

@@ -127,6 +127,8 @@ impl Town {
             store: Arc::clone(&self.memory) as _,
             postgres: Arc::clone(&self.target) as _,
             http: Arc::clone(&self.target) as _,
+            ssh: Arc::clone(&self.target) as _,
+            authority: None,
             clock: Arc::clone(&self.weather) as _,
             entropy: Arc::clone(&self.weather) as _,
             keys,

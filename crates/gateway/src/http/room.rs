@@ -208,7 +208,7 @@ impl Room {
     fn target(&self) -> Option<&HttpTarget> {
         match &self.resource.kind {
             Kind::Http(target) => Some(target),
-            Kind::Postgres(_) => None,
+            Kind::Postgres(_) | Kind::Ssh(_) => None,
         }
     }
 

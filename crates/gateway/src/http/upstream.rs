@@ -79,7 +79,7 @@ impl Upstreams {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let target = match &resource.kind {
             Kind::Http(target) => target,
-            Kind::Postgres(_) => return Err("it is no HTTP API".into()),
+            Kind::Postgres(_) | Kind::Ssh(_) => return Err("it is no HTTP API".into()),
         };
         let HttpTarget { upstream, tls, credential, .. } = target;
         let config = self.targets.config(tls, &self.directory)?;

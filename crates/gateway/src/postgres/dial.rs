@@ -134,7 +134,7 @@ async fn sign_in(shared: &Shared, permit: &Permit, login: &Login, startup: &Star
     let io = |step| move |source| DialError::Io { step, source };
     let target = match &login.resource.kind {
         Kind::Postgres(target) => target,
-        Kind::Http(_) => return Err(DialError::OtherResource),
+        Kind::Http(_) | Kind::Ssh(_) => return Err(DialError::OtherResource),
     };
     let config = shared.targets.config(&target.tls, &shared.policy_dir).map_err(DialError::Misconfigured)?;
     let tls = match config {

@@ -15,6 +15,7 @@ pub(super) fn facts(resource: &Resource) -> Facts {
     match kind {
         Kind::Postgres(target) => facts.extend(postgres_facts(target)),
         Kind::Http(target) => facts.extend(http_facts(target)),
+        Kind::Ssh(target) => facts.extend([one("host", format!("{}:{}", target.host, target.port))]),
     }
     facts
 }
