@@ -46,7 +46,7 @@ fn target(name: &str, file: &str) -> HttpTarget {
     let resource = rules.resources().find(|resource| resource.name.as_str() == name).unwrap();
     match &resource.kind {
         Kind::Http(target) => target.clone(),
-        Kind::Postgres(_) => panic!("{name} is a database"),
+        Kind::Postgres(_) | Kind::Ssh(_) => panic!("{name} is no API"),
     }
 }
 
