@@ -442,6 +442,21 @@ fn a_change_of_a_host_is_told_in_words_without_secrets() {
 }
 
 #[test]
+fn the_document_shows_what_the_parser_takes() {
+    let document = include_str!("../../../../docs/policy.md");
+    let blocks = || document.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let shown = target("orders-web-1", blocks().find(|block| block.contains("kind = \"ssh\"")).unwrap());
+    // It says of three keys that they are so unless said.
+    let small = target("small", SMALL);
+    assert_eq!((shown.port, &shown.host_keys, &shown.credential), (small.port, &small.host_keys, &small.credential));
+    assert_eq!(shown.roles[&"shell".parse::<RoleName>().unwrap()], small.roles[&"shell".parse::<RoleName>().unwrap()]);
+    let section = document.split("### SSH hosts").nth(1).unwrap().split("\n## ").next().unwrap();
+    for credential in ["{ key = { file = \"web.key\" } }", "{ password = { env = \"WEB_PASSWORD\" } }"] {
+        assert!(section.contains(&format!("`{credential}`")), "{credential}");
+    }
+}
+
+#[test]
 fn rules_are_for_hosts_by_their_kind() {
     let rule = "[[rule]]\nname = \"hosts\"\nwho = [\"group:engineers\"]\nresources = { kind = \"ssh\" }\nroles = [\"shell\"]\napprove = \"auto\"\n";
     good(&[BASE, SMALL, rule]);
