@@ -45,3 +45,8 @@ fn p03_scram_corpus() {
 fn ssh_sftp_corpus() {
     replay("ssh_sftp", ssh::sftp);
 }
+
+#[test]
+fn ssh_scp_corpus() {
+    replay("ssh_scp", ssh::scp);
+}

@@ -1,9 +1,9 @@
-//! Conversations of OpenSSH's own programs (9.2), kept in the fuzz targets' corpora: `sftp -B 4096` with `sftp-server`.
+//! Conversations of OpenSSH's own programs (9.2), kept in the fuzz targets' corpora: `sftp -B 4096` with `sftp-server`, and `scp -O`.
 
 use ajar_wire::ssh::{Answer, Change, Digest, Event, File, OpenFlags, Operation, Transfer};
 use sha2::{Digest as _, Sha256};
 
-use super::corpus::ssh::sftp_events;
+use super::corpus::ssh::{scp_events, sftp_events};
 
 const GET: OpenFlags = OpenFlags::READ;
 const PUT: OpenFlags = OpenFlags::WRITE.and(OpenFlags::CREATE).and(OpenFlags::TRUNCATE);
@@ -15,6 +15,10 @@ fn corpus(name: &str) -> Vec<u8> {
 
 fn sftp(name: &str) -> Vec<Event> {
     sftp_events(&corpus(&format!("ssh_sftp/{name}")), usize::MAX)
+}
+
+fn scp(name: &str) -> Vec<Event> {
+    scp_events(&corpus(&format!("ssh_scp/{name}")), usize::MAX).expect("a command of scp")
 }
 
 /// The content that was transferred, of that length.
@@ -83,4 +87,25 @@ fn a_session_by_sftp_is_seen_in_its_order() {
         changed("/tmp/t/d", Operation::RemoveDir),
     ];
     assert_eq!(sftp("openssh_session"), expected);
+}
+
+#[test]
+fn files_by_scp_are_seen_whole() {
+    let named = |file: File, name: &str| Event::File(File { named: Some(name.into()), ..file });
+    assert_eq!(scp("openssh_put"), [named(put("/tmp/t/new", content(40_000)), "src")]);
+    let two = [Event::File(put("/tmp/t/src", content(40_000))), Event::File(put("/tmp/t/exact", content(8_192)))];
+    assert_eq!(scp("openssh_put_two"), two);
+    let tree = [("tree/empty", 0), ("tree/sub/b", 5_000), ("tree/a", 3_000)];
+    assert_eq!(scp("openssh_put_tree"), tree.map(|(name, length)| named(put("/tmp/t", content(length)), name)));
+    assert_eq!(scp("openssh_get_tree"), tree.map(|(name, length)| Event::File(got(&format!("/tmp/t/{name}"), content(length)))));
+}
+
+#[test]
+fn what_scp_is_refused_is_seen() {
+    let failed = |path: &str, named: Option<&str>, opened| {
+        let answer = refused(1, &format!("scp: {path}: No such file or directory"));
+        [Event::OpenFailed { path: path.into(), named: named.map(Into::into), opened, answer }]
+    };
+    assert_eq!(scp("openssh_get_nothing"), failed("/tmp/t/none", None, GET));
+    assert_eq!(scp("openssh_put_refused"), failed("/none/x", Some("src"), PUT));
 }
