@@ -218,7 +218,7 @@ fn what_is_read_in_order_has_its_digest() {
 }
 
 #[test]
-fn a_block_that_comes_short_and_late_leaves_pieces() {
+fn what_is_read_in_part_is_not_taken_for_all() {
     let mut talk = Talk::begun();
     talk.open("/proc/a", OpenFlags::READ, "h");
     talk.client(&[read(1, "h", 0, 4), read(2, "h", 4, 4)].concat());
@@ -230,12 +230,17 @@ fn a_block_that_comes_short_and_late_leaves_pieces() {
     talk.client(&[read(1, "h", 0, 4), read(2, "h", 4, 4)].concat());
     talk.server(&[data(1, b"some"), status(2, 4)].concat());
     talk.close("h");
+    talk.open("/beyond", OpenFlags::READ, "h");
+    talk.client(&[read(1, "h", 0, 4), read(2, "h", 400, 4)].concat());
+    talk.server(&[data(1, b"some"), status(2, 1)].concat());
+    talk.close("h");
     let part = Transfer { failed: 1, ..whole(b"some") };
     assert_eq!(
         talk.ended(),
         [
             Event::File(file("/proc/a", OpenFlags::READ, pieces(8), whole(b""))),
-            Event::File(file("/part", OpenFlags::READ, part, whole(b"")))
+            Event::File(file("/part", OpenFlags::READ, part, whole(b""))),
+            Event::File(file("/beyond", OpenFlags::READ, whole(b"some"), whole(b""))),
         ]
     );
 }
@@ -348,6 +353,22 @@ fn a_handle_that_is_used_again_is_another_file() {
     talk.client(&[ask(4, 1, "h"), open(2, "/target", PUT), write(3, "h", 0, b"evil"), ask(4, 4, "h")].concat());
     talk.server(&[status(1, 0), handle_for(2, "h"), status(3, 0), status(4, 0)].concat());
     assert_eq!(talk.seen, [put_file("/harmless", pieces(0)), put_file("/target", pieces(4))]);
+    // What is sent ahead to a file is no content that was seen, whatever evens it out.
+    let resize = packet(10, &[&3u32.to_be_bytes(), &text("h"), &1u32.to_be_bytes(), &0u64.to_be_bytes()]);
+    let copy = extended(3, "copy-data", &[&text("f"), &[0; 16], &text("h"), &[0; 8]]);
+    for (ahead, answered) in [(write(3, "h", 0, b"evil"), false), (resize, true), (copy, true)] {
+        let mut talk = Talk::begun();
+        talk.open("/harmless", PUT, "h");
+        talk.client(&[ask(4, 1, "h"), open(2, "/target", PUT), ahead].concat());
+        talk.server(&[status(1, 0), handle_for(2, "h")].concat());
+        talk.client(&write(4, "h", 0, b"good"));
+        talk.server(&status(3, 0));
+        if answered {
+            talk.server(&status(4, 0));
+        }
+        talk.close("h");
+        assert_eq!(talk.seen.last(), Some(&put_file("/target", pieces(4))));
+    }
     // A target that hands one out twice.
     let mut talk = Talk::begun();
     talk.open("/a", PUT, "h");
