@@ -179,18 +179,19 @@ impl Valve {
         }
     }
 
-    fn check_write(&self) -> io::Result<()> {
+    fn check_write(&self) -> Poll<io::Result<()>> {
         match self.state.load(Ordering::Relaxed) {
             OPEN => match self.deadline.get().map(|deadline| deadline.check()) {
-                None => Ok(()),
+                None => Poll::Ready(Ok(())),
                 Some(Some(now)) => {
                     self.last.store(now.0, Ordering::Relaxed);
-                    Ok(())
+                    Poll::Ready(Ok(()))
                 }
-                Some(None) => Err(cut()),
+                // Until the keeper, who comes to the same end, turns the valve.
+                Some(None) => Poll::Pending,
             },
-            WORDS => Ok(()),
-            _ => Err(cut()),
+            WORDS => Poll::Ready(Ok(())),
+            _ => Poll::Ready(Err(cut())),
         }
     }
 
@@ -306,7 +307,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         this.valve.wake_on_turn(1, cx);
-        this.valve.check_write()?;
+        if this.valve.check_write()?.is_pending() {
+            this.valve.blocked.store(true, Ordering::Relaxed);
+            return Poll::Pending;
+        }
         let written = Pin::new(&mut this.under).poll_write(cx, data);
         let whole = matches!(&written, Poll::Ready(Ok(all)) if *all == data.len());
         this.valve.blocked.store(!whole, Ordering::Relaxed);

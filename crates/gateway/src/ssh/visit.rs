@@ -35,7 +35,9 @@ const TYPING: Duration = Duration::from_secs(60);
 /// What passed before a revocation may take this long to reach the client.
 const DRAIN: Duration = Duration::from_millis(5);
 /// How long the last words may take after a cut.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long a client has to show what it was told before it is disconnected: it throws away what it hasn't shown by then.
+const SHOWN: Duration = Duration::from_millis(30);
 /// How long what a host has said at last may take to reach the client.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What a command ends with that never ran.
@@ -347,10 +349,10 @@ impl Visit {
                 },
                 call = self.heard.recv() => match call {
                     Some(Call::Enter(lane)) => self.bring(room, lane),
-                    Some(Call::HostLeft) | None => return Ending::HostLeft,
+                    Some(Call::HostLeft) | None => return by_itself(Ending::HostLeft, keeper),
                     Some(Call::Known | Call::EnterAll | Call::Reason(_)) => {}
                 },
-                _ = &mut self.session => return Ending::ClientLeft,
+                _ = &mut self.session => return by_itself(Ending::ClientLeft, keeper),
             }
         }
     }
@@ -459,11 +461,17 @@ impl Visit {
                 let line = if lane.asked().terminal.is_some() { line.replace('\n', "\r\n") } else { line };
                 drop(client.extended_data(lane.near, STDERR, line.into_bytes()).await);
             }
+            tokio::time::sleep(SHOWN).await;
             drop(client.disconnect(Disconnect::ByApplication, words::inert(text), String::new()).await);
             drop((&mut self.session).await);
         };
         drop(tokio::time::timeout(LAST_WORDS, said).await);
     }
+}
+
+/// What ends at the deadline ends by it.
+fn by_itself(ending: Ending, keeper: &Keeper) -> Ending {
+    if keeper.cut.deadline().check().is_none() { Ending::Cut(CutReason::Expired) } else { ending }
 }
 
 enum Undialled {

@@ -30,7 +30,7 @@ pub(super) fn refused(refusal: &Refusal) -> String {
 /// The command that asks for the same again.
 fn again(claims: &Claims) -> String {
     let span = claims.ends_at.since(claims.starts_at);
-    format!("ajar request {} --role {} --for {span} --reason '…'", claims.resource, claims.role)
+    format!("ajar request {} --role {} --for {span} --reason '...'", claims.resource, claims.role)
 }
 
 /// The cut, in one line: it is also what a client shows who is disconnected.
@@ -57,7 +57,7 @@ pub(super) fn warning(claims: &Claims, seconds: u64) -> String {
     let span = claims.ends_at.since(claims.starts_at);
     lines([
         format!("{grant} ends in {seconds} s, at {ends_at}: this session will be cut then").as_str(),
-        &format!("finish, or ask for more time: ajar extend {grant} --for {span} --reason '…'"),
+        &format!("finish, or ask for more time: ajar extend {grant} --for {span} --reason '...'"),
     ])
 }
 

@@ -6,7 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use ajar_core::resource::{Kind, Resource};
-use ajar_core::ssh::{HostKey, SshCredential, SshRecord, SshRole, SshTarget};
+use ajar_core::session::EndReason;
+use ajar_core::ssh::{Forward, HostKey, SshCredential, SshRecord, SshRole, SshTarget};
 use ajar_gateway::Limits;
 use ajar_sample::SshHost;
 use tempfile::TempDir;
@@ -14,6 +15,11 @@ use tokio::task::JoinSet;
 
 use crate::house::House;
 use crate::keys;
+
+mod clients;
+mod forwards;
+mod hostile;
+mod window;
 
 /// A gateway before a real host, and what a developer's client needs.
 struct Street {
@@ -105,6 +111,14 @@ impl Street {
         tokio::time::timeout(Duration::from_secs(60), run).await.expect("it takes too long").unwrap()
     }
 
+    /// A line of a shell, with `$F` for the client's configuration, `$H` for a folder.
+    async fn shell(&self, line: &str) -> Output {
+        let mut command = Command::new("bash");
+        command.args(["-c", line]).env("F", self.at("config")).env("H", self.home.path()).stdin(Stdio::null());
+        let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+        tokio::time::timeout(Duration::from_secs(120), run).await.expect("it takes too long").unwrap()
+    }
+
     async fn recording(&mut self) -> Vec<serde_json::Value> {
         let report = self.house.report().await;
         let path = self.house.recordings.path().join(format!("{}.ndjson", report.session));
@@ -114,22 +128,4 @@ impl Street {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-#[tokio::test]
-async fn a_command_runs_on_the_host_and_is_noted() {
-    let mut street = Street::new(role()).await;
-    let out = street.run("ssh", &["orders-web-1", "echo out; echo err >&2; exit 3"]).await;
-    assert_eq!(
-        (out.status.code(), text(&out.stdout), text(&out.stderr)),
-        (Some(3), "out\n".into(), "err\n".into()),
-        "{}",
-        street.host.log()
-    );
-    let lines = street.recording().await;
-    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).cloned().collect::<Vec<_>>();
-    assert_eq!(lines[0]["protocol"], "ssh");
-    assert_eq!((&of("open")[0]["what"], &of("open")[0]["command"]), (&"exec".into(), &"echo out; echo err >&2; exit 3".into()));
-    assert_eq!((&of("out")[0]["data"], &of("err")[0]["data"]), (&"out\n".into(), &"err\n".into()));
-    assert_eq!((&of("close")[0]["exit"], &of("close")[0]["bytes_out"]), (&3.into(), &8.into()));
 }
