@@ -227,6 +227,10 @@ impl Handler for Back {
         Ok(())
     }
 
+    fn adjust_window(&mut self, _: ChannelId, _: u32) -> u32 {
+        self.line.valve.to_write.window()
+    }
+
     async fn channel_eof(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), BackError> {
         self.line.from_host(channel, Item::Eof);
         Ok(())

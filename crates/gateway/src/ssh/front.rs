@@ -133,7 +133,7 @@ impl Handler for Front {
                 Ok(resource) => {
                     let (line, jump) = (Arc::clone(&self.0), visit::jump(Arc::clone(&self.0), channel, resource));
                     reply.accept().await;
-                    line.beside(jump);
+                    line.inside(jump);
                 }
                 Err(_) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
             }
@@ -253,6 +253,10 @@ impl Handler for Front {
             lane.far(Item::Error(self.0.valve.read_here.hold(data)));
         }
         Ok(())
+    }
+
+    fn adjust_window(&mut self, _: ChannelId, _: u32) -> u32 {
+        self.0.valve.read_here.window()
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), russh::Error> {

@@ -27,13 +27,18 @@ const READ: usize = 64 << 10;
 /// … and where little does.
 const READ_LITTLE: usize = 4 << 10;
 /// When both sides are full, each is still read a little: what makes room may stand behind what doesn't fit. So many bytes …
-const SIP: usize = 8 << 10;
+const SIP: usize = 4 << 10;
 /// … so often at first, until what the other side was allowed to send is through …
-const SIP_SOON: Duration = Duration::from_millis(2);
+const SIP_SOON: Duration = Duration::from_millis(1);
 /// … and so often later.
-const SIP_LATE: Duration = Duration::from_secs(1);
+const SIP_LATE: Duration = Duration::from_millis(500);
 /// Reads until it is later.
-const SIPS_SOON: u32 = 512;
+const SIPS_SOON: u32 = 1_024;
+
+/// What a side may send before it is allowed more …
+pub(super) const WINDOW: u32 = 2 << 20;
+/// … and while it sends more than the other takes.
+const WINDOW_FULL: u32 = 16 << 10;
 
 const OPEN: u8 = 0;
 const WORDS: u8 = 1;
@@ -53,6 +58,11 @@ impl Backlog {
 
     fn is_full(&self) -> bool {
         self.bytes() >= SOFT
+    }
+
+    /// What whoever fills it may send before it is allowed more.
+    pub(super) fn window(&self) -> u32 {
+        if self.is_full() { WINDOW_FULL } else { WINDOW }
     }
 
     fn less(&self, by: usize) {

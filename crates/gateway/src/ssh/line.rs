@@ -67,6 +67,8 @@ struct Inner {
     orphans: HashMap<ChannelId, Vec<Item>>,
     next: u32,
     tasks: JoinSet<()>,
+    /// Connections inside this one: they end by themselves when it does, and are waited for.
+    inside: JoinSet<()>,
 }
 
 /// See the module.
@@ -98,6 +100,7 @@ impl Line {
             orphans: HashMap::new(),
             next: 0,
             tasks: JoinSet::new(),
+            inside: JoinSet::new(),
         };
         let phase = watch::Sender::new(Phase::Before);
         Arc::new(Self { shared, address, valve, jumped_to, calls, phase, inner: Mutex::new(inner) })
@@ -135,6 +138,18 @@ impl Line {
         let mut inner = self.inner();
         while inner.tasks.try_join_next().is_some() {}
         inner.tasks.spawn(task);
+    }
+
+    /// Runs inside; isn't ended, but waited for.
+    pub(super) fn inside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut inner = self.inner();
+        while inner.inside.try_join_next().is_some() {}
+        inner.inside.spawn(task);
+    }
+
+    /// All that runs inside.
+    pub(super) fn all_inside(&self) -> JoinSet<()> {
+        std::mem::take(&mut self.inner().inside)
     }
 
     /// A new channel towards the client, unless there are too many.

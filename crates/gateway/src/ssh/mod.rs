@@ -204,10 +204,11 @@ fn server_config(key: &PrivateKey, certificate: Certificate) -> server::Config {
         preferred: preferred(false),
         max_auth_attempts: 6,
         inactivity_timeout: None,
+        window_size: gate::WINDOW,
         ..server::Config::default()
     }
 }
 
 fn client_config(certificates: bool) -> client::Config {
-    client::Config { client_id: id(), preferred: preferred(certificates), ..client::Config::default() }
+    client::Config { client_id: id(), preferred: preferred(certificates), window_size: gate::WINDOW, ..client::Config::default() }
 }

@@ -79,7 +79,7 @@ async fn walk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) {
     let (calls, mut heard) = unbounded_channel();
     let line = Line::new(Arc::clone(&shared), address, valve, jumped_to, calls);
-    let _shut = Shut(Arc::clone(&line));
+    let shut = Shut(Arc::clone(&line));
     let turned_away = |why: &'static str| {
         metrics::counter!("ajar_gateway_rejections_total", "why" => why).increment(1);
         tracing::debug!(why, "a connection ended before it was known who it is");
@@ -100,7 +100,9 @@ async fn walk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     }
     drop(starting);
     let Some(guest) = line.guest() else { return };
-    Visit { shared, ssh, line, guest, session, heard, reason: None }.run().await;
+    Visit { shared, ssh, line: Arc::clone(&line), guest, session, heard, reason: None }.run().await;
+    drop(shut);
+    line.all_inside().join_all().await;
 }
 
 /// However a walk ends, so does its connection.
