@@ -27,6 +27,7 @@ use super::authority::{Authority, Identity};
 use super::config::Config;
 use super::follow;
 use super::keys::{Keys, read_private};
+use super::ssh_authority::SshAuthorities;
 use super::tls::TlsListener;
 use crate::client::make_private_dir;
 use crate::clock::{SystemClock, SystemEntropy};
@@ -80,7 +81,7 @@ pub(crate) async fn start_engine(
         store: store as Arc<dyn Store>,
         postgres: Arc::clone(&connector) as _,
         ssh: connector,
-        authority: None,
+        authority: Some(Arc::new(SshAuthorities::load_or_make(&config.data_dir, Arc::clone(&entropy))?)),
         http: Arc::new(HttpProbe::new(config.policy_dir.clone(), secrets(config), Arc::clone(&clock))),
         clock,
         entropy,
