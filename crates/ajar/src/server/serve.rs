@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ajar_api::Api;
-use ajar_api::model::{Doors, HttpDoor, PostgresDoor};
-use ajar_connectors::{PostgresConnector, Setup, Timeouts};
-use ajar_core::port::{Clock, Door, Entropy, Store};
+use ajar_api::model::{Doors, HttpDoor, PostgresDoor, SshDoor};
+use ajar_connectors::{PostgresConnector, Setup, SshHosts, Timeouts};
+use ajar_core::port::{Clock, Door, Entropy, SshAuthority as _, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
@@ -79,8 +79,8 @@ pub(crate) async fn start_engine(
     let keys = Keys::load_or_make(&config.data_dir, &*entropy)?;
     let parts = Parts {
         store: store as Arc<dyn Store>,
-        postgres: Arc::clone(&connector) as _,
-        ssh: connector,
+        postgres: connector,
+        ssh: Arc::new(SshHosts::new(Arc::clone(&clock))),
         authority: Some(Arc::new(SshAuthorities::load_or_make(&config.data_dir, Arc::clone(&entropy))?)),
         http: Arc::new(HttpProbe::new(config.policy_dir.clone(), secrets(config), Arc::clone(&clock))),
         clock,
@@ -120,7 +120,12 @@ impl Running {
         let store = Arc::new(open_store(config).await?);
         let engine = start_engine(config, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let seen = follow::begin(config, &engine).await?;
-        let (identity, authority_pem) = identity(config, clock.now())?;
+        let now = clock.now();
+        let (identity, authority_pem) = identity(config, now)?;
+        // THE DOOR FOR SSH: GatewayConfig gets `ssh: config.ssh`'s address, this identity, and the authority's keys.
+        let ssh_authorities = SshAuthorities::load_or_make(&config.data_dir, Arc::clone(&entropy))?;
+        let _ssh_identity = config.ssh.as_ref().map(|_| ssh_authorities.gateway(&config.names, now)).transpose()?;
+        let ssh_authority = config.ssh.as_ref().map(|_| ssh_authorities.keys().hosts);
         let gateway = GatewayConfig {
             postgres: config.postgres.listen,
             http: config.http.as_ref().map(|http| http.listen),
@@ -140,8 +145,14 @@ impl Running {
         let (api, postgres) = (tcp.local_addr()?, gateway.postgres_addr().context("there is no door for PostgreSQL")?);
         let host = config.names.first().cloned().unwrap_or_default();
         let http = gateway.http_addr().map(|at| HttpDoor { url: format!("https://{host}:{}", at.port()), ca_pem: authority_pem.clone() });
+        // The port is the gateway's own word for it, once it has a door for SSH.
+        let ssh = config.ssh.as_ref().zip(ssh_authority).map(|(at, hosts_authority)| SshDoor {
+            host: host.clone(),
+            port: at.listen.port(),
+            hosts_authority,
+        });
         let door = PostgresDoor { host, port: postgres.port(), ca_pem: authority_pem };
-        let doors = Doors { postgres: Some(door.clone()), http: http.clone() };
+        let doors = Doors { postgres: Some(door.clone()), http: http.clone(), ssh };
         let router = Api::new(Arc::clone(&engine), metrics.clone(), &config.public_url, doors).router();
         let tls = if config.api.tls { Some(api_tls(&identity)?) } else { None };
         let (stop_gateway, stop_api) = (watch::Sender::new(false), watch::Sender::new(false));
