@@ -4,3 +4,4 @@ pub mod http;
 pub mod ledger;
 pub mod pg;
 pub mod policy;
+pub mod ssh;

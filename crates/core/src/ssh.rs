@@ -1,6 +1,7 @@
 //! SSH hosts: how they are reached and known, and what each role allows there. Pure: the gateway and the authority use it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -173,12 +174,16 @@ impl SshRole {
         })
     }
 
-    /// Whether a connection may be opened from the host to there. Names are compared without case, and nothing is resolved: what the
-    /// files don't name in these words isn't allowed (S6).
+    /// Whether a connection may be opened from the host to there. Names are compared without case and addresses as such, but nothing is
+    /// resolved: what the files don't name isn't allowed (S6).
     #[must_use]
     pub fn allows_forward(&self, host: &str, port: u32) -> bool {
+        let same = |to: &str| match (to.parse::<IpAddr>(), host.parse::<IpAddr>()) {
+            (Ok(to), Ok(host)) => to == host,
+            (Ok(_) | Err(_), _) => to.eq_ignore_ascii_case(host),
+        };
         self.forward.iter().any(|allowed| match allowed {
-            Forward::Tcp { host: to, port: at } => to.eq_ignore_ascii_case(host) && u32::from(*at) == port,
+            Forward::Tcp { host: to, port: at } => same(to) && u32::from(*at) == port,
             Forward::Unix(_) => false,
         })
     }

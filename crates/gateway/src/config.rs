@@ -9,6 +9,8 @@ use std::time::Duration;
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 
+use crate::ssh::SshConfig;
+
 /// Where a gateway listens, with what identity, and where its recordings go.
 #[derive(Clone)]
 pub struct GatewayConfig {
@@ -16,6 +18,8 @@ pub struct GatewayConfig {
     pub postgres: SocketAddr,
     /// The same for HTTP's.
     pub http: Option<SocketAddr>,
+    /// SSH's clients, where they may come.
+    pub ssh: Option<SshConfig>,
     /// Where people decide: what links begin with.
     pub public_url: String,
     /// The server's certificate chain, PEM.
@@ -42,6 +46,7 @@ impl fmt::Debug for GatewayConfig {
         f.debug_struct("GatewayConfig")
             .field("postgres", &self.postgres)
             .field("http", &self.http)
+            .field("ssh", &self.ssh)
             .field("key_pem", &self.key_pem)
             .field("client_ca", &self.client_ca_pem.is_some())
             .field("recordings", &self.recordings)

@@ -11,19 +11,24 @@
 //! | `tls` | server and client TLS configurations, client certificates' names, channel binding |
 //! | `cut` | until when, and the order to cut |
 //! | `record` | the recording |
+//! | `lines`, `keeper` | lines on their way to it; what holds a session's deadline and recording |
 //! | `report` | telling the door how a session ended, exactly once |
-//! | `postgres`, `http` | one protocol each |
+//! | `postgres`, `http`, `ssh` | one protocol each |
 
 mod config;
 mod cut;
 mod http;
+mod keeper;
+mod lines;
 mod listener;
 mod postgres;
 mod record;
 mod report;
+mod ssh;
 mod tls;
 mod workers;
 
 pub use config::{GatewayConfig, Limits, SecretResolver};
 pub use http::HttpProbe;
 pub use listener::{Gateway, GatewayError};
+pub use ssh::SshConfig;

@@ -14,9 +14,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::config::{GatewayConfig, Limits};
+use crate::config::{GatewayConfig, Limits, SecretResolver};
 use crate::cut::Signal;
 use crate::record::Archive;
+use crate::ssh::Ssh;
 use crate::tls::{self, Targets, TlsError};
 use crate::workers::Workers;
 use crate::{http, postgres};
@@ -42,6 +43,9 @@ pub enum GatewayError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// The SSH keys can't be used.
+    #[error("the gateway's SSH keys can't be used: {0}")]
+    Ssh(String),
     /// The system gives no threads.
     #[error("cannot start the gateway's threads: {0}")]
     Threads(std::io::Error),
@@ -58,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) policy_dir: PathBuf,
     pub(crate) postgres: postgres::Shared,
     pub(crate) http: http::Shared,
+    pub(crate) ssh: Option<Arc<Ssh>>,
+    pub(crate) secrets: SecretResolver,
     pub(crate) archive: Archive,
     pub(crate) signal: watch::Sender<Signal>,
     pub(crate) reports: UnboundedSender<SessionReport>,
@@ -84,6 +90,7 @@ pub struct Gateway {
 pub(crate) enum Protocol {
     Postgres,
     Http,
+    Ssh,
 }
 
 impl Gateway {
@@ -100,7 +107,13 @@ impl Gateway {
     ) -> Result<Self, GatewayError> {
         let tls = tls::server(&config)?;
         let mut doors = Vec::new();
-        for (protocol, address) in [(Protocol::Postgres, Some(config.postgres)), (Protocol::Http, config.http)] {
+        let ssh = config.ssh.as_ref().map(|ssh| Ssh::new(ssh, &*entropy, clock.now())).transpose().map_err(GatewayError::Ssh)?;
+        let wanted = [
+            (Protocol::Postgres, Some(config.postgres)),
+            (Protocol::Http, config.http),
+            (Protocol::Ssh, config.ssh.as_ref().map(|ssh| ssh.listen)),
+        ];
+        for (protocol, address) in wanted {
             let Some(address) = address else { continue };
             let failed = |why| GatewayError::Listen { address, why };
             let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -119,6 +132,8 @@ impl Gateway {
             policy_dir: config.policy_dir,
             postgres: postgres::Shared::new(tls),
             http,
+            ssh: ssh.map(Arc::new),
+            secrets: config.secrets,
             archive: Archive::new(config.recordings, config.limits.record_every),
             signal: watch::Sender::new(Signal::default()),
             reports: to,
@@ -139,6 +154,12 @@ impl Gateway {
     #[must_use]
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.address(Protocol::Http)
+    }
+
+    /// Where it listens for SSH's.
+    #[must_use]
+    pub fn ssh_addr(&self) -> Option<SocketAddr> {
+        self.address(Protocol::Ssh)
     }
 
     fn address(&self, of: Protocol) -> Option<SocketAddr> {

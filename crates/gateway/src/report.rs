@@ -1,9 +1,13 @@
 //! Tells the door how a session ended: exactly once, however it ends.
 
+use std::time::Duration;
+
 use ajar_core::id::SessionId;
 use ajar_core::port::{CutReason, SessionReport};
 use ajar_core::session::{EndReason, Recording};
 use tokio::sync::mpsc::UnboundedSender;
+
+use crate::record::Recorder;
 
 /// Owed from the moment a session exists. Dropping it, at whatever point, pays the debt with what is known by then.
 #[derive(Debug)]
@@ -31,13 +35,25 @@ impl Owed {
     }
 
     /// How late the last byte was, for a cut at the deadline.
-    pub(crate) fn late(&mut self, millis: u64) {
-        self.report.late_ms = Some(millis);
+    pub(crate) fn late_by(&mut self, late: Duration) {
+        self.report.late_ms = Some(u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
+        metrics::histogram!("ajar_gateway_cut_lateness_seconds").record(late.as_secs_f64());
     }
 
     /// The finished recording.
     pub(crate) fn recorded(&mut self, recording: Option<Recording>) {
         self.report.recording = recording;
+    }
+
+    /// Completes the recording.
+    pub(crate) async fn complete(&mut self, recorder: Recorder) {
+        match recorder.finish().await {
+            Ok(recording) => self.recorded(Some(recording)),
+            Err(error) => {
+                tracing::error!(%error, "a recording could not be completed");
+                self.because(EndReason::RecordingFailed);
+            }
+        }
     }
 }
 

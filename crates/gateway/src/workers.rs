@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::listener::{Protocol, Shared, Starting};
-use crate::{http, postgres};
+use crate::{http, postgres, ssh};
 
 /// How long sessions may take to say goodbye when the gateway stops.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -110,6 +110,7 @@ async fn work(shared: Arc<Shared>, mut arrivals: mpsc::UnboundedReceiver<Accepte
                 Some(Accepted { protocol, tcp, address, starting }) => match (protocol, TcpStream::from_std(tcp)) {
                     (Protocol::Postgres, Ok(tcp)) => drop(sessions.spawn(postgres::serve(Arc::clone(&shared), tcp, address, starting))),
                     (Protocol::Http, Ok(tcp)) => drop(sessions.spawn(http::serve(Arc::clone(&shared), tcp, address, starting))),
+                    (Protocol::Ssh, Ok(tcp)) => drop(sessions.spawn(ssh::serve(Arc::clone(&shared), tcp, address, starting))),
                     (_, Err(error)) => {
                         carried.fetch_sub(1, Ordering::Relaxed);
                         tracing::warn!(%error, "a connection could not be taken over");

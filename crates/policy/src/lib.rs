@@ -7,6 +7,7 @@
 //! | [`check`] | from the shape to a [`RuleSet`]: names, references, limits |
 //! | [`grants`] | `GRANT` lines of a PostgreSQL role |
 //! | [`url`] | where an HTTP API and its token endpoint are |
+//! | [`public_key`] | what SSH hosts and their authorities are known by |
 //! | [`rules`] | a checked set of files |
 //! | [`calendar`] | hours of the week, and who is on call, in time zones |
 //! | [`condition`] | Cedar expressions: checked, evaluated |
@@ -32,6 +33,7 @@ mod grants;
 mod lint;
 mod past;
 mod problem;
+mod public_key;
 mod raw;
 mod replay;
 mod rules;

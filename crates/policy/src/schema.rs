@@ -19,8 +19,8 @@ pub fn schema() -> Value {
             ] },
         },
     });
-    let (postgres, http) = (postgres(&texts, &labels), http(&texts));
-    let resource = json!({ "oneOf": [resource("postgres", &postgres, (&texts, &labels)), resource("http", &http, (&texts, &labels))] });
+    let kinds = [("postgres", postgres(&texts, &labels)), ("http", http(&texts)), ("ssh", ssh())];
+    let resource = json!({ "oneOf": kinds.map(|(kind, of_kind)| resource(kind, &of_kind, (&texts, &labels))) });
     let rule = json!({
         "type": "object", "additionalProperties": false, "required": ["name", "who", "resources", "roles"],
         "properties": {
@@ -35,7 +35,7 @@ pub fn schema() -> Value {
             },
             "resources": { "oneOf": [
                 texts,
-                { "type": "object", "additionalProperties": false, "properties": { "labels": labels, "kind": { "enum": ["postgres", "http"] } } },
+                { "type": "object", "additionalProperties": false, "properties": { "labels": labels, "kind": { "enum": ["postgres", "http", "ssh"] } } },
             ] },
             "reason": { "type": "object", "additionalProperties": false, "properties": { "min_length": { "type": "integer", "minimum": 0 }, "pattern": { "type": "string", "format": "regex" } } },
             "ticket": { "type": "object", "additionalProperties": false, "properties": { "pattern": { "type": "string", "format": "regex" } } },
@@ -178,6 +178,36 @@ fn http(texts: &Value) -> OfKind {
             &["allow"],
             json!({
                 "allow": { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": "^\\s*(\\*|[A-Z-]+(,[A-Z-]+)*) +/", "examples": ["GET,POST /orders/**"] } },
+            }),
+        ),
+    }
+}
+
+fn ssh() -> OfKind {
+    let (text, flag) = (json!({ "type": "string" }), json!({ "type": "boolean" }));
+    let port = |least: u16| json!({ "type": "integer", "minimum": least, "maximum": 65535 });
+    let some = |items: Value| json!({ "type": "array", "minItems": 1, "items": items });
+    let (key, password) = (object(&["key"], json!({ "key": secret() })), object(&["password"], json!({ "password": secret() })));
+    OfKind {
+        keys: json!({
+            "host": text, "port": port(1),
+            "host_keys": some(json!({ "type": "string", "examples": ["ajar", "ssh-ed25519 AAAA", "cert-authority ssh-ed25519 AAAA"] })),
+            "credential": { "oneOf": [{ "enum": ["certificate"] }, key, password] },
+            "record": object(&[], json!({
+                "input": flag, "output": { "oneOf": [{ "enum": ["all"] }, { "type": "integer", "minimum": 0 }] },
+            })),
+        }),
+        required: &["host"],
+        role: object(
+            &["logins"],
+            json!({
+                "logins": some(json!({ "type": "string", "pattern": "^[a-z_][a-z0-9_-]{0,31}\\$?$", "examples": ["deploy"] })),
+                "commands": some(json!({ "type": "string", "examples": ["systemctl restart orders"] })),
+                "subsystems": { "type": "array", "items": { "type": "string", "examples": ["sftp"] } },
+                "env": { "type": "array", "items": { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*\\*?$", "examples": ["LANG", "LC_*"] } },
+                "forward": { "type": "array", "items": { "type": "string", "pattern": "^/|:[0-9]+$", "examples": ["db.internal:5432", "/run/app.sock"] } },
+                "remote_forward": { "type": "array", "items": port(0) },
+                "agent": flag, "x11": flag, "direct": flag,
             }),
         ),
     }

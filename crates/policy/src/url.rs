@@ -65,7 +65,8 @@ impl fmt::Display for Url {
     }
 }
 
-fn authority_parts(text: &str) -> Result<(String, Option<u16>), String> {
+/// A host and perhaps a port behind it; IPv6 in brackets.
+pub(crate) fn authority_parts(text: &str) -> Result<(String, Option<u16>), String> {
     let (host, rest) = match text.strip_prefix('[') {
         Some(inner) => {
             let (address, rest) = inner.split_once(']').ok_or("its address does not end with ']'")?;
@@ -88,7 +89,8 @@ fn authority_parts(text: &str) -> Result<(String, Option<u16>), String> {
     Ok((host, port))
 }
 
-fn host_name(text: &str) -> Result<String, String> {
+/// A name in lower case, or an IPv4 address.
+pub(crate) fn host_name(text: &str) -> Result<String, String> {
     let host = text.to_ascii_lowercase();
     if host.parse::<Ipv4Addr>().is_err() {
         // Names of services in a private network may have underscores.

@@ -7,11 +7,13 @@ mod api;
 mod orders;
 mod programs;
 mod server;
+mod ssh;
 
 pub use api::Api;
 pub use orders::{ADMIN, DATABASE, seed};
 pub use programs::Programs;
 pub use server::{Options, Postgres};
+pub use ssh::SshHost;
 
 /// Why a sample can't be had.
 #[derive(Debug, thiserror::Error)]

@@ -4,3 +4,4 @@
 //! arguments), and no memory that a peer can make grow without a limit. Every byte is hostile; nothing here can panic.
 
 pub mod pg;
+pub mod ssh;

@@ -11,7 +11,6 @@
 //! | `visit` | one request under way: what is counted, and the line that it leaves |
 //! | `body` | bodies in both directions, up to the cut |
 //! | `headers` | what is passed on and what is not |
-//! | `lines` | lines of the recording, from requests to the session's keeper |
 //! | `upstream` | connections to targets, and what they are shown |
 //! | `token` | tokens from authorisation servers |
 //! | `upgrade` | WebSockets |
@@ -22,7 +21,6 @@ mod answer;
 mod ask;
 mod body;
 mod headers;
-mod lines;
 mod probe;
 mod problem;
 mod room;

@@ -4,12 +4,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::hash::{Hash, Hasher};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use ajar_core::http::Path;
@@ -20,20 +18,17 @@ use ajar_core::resource::{HttpRecord, HttpTarget, Kind, Resource};
 use ajar_core::session::EndReason;
 use ajar_core::time::Timestamp;
 use tokio::sync::watch;
-use tokio::time::Sleep;
 
-use super::lines::Lines;
 use super::upstream::Upstream;
 use super::visit::Side;
 use crate::cut::{Cut, Deadline, Due};
+use crate::keeper::{Event, Keeper};
+use crate::lines::Lines;
 use crate::listener;
-use crate::record::Recorder;
 use crate::report::{Gauge, Owed, because};
 
 /// After so long without a request a session is over.
 const IDLE: Duration = Duration::from_secs(120);
-/// How long lines wait for others.
-const FLUSH: Duration = Duration::from_millis(250);
 /// How long requests that are cut may take to be noted.
 const LAST_LINES: Duration = Duration::from_secs(2);
 /// Those who come first to different sessions at once.
@@ -190,7 +185,7 @@ impl Room {
         });
         shared.http.rooms.open(&room);
         let rooms = Arc::clone(&shared.http.rooms);
-        shared.http.do_beside(Keeper { rooms, room: Arc::clone(&room), cut, recorder, ending, owed }.keep());
+        shared.http.do_beside(Host { rooms, room: Arc::clone(&room), keeper: Keeper::new(cut, recorder), ending, owed }.keep());
         Ok(Entered(room))
     }
 
@@ -251,12 +246,11 @@ impl Room {
     }
 }
 
-/// Holds one session's deadline and recording.
-struct Keeper {
+/// Keeps one session.
+struct Host {
     rooms: Arc<Rooms>,
     room: Arc<Room>,
-    cut: Cut,
-    recorder: Recorder,
+    keeper: Keeper,
     ending: watch::Sender<bool>,
     owed: Owed,
 }
@@ -268,7 +262,7 @@ enum End {
     Recording(std::io::Error),
 }
 
-impl Keeper {
+impl Host {
     async fn keep(mut self) {
         let live = Gauge::new("live");
         let end = self.watch().await;
@@ -279,70 +273,32 @@ impl Keeper {
             End::Cut(reason) => because(*reason),
             End::Idle => EndReason::ClientLeft,
             End::Recording(error) => {
-                tracing::error!(grant.id = %self.cut.claims().grant, %error, "a recording failed: its session is closed");
+                tracing::error!(grant.id = %self.keeper.cut.claims().grant, %error, "a recording failed: its session is closed");
                 EndReason::RecordingFailed
             }
         });
         drop(tokio::time::timeout(LAST_LINES, self.last_lines()).await);
-        self.take_lines();
+        self.keeper.take(&self.room.lines);
         let [inward, outward] = &self.room.bytes;
         self.owed.carried(inward.load(Ordering::Relaxed), outward.load(Ordering::Relaxed));
         if matches!(end, End::Cut(CutReason::Expired)) {
-            let late = self.room.deadline.lateness_of(Mono(self.room.last.load(Ordering::Relaxed)));
-            self.owed.late(u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
-            metrics::histogram!("ajar_gateway_cut_lateness_seconds").record(late.as_secs_f64());
+            self.owed.late_by(self.room.deadline.lateness_of(Mono(self.room.last.load(Ordering::Relaxed))));
         }
-        metrics::counter!("ajar_gateway_requests_total").increment(self.recorder.entries());
-        match self.recorder.finish().await {
-            Ok(recording) => self.owed.recorded(Some(recording)),
-            Err(error) => {
-                tracing::error!(%error, "a recording could not be completed");
-                self.owed.because(EndReason::RecordingFailed);
-            }
-        }
+        metrics::counter!("ajar_gateway_requests_total").increment(self.keeper.entries());
+        self.owed.complete(self.keeper.recorder()).await;
     }
 
     async fn watch(&mut self) -> End {
         let mut look = tokio::time::interval(IDLE / 8);
-        let mut flush: Option<Pin<Box<Sleep>>> = None;
         loop {
-            let (recorder, lines) = (&mut self.recorder, &self.room.lines);
-            let full = recorder.is_full();
-            // Ready when it failed, or takes lines again.
-            let written = poll_fn(|cx| match recorder.poll(cx) {
-                Poll::Ready(Ok(())) if full => Poll::Ready(Ok(())),
-                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            });
-            let later = async {
-                match &mut flush {
-                    Some(flush) => flush.await,
-                    None => std::future::pending().await,
-                }
-            };
-            let due = async {
-                tokio::select! {
-                    () = lines.many() => {}
-                    () = later => {}
-                }
-            };
             tokio::select! {
                 biased;
-                due = self.cut.due() => match due {
-                    Due::Cut(reason) => return End::Cut(reason),
+                event = self.keeper.next(&self.room.lines) => match event {
+                    Event::Due(Due::Cut(reason)) => return End::Cut(reason),
                     // Each answer says until when.
-                    Due::Warning(_) | Due::Extended => {}
+                    Event::Due(Due::Warning(_) | Due::Extended) => {}
+                    Event::Unrecorded(error) => return End::Recording(error),
                 },
-                written = written => if let Err(error) = written {
-                    return End::Recording(error);
-                },
-                () = due, if !full => {
-                    flush = None;
-                    self.take_lines();
-                }
-                () = lines.some() => {
-                    flush.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH)));
-                }
                 _ = look.tick() => {
                     let quiet = self.room.now().0.saturating_sub(self.room.quiet.load(Ordering::Relaxed));
                     if Duration::from_nanos(quiet) >= IDLE && self.rooms.close(&self.room, true) {
@@ -351,11 +307,6 @@ impl Keeper {
                 }
             }
         }
-    }
-
-    fn take_lines(&mut self) {
-        let (taken, entries) = self.room.lines.take();
-        self.recorder.push_all(&taken, entries);
     }
 
     /// Waits for what was under way.

@@ -22,7 +22,6 @@ use super::stream::Stream;
 use super::words::{self, PATIENCE};
 use crate::cut::{Cut, Due};
 use crate::listener::{Shared, Starting};
-use crate::record::Recorder;
 use crate::report::{Gauge, Owed, because};
 
 /// What passed the relay before a revocation may take this long to reach the client.
@@ -261,24 +260,12 @@ async fn finish(shared: &Shared, mut owed: Owed, remains: Remains, cut: &Cut, en
         }
     }
     if matches!(ending, Ending::Cut(CutReason::Expired)) {
-        let late = deadline.lateness_of(last);
-        owed.late(u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
-        metrics::histogram!("ajar_gateway_cut_lateness_seconds").record(late.as_secs_f64());
+        owed.late_by(deadline.lateness_of(last));
     }
-    complete(&mut owed, recorder).await;
+    metrics::counter!("ajar_gateway_statements_total").increment(recorder.entries());
+    owed.complete(recorder).await;
     metrics::counter!("ajar_gateway_bytes_total", "direction" => "in").increment(bytes_in);
     metrics::counter!("ajar_gateway_bytes_total", "direction" => "out").increment(bytes_out);
-}
-
-async fn complete(owed: &mut Owed, recorder: Recorder) {
-    metrics::counter!("ajar_gateway_statements_total").increment(recorder.entries());
-    match recorder.finish().await {
-        Ok(recording) => owed.recorded(Some(recording)),
-        Err(error) => {
-            tracing::error!(%error, "a recording could not be completed");
-            owed.because(EndReason::RecordingFailed);
-        }
-    }
 }
 
 /// That a client is known, and its key.

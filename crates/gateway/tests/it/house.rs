@@ -16,7 +16,7 @@ use ajar_core::port::{
 use ajar_core::resource::{Kind, PostgresTarget, Resource, SecretSource, TargetTls};
 use ajar_core::secret::Secret;
 use ajar_core::time::{Span, Timestamp};
-use ajar_gateway::{Gateway, GatewayConfig, Limits};
+use ajar_gateway::{Gateway, GatewayConfig, Limits, SshConfig};
 use ajar_wire::pg::scram::ScramKeys;
 use async_trait::async_trait;
 use base64::Engine;
@@ -35,6 +35,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uuid::Uuid;
+
+use crate::keys;
 
 const PASSWORD: &str = "the lease's password";
 const SALT: [u8; 16] = [7; 16];
@@ -134,7 +136,11 @@ impl OpenDoor {
 #[async_trait]
 impl Door for OpenDoor {
     async fn identify(&self, credential: &Credential, claimed: Option<&str>, _: IpAddr) -> Result<Identified, Refusal> {
-        let good = matches!(credential, Credential::Token(token) if token.expose() == "good");
+        let good = match credential {
+            Credential::Token(token) => token.expose() == "good",
+            Credential::Key { token } => *token == keys::token(),
+            Credential::Certificate { .. } => false,
+        };
         let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None };
         let name = claimed.unwrap_or("dev").parse().map_err(|_| refusal.clone())?;
         if !good {
@@ -208,6 +214,7 @@ pub(crate) struct Seen {
 pub(crate) struct House {
     pub(crate) gateway: SocketAddr,
     pub(crate) http: SocketAddr,
+    pub(crate) ssh: SocketAddr,
     pub(crate) door: Arc<OpenDoor>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) reports: mpsc::UnboundedReceiver<SessionReport>,
@@ -259,6 +266,12 @@ impl House {
         let config = GatewayConfig {
             postgres: "127.0.0.1:0".parse().unwrap(),
             http: Some("127.0.0.1:0".parse().unwrap()),
+            ssh: Some(SshConfig {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                host_key: keys::private(keys::GATEWAY),
+                names: vec!["127.0.0.1".into()],
+                authority: Arc::new(keys::Authority),
+            }),
             public_url: "https://ajar.test".into(),
             certificate_pem: server.pem(),
             key_pem: Secret::new(key.serialize_pem()),
@@ -274,7 +287,7 @@ impl House {
         let entropy = Arc::new(Counted::default());
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let gateway = Gateway::bind(config, Arc::clone(&door) as _, verifier, shared, entropy).await.unwrap();
-        let (address, http) = (gateway.postgres_addr().unwrap(), gateway.http_addr().unwrap());
+        let (address, http, ssh) = (gateway.postgres_addr().unwrap(), gateway.http_addr().unwrap(), gateway.ssh_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         tasks.spawn(gateway.serve(async move { drop(stopped.await) }));
 
@@ -284,7 +297,7 @@ impl House {
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
         tls.alpn_protocols = vec![b"postgresql".to_vec()];
-        Self { gateway: address, http, door, clock, reports, seen, recordings, tls: Arc::new(tls), stop: Some(stop), tasks }
+        Self { gateway: address, http, ssh, door, clock, reports, seen, recordings, tls: Arc::new(tls), stop: Some(stop), tasks }
     }
 
     /// How long grants are from now on.

@@ -9,4 +9,8 @@ mod house;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod ssh;
+#[cfg(test)]
 mod window;

@@ -7,7 +7,7 @@ use ajar_core::name::RoleName;
 use ajar_core::resource::{HttpCredential, HttpRecord, HttpTarget, Kind, TargetTls, Upstream};
 use toml::Spanned;
 
-use super::resource::{Roles, keys, role_keys, source};
+use super::resource::{Roles, credential_keys, is, keys, record_keys, role_keys, source};
 use super::{Check, Place};
 use crate::raw::{self, Text};
 use crate::url::{Url, dns_name};
@@ -89,19 +89,34 @@ impl Check {
     }
 
     fn credential(&mut self, at: Place<'_>, whole: &Spanned<raw::Credential>, https: Option<bool>) -> HttpCredential {
-        let raw::Credential { bearer, header, basic, certificate, oauth2 } = whole.get_ref();
+        let message = "a credential is one of 'bearer', 'header', 'basic', 'certificate' and 'oauth2'";
+        let help = || Some("leave it out if the target asks for none".into());
+        let shown = match whole.get_ref() {
+            raw::Credential::Shown(shown) => shown,
+            raw::Credential::Certificate(()) => {
+                self.problem(at, whole, message, help());
+                return HttpCredential::None;
+            }
+        };
+        let own = ["bearer", "header", "basic", "certificate", "oauth2"];
+        if !self.only(at, ("credentials", "http"), credential_keys(shown), &own) {
+            return HttpCredential::None;
+        }
+        let raw::Shown { bearer, header, basic, certificate, oauth2, key: _, password: _ } = shown.as_ref();
         match (bearer, header, basic, certificate, oauth2) {
             (Some(value), None, None, None, None) => {
-                HttpCredential::Header { name: "authorization".into(), prefix: "Bearer ".into(), value: source(value) }
+                HttpCredential::Header { name: "authorization".into(), prefix: "Bearer ".into(), value: source(value.get_ref()) }
             }
-            (None, Some(raw::Header { name, value, prefix }), None, None, None) => {
+            (None, Some(header), None, None, None) => {
+                let raw::Header { name, value, prefix } = header.get_ref();
                 if let Some(prefix) = prefix {
                     self.fits(at, prefix, "prefix: it is of printable ASCII", printable);
                 }
                 let prefix = prefix.as_ref().map(|prefix| prefix.get_ref().clone()).unwrap_or_default();
                 HttpCredential::Header { name: self.header_name(at, name), prefix, value: source(value) }
             }
-            (None, None, Some(raw::Basic { user, password }), None, None) => {
+            (None, None, Some(basic), None, None) => {
+                let raw::Basic { user, password } = basic.get_ref();
                 let plain = |user: &str| !user.contains(|c: char| c == ':' || c.is_control());
                 let user = self.fits(at, user, "user: it has no ':' and no control character", plain);
                 HttpCredential::Basic { user, password: source(password) }
@@ -115,10 +130,9 @@ impl Check {
                 let chain_file = self.fits(at, chain, "path of PEM certificates", path);
                 HttpCredential::Certificate { chain_file, key: source(key) }
             }
-            (None, None, None, None, Some(oauth2)) => self.oauth2(at, oauth2),
+            (None, None, None, None, Some(oauth2)) => self.oauth2(at, oauth2.get_ref()),
             _ => {
-                let message = "a credential is one of 'bearer', 'header', 'basic', 'certificate' and 'oauth2'";
-                self.problem(at, whole, message, Some("leave it out if the target asks for none".into()));
+                self.problem(at, whole, message, help());
                 HttpCredential::None
             }
         }
@@ -158,14 +172,16 @@ impl Check {
     }
 
     fn record(&mut self, at: Place<'_>, raw: &raw::Record) -> HttpRecord {
-        let raw::Record { headers, bodies, redact } = raw;
+        self.only(at, ("records", "http"), record_keys(raw), &["headers", "bodies", "redact"]);
+        let raw::Record { headers, bodies, redact, input: _, output: _ } = raw;
         let bytes = bodies.as_ref().map_or(Some(0), |bytes| u64::try_from(*bytes.get_ref()).ok().filter(|bytes| *bytes <= BODIES_MAX));
         if let Some(bodies) = bodies.as_ref().filter(|_| bytes.is_none()) {
             self.problem(at, bodies, format!("of each body 0 to {BODIES_MAX} bytes are recorded"), None);
         }
         let named = |name: &str| !name.trim().is_empty() && !name.contains(char::is_control);
-        let redact = redact.iter().map(|text| self.fits(at, text, "name of a header or a field", named).to_lowercase());
-        HttpRecord { headers: *headers, redact: redact.collect(), bodies: bytes.unwrap_or_default() }
+        let redact = redact.iter().flat_map(Spanned::get_ref);
+        let redact = redact.map(|text| self.fits(at, text, "name of a header or a field", named).to_lowercase());
+        HttpRecord { headers: is(headers.as_ref()), redact: redact.collect(), bodies: bytes.unwrap_or_default() }
     }
 
     fn http_role(&mut self, at: Place<'_>, name: &Text, raw: &raw::Role) -> Vec<Allow> {
@@ -189,14 +205,6 @@ impl Check {
         let help = meant.unwrap_or_else(|| "for example \"GET,POST /orders/**\", or \"* /**\" for all".into());
         self.problem(at, text, wrong.to_string(), Some(help));
         None
-    }
-
-    /// A text that must be so; what it is is not told.
-    fn fits(&mut self, at: Place<'_>, text: &Text, what: &str, is: impl Fn(&str) -> bool) -> String {
-        if !is(text.get_ref()) {
-            self.problem(at, text, format!("that is not a {what}"), None);
-        }
-        text.get_ref().clone()
     }
 }
 

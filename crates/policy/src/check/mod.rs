@@ -6,6 +6,7 @@ mod choice;
 mod http;
 mod resource;
 mod rule;
+mod ssh;
 mod test;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,8 @@ pub const FILE_MAX: usize = 1024 * 1024;
 pub const TOTAL_MAX: usize = 16 * 1024 * 1024;
 /// Files at the most.
 pub const FILES_MAX: usize = 10_000;
+/// What a private key begins and ends with, in whatever format of text.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 /// Problems that are told at once.
 const PROBLEMS_MAX: usize = 100;
 /// Problems that are looked at for those: files may be nothing but wrong.
@@ -71,6 +74,10 @@ pub fn parse(files: &Files) -> Result<RuleSet, Vec<Problem>> {
 fn read(at: Place<'_>) -> Result<raw::File, Problem> {
     if at.lines.text().len() > FILE_MAX {
         return Err(at.problem(0, format!("the file is larger than {FILE_MAX} bytes"), None));
+    }
+    if let Some(key) = at.lines.text().find(PRIVATE_KEY) {
+        let help = "keep it beside the files, and say where: { file = \"path\" }";
+        return Err(at.problem(key, "a private key stands in the file".into(), Some(help.into())));
     }
     toml::from_str(at.lines.text()).map_err(|error| {
         let help = error.message().strip_prefix("unknown ").and_then(|rest| rest.split_once(", expected ")).and_then(|(unknown, known)| {

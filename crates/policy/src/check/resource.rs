@@ -24,9 +24,10 @@ const POSTGRES_PORT: u16 = 5432;
 pub(super) enum KindWord {
     Http,
     Postgres,
+    Ssh,
 }
 
-const KINDS: [(&str, KindWord); 2] = [("http", KindWord::Http), ("postgres", KindWord::Postgres)];
+const KINDS: [(&str, KindWord); 3] = [("http", KindWord::Http), ("postgres", KindWord::Postgres), ("ssh", KindWord::Ssh)];
 
 /// Roles by their names, each with the place of its name.
 pub(super) type Roles<'a> = BTreeMap<RoleName, (&'a Text, &'a raw::Role)>;
@@ -46,6 +47,7 @@ impl Check {
         let kind = match self.kind(at, &raw.kind) {
             Some(KindWord::Http) => self.http(at, raw, &roles),
             Some(KindWord::Postgres) => self.postgres(at, raw, &roles),
+            Some(KindWord::Ssh) => self.ssh(at, raw, &roles),
             None => Kind::Http(super::http::nothing(roles.into_keys())),
         };
         let Some(name) = self.parsed::<ResourceName>(at, &raw.name) else { return };
@@ -75,21 +77,25 @@ impl Check {
         let found = KINDS.into_iter().find(|(word, _)| word == text.get_ref()).map(|(_, kind)| kind);
         if found.is_none() {
             let words = KINDS.map(|(word, _)| word);
-            let help = near(text.get_ref(), words).unwrap_or_else(|| words.map(|word| format!("\"{word}\"")).join(" or "));
+            let [others @ .., last] = words.map(|word| format!("\"{word}\""));
+            let help = near(text.get_ref(), words).unwrap_or_else(|| format!("{} or {last}", others.join(", ")));
             self.problem(at, text, format!("there is no kind '{}'", text.get_ref().escape_debug()), Some(help));
         }
         found
     }
 
-    /// Tells of keys that belong to other kinds.
-    pub(super) fn only(&mut self, at: Place<'_>, (what, kind): (&str, &str), there: Vec<KeyAt>, own: &[&str]) {
+    /// Tells of keys that belong to other kinds; whether there were none.
+    pub(super) fn only(&mut self, at: Place<'_>, (what, kind): (&str, &str), there: Vec<KeyAt>, own: &[&str]) -> bool {
+        let mut none = true;
         for (key, place) in there.into_iter().filter(|(key, _)| !own.contains(key)) {
+            none = false;
             let help = near(key, own.iter().copied()).unwrap_or_else(|| {
                 let keys: Vec<String> = own.iter().map(|key| format!("'{key}'")).collect();
                 format!("those have {}", keys.join(", "))
             });
             self.problem(at, &Spanned::new(place, ()), format!("'{key}' is not for {what} of kind {kind}"), Some(help));
         }
+        none
     }
 
     /// A key that every resource of the kind has.
@@ -105,6 +111,14 @@ impl Check {
             self.problem(at, &raw.kind, message, Some(format!("{key} = {example}")));
         }
         value
+    }
+
+    /// A text that must be so; what it is is not told.
+    pub(super) fn fits(&mut self, at: Place<'_>, text: &Text, what: &str, is: impl Fn(&str) -> bool) -> String {
+        if !is(text.get_ref()) {
+            self.problem(at, text, format!("that is not a {what}"), None);
+        }
+        text.get_ref().clone()
     }
 
     pub(super) fn tls(&mut self, at: Place<'_>, raw: &Spanned<raw::Tls>) -> TargetTls {
@@ -192,6 +206,7 @@ pub(super) fn keys(raw: &raw::Resource) -> Vec<KeyAt> {
         admin,
         upstream,
         hosts,
+        host_keys,
         credential,
         record,
     } = raw;
@@ -203,6 +218,7 @@ pub(super) fn keys(raw: &raw::Resource) -> Vec<KeyAt> {
         key("admin", admin.as_ref()),
         key("upstream", upstream.as_ref()),
         key("hosts", hosts.as_ref()),
+        key("host_keys", host_keys.as_ref()),
         key("credential", credential.as_ref()),
         key("record", record.as_ref()),
     ];
@@ -211,17 +227,73 @@ pub(super) fn keys(raw: &raw::Resource) -> Vec<KeyAt> {
 
 /// Those of a role.
 pub(super) fn role_keys(raw: &raw::Role) -> Vec<KeyAt> {
-    let raw::Role { member_of, grants, connection_limit, settings, allow } = raw;
+    let raw::Role {
+        member_of,
+        grants,
+        connection_limit,
+        settings,
+        allow,
+        logins,
+        commands,
+        subsystems,
+        env,
+        forward,
+        remote_forward,
+        agent,
+        x11,
+        direct,
+    } = raw;
     let keys = [
         key("member_of", member_of.as_ref()),
         key("grants", grants.as_ref()),
         key("connection_limit", connection_limit.as_ref()),
         key("settings", settings.as_ref()),
         key("allow", allow.as_ref()),
+        key("logins", logins.as_ref()),
+        key("commands", commands.as_ref()),
+        key("subsystems", subsystems.as_ref()),
+        key("env", env.as_ref()),
+        key("forward", forward.as_ref()),
+        key("remote_forward", remote_forward.as_ref()),
+        key("agent", agent.as_ref()),
+        key("x11", x11.as_ref()),
+        key("direct", direct.as_ref()),
+    ];
+    keys.into_iter().flatten().collect()
+}
+
+/// Those of a credential.
+pub(super) fn credential_keys(raw: &raw::Shown) -> Vec<KeyAt> {
+    let raw::Shown { bearer, header, basic, certificate, oauth2, key: private, password } = raw;
+    let keys = [
+        key("bearer", bearer.as_ref()),
+        key("header", header.as_ref()),
+        key("basic", basic.as_ref()),
+        key("certificate", certificate.as_ref()),
+        key("oauth2", oauth2.as_ref()),
+        key("key", private.as_ref()),
+        key("password", password.as_ref()),
+    ];
+    keys.into_iter().flatten().collect()
+}
+
+/// Those of what is recorded.
+pub(super) fn record_keys(raw: &raw::Record) -> Vec<KeyAt> {
+    let raw::Record { headers, bodies, redact, input, output } = raw;
+    let keys = [
+        key("headers", headers.as_ref()),
+        key("bodies", bodies.as_ref()),
+        key("redact", redact.as_ref()),
+        key("input", input.as_ref()),
+        key("output", output.as_ref()),
     ];
     keys.into_iter().flatten().collect()
 }
 
 fn key<T>(name: &'static str, value: Option<&Spanned<T>>) -> Option<KeyAt> {
     value.map(|value| (name, value.span()))
+}
+
+pub(super) fn is(flag: Option<&Spanned<bool>>) -> bool {
+    flag.is_some_and(|flag| *flag.get_ref())
 }

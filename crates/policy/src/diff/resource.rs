@@ -4,8 +4,10 @@ use ajar_core::resource::{
     HttpCredential, HttpRecord, HttpTarget, Kind, PostgresGrant, PostgresObject, PostgresRole, PostgresTarget, Resource, SecretSource,
     TargetTls, Upstream,
 };
+use ajar_core::ssh::{HostKey, SshCredential, SshRecord, SshRole, SshTarget};
 
 use super::{Facts, many, one, pairs, some};
+use crate::public_key;
 
 pub(super) fn facts(resource: &Resource) -> Facts {
     let Resource { name: _, description, labels, owners, default_role, kind } = resource;
@@ -15,7 +17,7 @@ pub(super) fn facts(resource: &Resource) -> Facts {
     match kind {
         Kind::Postgres(target) => facts.extend(postgres_facts(target)),
         Kind::Http(target) => facts.extend(http_facts(target)),
-        Kind::Ssh(target) => facts.extend([one("host", format!("{}:{}", target.host, target.port))]),
+        Kind::Ssh(target) => facts.extend(ssh_facts(target)),
     }
     facts
 }
@@ -96,6 +98,59 @@ fn credential_text(credential: &HttpCredential) -> String {
             let scopes = if scopes.is_empty() { String::new() } else { format!(" for {}", scopes.join(", ")) };
             format!("oauth2 {client_id} at {token_url} with {}{scopes}", source_text(client_secret))
         }
+    }
+}
+
+fn ssh_facts(target: &SshTarget) -> Facts {
+    let SshTarget { host, port, host_keys, credential, record, roles } = target;
+    let mut facts: Facts = roles.iter().map(|(name, role)| many(&format!("role {name}"), ssh_role(role))).collect();
+    let SshRecord { input, output } = record;
+    facts.extend([
+        one("host", host),
+        one("port", port),
+        many("host_keys", host_keys.iter().map(host_key_text)),
+        one("credential", ssh_credential_text(credential)),
+        one("record input", input),
+        one("record output", if *output == u64::MAX { "all".to_owned() } else { output.to_string() }),
+    ]);
+    facts
+}
+
+/// What a role allows, one thing after the other.
+fn ssh_role(role: &SshRole) -> Vec<String> {
+    let SshRole { logins, commands, subsystems, env, forward, remote_forward, agent, x11, direct } = role;
+    // Which login is the first makes a difference.
+    let logins = logins.iter().enumerate().map(|(n, login)| format!("{} {login}", if n == 0 { "default login" } else { "login" }));
+    let mut all: Vec<String> = logins.collect();
+    match commands {
+        None => all.push("any command and a shell".to_owned()),
+        Some(commands) => all.extend(commands.iter().map(|command| format!("command {command}"))),
+    }
+    all.extend(subsystems.iter().map(|name| format!("subsystem {name}")));
+    all.extend(env.iter().map(|name| format!("env {name}")));
+    all.extend(forward.iter().map(|to| format!("forward {to}")));
+    all.extend(remote_forward.iter().map(|port| match port {
+        0 => "remote forward of any port".to_owned(),
+        port => format!("remote forward of {port}"),
+    }));
+    let flags = [("agent", *agent), ("x11", *x11), ("direct", *direct)];
+    all.extend(flags.into_iter().filter(|(_, set)| *set).map(|(word, _)| word.to_owned()));
+    all
+}
+
+fn host_key_text(key: &HostKey) -> String {
+    match key {
+        HostKey::Ajar => "ajar".to_owned(),
+        HostKey::Authority(key) => format!("cert-authority {}", public_key::short(key)),
+        HostKey::Key(key) => public_key::short(key),
+    }
+}
+
+fn ssh_credential_text(credential: &SshCredential) -> String {
+    match credential {
+        SshCredential::Certificate => "certificate".to_owned(),
+        SshCredential::Key(key) => format!("key {}", source_text(key)),
+        SshCredential::Password(password) => format!("password {}", source_text(password)),
     }
 }
 

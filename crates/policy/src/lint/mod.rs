@@ -7,7 +7,8 @@ mod stages;
 mod survey;
 mod team;
 
-use ajar_core::name::RuleName;
+use ajar_core::name::{ResourceName, RoleName, RuleName};
+use ajar_core::resource::{Kind, Resource};
 use ajar_core::time::Timestamp;
 
 use crate::rules::{Effect, Rule, RuleSet, Spot};
@@ -73,6 +74,8 @@ impl RuleSet {
         run.survey.refill();
         run.teams();
         run.loose_ends();
+        run.survey.refill();
+        run.past_the_gateway();
         run.lint.findings.sort();
         run.lint
     }
@@ -87,6 +90,23 @@ impl Run<'_> {
     fn found(&mut self, severity: Severity, rule: &Rule, message: impl Into<String>, help: impl Into<String>) {
         let spot = self.survey.bound.set().place(&rule.name).cloned();
         self.lint.findings.push(Finding { severity, spot, rule: Some(rule.name.clone()), message: message.into(), help: help.into() });
+    }
+
+    /// What people are let into where nothing is recorded and nobody cuts.
+    fn past_the_gateway(&mut self) {
+        let direct: Vec<(&ResourceName, &RoleName)> = self.survey.bound.resources().flat_map(|resource| direct(resource)).collect();
+        for rule in self.survey.rules().filter(|rule| rule.effect != Effect::Deny) {
+            if !self.survey.spend(direct.len()) {
+                self.lint.cut_short = true;
+                return;
+            }
+            let mine = direct.iter().filter(|(resource, role)| rule.resources.contains(*resource) && rule.roles.contains(*role));
+            let mine = some(mine.map(|(resource, role)| format!("{resource}/{role}")));
+            if !mine.is_empty() {
+                let message = format!("sessions of {mine} may go past the gateway: not recorded, not cut");
+                self.found(Severity::Info, rule, message, "leave out direct = true where they are to be");
+            }
+        }
     }
 
     /// What nobody needs to approve, and might be meant to be approved.
@@ -107,6 +127,14 @@ impl Run<'_> {
                 self.found(Severity::Info, rule, message, "a condition narrows it: when = \"context.hours.…\"");
             }
         }
+    }
+}
+
+/// The roles of a host whose sessions may go past the gateway.
+fn direct(resource: &Resource) -> Vec<(&ResourceName, &RoleName)> {
+    match &resource.kind {
+        Kind::Ssh(host) => host.roles.iter().filter(|(_, role)| role.direct).map(|(name, _)| (&resource.name, name)).collect(),
+        Kind::Postgres(_) | Kind::Http(_) => Vec::new(),
     }
 }
 

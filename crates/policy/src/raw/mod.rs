@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-pub(crate) use resource::{Basic, Certificate, Credential, Header, OAuth2, Record, Resource, Role, Secret};
+pub(crate) use resource::{Basic, Certificate, Header, OAuth2, Output, Record, Resource, Role, Secret, Shown};
 
 pub(crate) type Text = Spanned<String>;
 
@@ -337,6 +337,12 @@ macro_rules! either {
 
 either! { Tls = Word(String) | Verify(Verify), "\"system\", \"off\", or { verify = \"ca.pem\" }",
     fn visit_str<E: Error>(self, word: &str) -> Result<Tls, E> { Ok(Tls::Word(word.to_owned())) }
+}
+// Another word may be a secret that stands where its name should: it is not kept.
+either! { Credential = Certificate(()) | Shown(Box<Shown>), "{ bearer = { env = \"NAME\" } } or the like, or \"certificate\"",
+    fn visit_str<E: Error>(self, word: &str) -> Result<Credential, E> {
+        if word == "certificate" { Ok(Credential::Certificate(())) } else { Err(E::invalid_value(Unexpected::Str(word), &self)) }
+    }
 }
 either! { Approve = Word(String) | Stage(Stage), "\"auto\", or { from = [\"owners\"], needed = 1, within = \"30m\" }",
     fn visit_str<E: Error>(self, word: &str) -> Result<Approve, E> { Ok(Approve::Word(word.to_owned())) }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Text, Tls};
+use super::{Credential, Text, Tls};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +34,8 @@ pub(crate) struct Resource {
     pub(crate) upstream: Option<Text>,
     #[serde(default)]
     pub(crate) hosts: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(crate) host_keys: Option<Spanned<Vec<Text>>>,
     #[serde(default)]
     pub(crate) credential: Option<Spanned<Credential>>,
     #[serde(default)]
@@ -81,17 +83,21 @@ impl TryFrom<Source> for Secret {
 /// One of them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "{ bearer = { env = \"NAME\" } } or the like")]
-pub(crate) struct Credential {
+pub(crate) struct Shown {
     #[serde(default)]
-    pub(crate) bearer: Option<Secret>,
+    pub(crate) bearer: Option<Spanned<Secret>>,
     #[serde(default)]
-    pub(crate) header: Option<Header>,
+    pub(crate) header: Option<Spanned<Header>>,
     #[serde(default)]
-    pub(crate) basic: Option<Basic>,
+    pub(crate) basic: Option<Spanned<Basic>>,
     #[serde(default)]
     pub(crate) certificate: Option<Spanned<Certificate>>,
     #[serde(default)]
-    pub(crate) oauth2: Option<OAuth2>,
+    pub(crate) oauth2: Option<Spanned<OAuth2>>,
+    #[serde(default)]
+    pub(crate) key: Option<Spanned<Secret>>,
+    #[serde(default)]
+    pub(crate) password: Option<Spanned<Secret>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,14 +134,25 @@ pub(crate) struct OAuth2 {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "{ headers = true, bodies = 65536, redact = [\"x-session\"] }")]
+#[serde(deny_unknown_fields, expecting = "{ headers = true, bodies = 65536 }, { input = true, output = \"all\" } or the like")]
 pub(crate) struct Record {
     #[serde(default)]
-    pub(crate) headers: bool,
+    pub(crate) headers: Option<Spanned<bool>>,
     #[serde(default)]
     pub(crate) bodies: Option<Spanned<i64>>,
     #[serde(default)]
-    pub(crate) redact: Vec<Text>,
+    pub(crate) redact: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(crate) input: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(crate) output: Option<Spanned<Output>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "output is a number of bytes, or \"all\"")]
+pub(crate) enum Output {
+    Bytes(i64),
+    Word(String),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -151,4 +168,22 @@ pub(crate) struct Role {
     pub(crate) settings: Option<Spanned<BTreeMap<String, String>>>,
     #[serde(default)]
     pub(crate) allow: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(crate) logins: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(crate) commands: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(crate) subsystems: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(crate) env: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(crate) forward: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(crate) remote_forward: Option<Spanned<Vec<Spanned<i64>>>>,
+    #[serde(default)]
+    pub(crate) agent: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(crate) x11: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(crate) direct: Option<Spanned<bool>>,
 }

@@ -46,7 +46,7 @@ fn target(name: &str, file: &str) -> HttpTarget {
     let resource = rules.resources().find(|resource| resource.name.as_str() == name).unwrap();
     match &resource.kind {
         Kind::Http(target) => target.clone(),
-        Kind::Postgres(_) => panic!("{name} is a database"),
+        Kind::Postgres(_) | Kind::Ssh(_) => panic!("{name} is no API"),
     }
 }
 
@@ -133,7 +133,7 @@ fn rules_are_for_apis_by_their_kind() {
     good(&[BASE, API, SMALL, rule]);
     let told = |kind: &str| problems(&[BASE, API, &rule.replace("\"http\"", kind)])[0].to_string();
     assert_eq!(told("\"htpp\""), "2.toml:4:22: there is no kind 'htpp' (did you mean 'http'?)");
-    assert_eq!(told("\"cluster\""), "2.toml:4:22: there is no kind 'cluster' (\"http\" or \"postgres\")");
+    assert_eq!(told("\"cluster\""), "2.toml:4:22: there is no kind 'cluster' (\"http\", \"postgres\" or \"ssh\")");
     let none = problems(&[BASE, rule])[0].to_string();
     assert!(none.ends_with("no resource fits: the rule can never match"), "{none}");
 }
@@ -172,7 +172,7 @@ fn mistakes_name_file_line_and_what_was_expected() {
     let cases = [
         (api("upstream =", "# "), "1.toml:4:8: a resource of kind http has 'upstream' (upstream = \"https://api.internal\")"),
         (api("\"http\"", "\"htttp\""), "1.toml:4:8: there is no kind 'htttp' (did you mean 'http'?)"),
-        (api("\"http\"", "\"ssh\""), "1.toml:4:8: there is no kind 'ssh' (\"http\" or \"postgres\")"),
+        (api("\"http\"", "\"cluster\""), "1.toml:4:8: there is no kind 'cluster' (\"http\", \"postgres\" or \"ssh\")"),
         (api("upstream =", "upstraem ="), "1.toml:8:1: unknown field `upstraem`"),
         (api("upstream =", "upstraem ="), "(did you mean 'upstream'?)"),
         (
@@ -200,6 +200,17 @@ fn mistakes_name_file_line_and_what_was_expected() {
             showing("{ bearer = { env = \"A\" }, basic = { user = \"u\", password = { env = \"P\" } } }"),
             "1.toml:11:14: a credential is one of",
         ),
+        (showing("\"certificate\""), "1.toml:11:14: a credential is one of 'bearer', 'header', 'basic', 'certificate' and 'oauth2'"),
+        (
+            showing("{ key = { file = \"web.key\" } }"),
+            "1.toml:11:22: 'key' is not for credentials of kind http (those have 'bearer', 'header', 'basic', 'certificate', 'oauth2')",
+        ),
+        (
+            api("headers = true", "input = true"),
+            "1.toml:12:20: 'input' is not for records of kind http (those have 'headers', 'bodies', 'redact')",
+        ),
+        (api("hosts = [\"api.example.org\"]", "host_keys = []"), "1.toml:10:13: 'host_keys' is not for resources of kind http"),
+        (api("allow = [\"* /**\"]", "logins = [\"deploy\"]"), "1.toml:16:10: 'logins' is not for roles of kind http (those have 'allow')"),
         (showing("{ beaerr = { env = \"A\" } }"), "(did you mean 'bearer'?)"),
         (showing("{ bearer = { enf = \"A\" } }"), "1.toml:11:27: unknown field `enf`, expected `env` or `file` (did you mean 'env'?)"),
         (showing("{ bearer = { } }"), "1.toml:11:25: a secret is { env = \"NAME\" } or { file = \"path\" }"),
@@ -252,7 +263,7 @@ fn mistakes_name_file_line_and_what_was_expected() {
 fn a_mistake_in_a_resource_is_told_once_and_not_again_by_what_refers_to_it() {
     let rule =
         "[[rule]]\nname = \"r\"\nwho = [\"group:engineers\"]\nresources = [\"sample-api\"]\nroles = [\"write\"]\napprove = \"auto\"\n";
-    for wrong in [API.replace("\"http\"", "\"ssh\""), API.replace("upstream =", "# "), API.replace("https://", "")] {
+    for wrong in [API.replace("\"http\"", "\"cluster\""), API.replace("upstream =", "# "), API.replace("https://", "")] {
         let told = problems(&[BASE, &wrong, rule]);
         assert_eq!(told.len(), 1, "{told:?}");
     }

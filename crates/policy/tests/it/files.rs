@@ -157,6 +157,7 @@ fn the_schema_knows_what_the_parser_takes_of_each_kind() {
         ("admin", "{ user = \"u\", password = { env = \"P\" } }"),
         ("upstream", "\"https://x\""),
         ("hosts", "[]"),
+        ("host_keys", "[\"ajar\"]"),
         ("credential", "{ bearer = { env = \"A\" } }"),
         ("record", "{}"),
     ];

@@ -198,3 +198,15 @@ fn what_nobody_approves_is_told_of() {
     let one = "{ from = [\"owners\"], when = 'context.minutes > 5' }";
     only("each of its stages has a condition", &[&stages(one)], &[&stages(&format!("{one}, {{ from = [\"user:boss\"] }}"))]);
 }
+
+#[test]
+fn what_goes_past_the_gateway_is_told_of() {
+    let host = "[[resource]]\nname = \"web\"\nkind = \"ssh\"\nhost = \"web\"\n[resource.roles.ops]\nlogins = [\"ops\"]\n\
+                [resource.roles.read]\nlogins = [\"read\"]\ndirect = true\n";
+    let rule = READ.replace("orders", "web").replace("web-db", "web").replace("{ from = [\"owners\"] }", "\"auto\"");
+    let expected = "info engineers-read-web: sessions of web/read may go past the gateway: not recorded, not cut";
+    only(expected, &[host, &rule], &[host, &rule.replace("\"read\"", "\"ops\"")]);
+    only(expected, &[host, &rule], &[&host.replace("direct = true", ""), &rule]);
+    let deny = rule.replace("max = \"4h\"\napprove = \"auto\"", "deny = true");
+    only("past the gateway", &[host, &rule], &[host, &deny]);
+}

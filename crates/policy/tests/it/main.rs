@@ -14,6 +14,7 @@ mod corpus;
 mod decisions;
 mod diff;
 mod files;
+mod hosts;
 mod lint;
 mod made;
 mod past;

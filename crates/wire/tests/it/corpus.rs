@@ -3,6 +3,9 @@
 #[expect(unreachable_pub, clippy::wildcard_enum_match_arm, reason = "the fuzz targets share it from outside")]
 #[path = "../../../../fuzz/src/pg.rs"]
 mod pg;
+#[expect(unreachable_pub, reason = "the fuzz targets share it from outside")]
+#[path = "../../../../fuzz/src/ssh.rs"]
+pub(super) mod ssh;
 
 use std::path::Path;
 
@@ -36,4 +39,14 @@ fn p03_backend_corpus() {
 #[test]
 fn p03_scram_corpus() {
     replay("pg_scram", pg::scram);
+}
+
+#[test]
+fn ssh_sftp_corpus() {
+    replay("ssh_sftp", ssh::sftp);
+}
+
+#[test]
+fn ssh_scp_corpus() {
+    replay("ssh_scp", ssh::scp);
 }

@@ -1,5 +1,5 @@
-//! Lines of a recording on their way from requests, on whichever threads, to the session's keeper. It is woken for many at once: waking
-//! another thread costs more than a request.
+//! Lines of a recording on their way from whoever sees what happens, on whichever threads, to the session's keeper. It is woken for many at
+//! once: waking another thread costs more than a request.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ const VISITS: usize = 1_024;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     waiting: Mutex<(Vec<u8>, u64)>,
     places: Arc<Semaphore>,
     some: Notify,
@@ -33,8 +33,14 @@ impl Lines {
     }
 
     /// A place for one request, whose line will be taken: waits while there is none, or the recording is behind.
-    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        self.room().await;
+        Some(place)
+    }
+
+    /// Waits while the recording is behind.
+    pub(crate) async fn room(&self) {
         let full = || self.waiting().0.len() >= FULL;
         while full() {
             let room = self.room.notified();
@@ -45,11 +51,10 @@ impl Lines {
                 room.await;
             }
         }
-        Some(place)
     }
 
     /// Takes a line.
-    pub(super) fn push(&self, line: &[u8]) {
+    pub(crate) fn push(&self, line: &[u8]) {
         let mut waiting = self.waiting();
         let before = waiting.0.len();
         waiting.0.extend_from_slice(line);
@@ -65,19 +70,19 @@ impl Lines {
     }
 
     /// All lines that wait, and how many they are.
-    pub(super) fn take(&self) -> (Vec<u8>, u64) {
+    pub(crate) fn take(&self) -> (Vec<u8>, u64) {
         let taken = std::mem::take(&mut *self.waiting());
         self.room.notify_waiters();
         taken
     }
 
     /// Waits until there is something. Cancel-safe.
-    pub(super) async fn some(&self) {
+    pub(crate) async fn some(&self) {
         self.some.notified().await;
     }
 
     /// Waits until there is much. Cancel-safe.
-    pub(super) async fn many(&self) {
+    pub(crate) async fn many(&self) {
         self.many.notified().await;
     }
 }

@@ -1,0 +1,445 @@
+//! One channel: its two directions, what is asked for in it, and what is noted of it.
+//!
+//! Each direction has a queue and a task of its own, which waits for its own window: a channel whose reader is slow holds up no other, as
+//! long as what waits is little (see `gate`).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use ajar_core::ssh::SshRecord;
+use bytes::Bytes;
+use russh::server::{ChannelOpenHandle, Handle};
+use russh::{ChannelId, ChannelWriteHalf, Pty, Sig, client, server};
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::prompt::Prompt;
+use super::room::Room;
+use super::tape::Stream;
+use super::transfers::Transfers;
+
+/// Environment variables that one channel may set.
+const VARIABLES: usize = 64;
+/// The longest name or value of one, in bytes.
+const VARIABLE: usize = 4_096;
+/// The first of OpenSSH's kinds of extended data (RFC 4254, 5.2).
+pub(super) const STDERR: u32 = 1;
+
+/// A side of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Client = 0,
+    Host = 1,
+}
+
+/// What a channel is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum What {
+    Shell,
+    Exec(Vec<u8>),
+    Subsystem(String),
+    Tcp {
+        host: String,
+        port: u32,
+        from: String,
+        from_port: u32,
+    },
+    Unix(String),
+    /// From the host to the client: a port it listens on, the agent, a window.
+    Back(&'static str, String),
+}
+
+/// A terminal.
+#[derive(Debug, Clone)]
+pub(super) struct Terminal {
+    pub(super) term: String,
+    pub(super) cols: u32,
+    pub(super) rows: u32,
+    pub(super) pixels: (u32, u32),
+    pub(super) modes: Vec<(Pty, u32)>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct X11 {
+    pub(super) single: bool,
+    pub(super) protocol: String,
+    pub(super) cookie: String,
+    pub(super) screen: u32,
+}
+
+/// What a client has asked for in a channel, before it says what it is for.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Asked {
+    pub(super) env: Vec<(String, String)>,
+    pub(super) terminal: Option<Terminal>,
+    pub(super) agent: bool,
+    pub(super) x11: Option<X11>,
+    pub(super) what: Option<What>,
+}
+
+impl Asked {
+    pub(super) fn env(&mut self, name: &str, value: &str) {
+        if self.env.len() < VARIABLES && name.len() <= VARIABLE && value.len() <= VARIABLE {
+            self.env.push((name.to_owned(), value.to_owned()));
+        }
+    }
+}
+
+/// Something for one side, in its order.
+pub(super) enum Item {
+    Data(Bytes),
+    Error(Bytes),
+    /// Words of ours, for the client.
+    Words(String),
+    Eof,
+    Exit(u32),
+    Killed {
+        signal: Sig,
+        core: bool,
+        message: String,
+        language: String,
+    },
+    Resize(u32, u32, u32, u32),
+    Signal(Sig),
+    Close,
+}
+
+/// See the module.
+pub(super) struct Lane {
+    pub(super) number: u32,
+    /// Its id on the client's connection.
+    pub(super) near: ChannelId,
+    to_client: UnboundedSender<Item>,
+    to_host: UnboundedSender<Item>,
+    for_host: Mutex<Option<UnboundedReceiver<Item>>>,
+    asked: Mutex<Asked>,
+    track: Mutex<Track>,
+    room: OnceLock<Arc<Room>>,
+    ended: [AtomicBool; 2],
+    /// The side is gone, whatever still waits for it.
+    gone: [Notify; 2],
+    entered: AtomicBool,
+    reply: Mutex<Option<ChannelOpenHandle>>,
+    pub(super) prompt: Mutex<Option<Prompt>>,
+}
+
+/// What is noted of a channel.
+#[derive(Default)]
+struct Track {
+    since: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    /// Bytes of output that may still be recorded; none for what isn't output.
+    left: u64,
+    unrecorded: u64,
+    input: bool,
+    tails: [Vec<u8>; 3],
+    transfers: Option<Transfers>,
+    exit: Option<u32>,
+    signal: Option<String>,
+    open: bool,
+}
+
+impl Lane {
+    pub(super) fn new(number: u32, near: ChannelId, what: Option<What>) -> (Arc<Self>, UnboundedReceiver<Item>) {
+        let (to_client, for_client) = unbounded_channel();
+        let (to_host, for_host) = unbounded_channel();
+        let lane = Self {
+            number,
+            near,
+            to_client,
+            to_host,
+            for_host: Mutex::new(Some(for_host)),
+            asked: Mutex::new(Asked { what, ..Asked::default() }),
+            track: Mutex::default(),
+            room: OnceLock::new(),
+            ended: Default::default(),
+            gone: Default::default(),
+            entered: AtomicBool::new(false),
+            reply: Mutex::default(),
+            prompt: Mutex::default(),
+        };
+        (Arc::new(lane), for_client)
+    }
+
+    pub(super) fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn track(&self) -> MutexGuard<'_, Track> {
+        self.track.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the client. Whoever is gone needs nothing.
+    pub(super) fn near(&self, item: Item) {
+        drop(self.to_client.send(item));
+    }
+
+    /// For the host.
+    pub(super) fn far(&self, item: Item) {
+        drop(self.to_host.send(item));
+    }
+
+    /// What waits for the host, once.
+    pub(super) fn for_host(&self) -> Option<UnboundedReceiver<Item>> {
+        self.for_host.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// How the client is told that it is open, once it is on the host too.
+    pub(super) fn answer(&self, reply: ChannelOpenHandle) {
+        *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+    }
+
+    pub(super) fn reply(&self) -> Option<ChannelOpenHandle> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The client, or the host, has closed it: nothing more goes there.
+    pub(super) fn gone(&self, side: Side) {
+        if let Some(gone) = self.gone.get(side as usize) {
+            gone.notify_one();
+        }
+    }
+
+    async fn until_gone(&self, side: Side) {
+        match self.gone.get(side as usize) {
+            Some(gone) => gone.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether this is the first time that it is brought to the host, or turned away.
+    pub(super) fn enters(&self) -> bool {
+        !self.entered.swap(true, Ordering::Relaxed)
+    }
+
+    /// Ends it in words: it never got to the host, or can't go on.
+    pub(super) fn refuse(&self, words: String, status: u32) {
+        self.near(Item::Words(words));
+        self.near(Item::Exit(status));
+        self.near(Item::Close);
+    }
+
+    /// From now on it is noted: it opens on the host.
+    pub(super) fn begin(&self, room: &Arc<Room>, record: &SshRecord) {
+        let asked = self.asked().clone();
+        let terminal = asked.terminal.as_ref().filter(|_| matches!(asked.what, Some(What::Shell | What::Exec(_))));
+        let transfers = match &asked.what {
+            Some(What::Subsystem(name)) if name == "sftp" => Some(Transfers::sftp()),
+            Some(What::Exec(command)) if terminal.is_none() => Transfers::of_command(command),
+            Some(What::Exec(_) | What::Shell | What::Subsystem(_) | What::Tcp { .. } | What::Unix(_) | What::Back(..)) | None => None,
+        };
+        let mut track = self.track();
+        let output = matches!(asked.what, Some(What::Shell | What::Exec(_)));
+        (track.since, track.open, track.input) = (room.tape.now(), true, record.input && terminal.is_some());
+        track.left = match (terminal, output && transfers.is_none()) {
+            (Some(_), _) => u64::MAX,
+            (None, true) => record.output,
+            (None, false) => 0,
+        };
+        track.transfers = transfers;
+        drop(track);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut fields = match &asked.what {
+            Some(What::Shell) => json!({ "what": "shell" }),
+            Some(What::Exec(command)) => json!({ "what": "exec", "command": text(command) }),
+            Some(What::Subsystem(name)) => json!({ "what": "subsystem", "name": name }),
+            Some(What::Tcp { host, port, .. }) => json!({ "what": "forward", "to": format!("{host}:{port}") }),
+            Some(What::Unix(path)) => json!({ "what": "forward", "to": path }),
+            Some(What::Back(what, to)) => json!({ "what": what, "to": to }),
+            None => json!({}),
+        };
+        if let Some(fields) = fields.as_object_mut() {
+            if output || matches!(asked.what, Some(What::Subsystem(_))) {
+                let env: serde_json::Map<_, _> =
+                    asked.env.iter().filter(|(name, _)| room.role.allows_env(name)).map(|(n, v)| (n.clone(), v.clone().into())).collect();
+                fields.insert("login".into(), room.login.clone().into());
+                if !env.is_empty() {
+                    fields.insert("env".into(), env.into());
+                }
+            }
+            if let Some(terminal) = terminal {
+                fields.insert("term".into(), terminal.term.clone().into());
+                fields.insert("cols".into(), terminal.cols.into());
+                fields.insert("rows".into(), terminal.rows.into());
+            }
+        }
+        room.tape.event(Some(self.number), "open", fields);
+        // A channel opens on the host once.
+        drop(self.room.set(Arc::clone(room)));
+    }
+
+    fn passes(&self, stream: Stream, data: &[u8]) {
+        let Some(room) = self.room.get() else { return };
+        let mut track = self.track();
+        let track = &mut *track;
+        let bytes = data.len() as u64;
+        match stream {
+            Stream::In => track.bytes_in += bytes,
+            Stream::Out | Stream::Err => track.bytes_out += bytes,
+        }
+        if let (Some(transfers), Stream::In | Stream::Out) = (&mut track.transfers, stream) {
+            return transfers.pass(stream == Stream::In, data, |kind, fields| room.tape.event(Some(self.number), kind, fields));
+        }
+        let [input, out, err] = &mut track.tails;
+        let (tail, left) = match stream {
+            Stream::In if track.input => (input, bytes),
+            Stream::In => return,
+            Stream::Out => (out, track.left),
+            Stream::Err => (err, track.left.max(4_096)),
+        };
+        let part = data.get(..usize::try_from(left).unwrap_or(usize::MAX).min(data.len())).unwrap_or(data);
+        if !part.is_empty() {
+            room.tape.bytes(self.number, stream, part, tail);
+        }
+        if stream != Stream::In && track.left != u64::MAX {
+            track.left = track.left.saturating_sub(bytes);
+            track.unrecorded += bytes - part.len() as u64;
+        }
+    }
+
+    fn resized(&self, cols: u32, rows: u32) {
+        if let Some(room) = self.room.get() {
+            room.tape.event(Some(self.number), "resize", json!({ "cols": cols, "rows": rows }));
+        }
+    }
+
+    /// Its last line, once.
+    pub(super) fn noted(&self, outcome: Option<&str>) -> (u64, u64) {
+        let mut track = self.track();
+        let bytes = (track.bytes_in, track.bytes_out);
+        if let Some(room) = self.room.get().filter(|_| std::mem::take(&mut track.open)) {
+            if let Some(transfers) = track.transfers.take() {
+                transfers.end(|kind, fields| room.tape.event(Some(self.number), kind, fields));
+            }
+            let unrecorded = (track.unrecorded > 0).then_some(track.unrecorded);
+            room.tape.event(
+                Some(self.number),
+                "close",
+                json!({
+                    "exit": track.exit, "signal": track.signal, "bytes_in": track.bytes_in, "bytes_out": track.bytes_out,
+                    "d": room.tape.now().saturating_sub(track.since), "unrecorded": unrecorded, "outcome": outcome,
+                }),
+            );
+            room.carried(bytes.0, bytes.1);
+        }
+        bytes
+    }
+
+    /// One side is done with it: whether both are.
+    fn end(&self, side: Side) -> bool {
+        if let Some(ended) = self.ended.get(side as usize) {
+            ended.store(true, Ordering::Relaxed);
+        }
+        self.ended.iter().all(|ended| ended.load(Ordering::Relaxed))
+    }
+}
+
+/// Brings items to the client until the channel is closed. When both directions are done, the channel's last line is noted.
+pub(super) async fn to_client(lane: Arc<Lane>, mut items: UnboundedReceiver<Item>, half: ChannelWriteHalf<server::Msg>, client: Handle) {
+    let all = async {
+        while let Some(item) = items.recv().await {
+            if !lane.bring_client(item, &half, &client).await {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = lane.until_gone(Side::Client) => {}
+        () = all => {}
+    }
+    if lane.end(Side::Client) {
+        lane.noted(None);
+    }
+}
+
+/// Brings items to the host until the channel is closed.
+pub(super) async fn to_host(lane: Arc<Lane>, mut items: UnboundedReceiver<Item>, half: ChannelWriteHalf<client::Msg>) {
+    let all = async {
+        while let Some(item) = items.recv().await {
+            if !lane.bring_host(item, &half).await {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = lane.until_gone(Side::Host) => {}
+        () = all => {}
+    }
+    if lane.end(Side::Host) {
+        lane.noted(None);
+    }
+}
+
+impl Lane {
+    /// Whether it goes on.
+    async fn bring_client(&self, item: Item, half: &ChannelWriteHalf<server::Msg>, client: &Handle) -> bool {
+        match item {
+            Item::Data(data) => {
+                self.recorded().await;
+                self.passes(Stream::Out, &data);
+                half.data_bytes(data).await.is_ok()
+            }
+            Item::Error(data) => {
+                self.recorded().await;
+                self.passes(Stream::Err, &data);
+                half.extended_data_bytes(STDERR, data).await.is_ok()
+            }
+            Item::Words(words) => {
+                if let Some(room) = self.room.get() {
+                    room.tape.said(Some(self.number), &words);
+                }
+                let raw = self.asked().terminal.is_some();
+                let words = if raw { words.replace('\n', "\r\n") } else { words };
+                half.extended_data_bytes(STDERR, words.into_bytes()).await.is_ok()
+            }
+            Item::Eof => half.eof().await.is_ok(),
+            Item::Exit(status) => {
+                self.track().exit = Some(status);
+                half.exit_status(status).await.is_ok()
+            }
+            Item::Killed { signal, core, message, language } => {
+                self.track().signal = Some(format!("{signal:?}"));
+                client.exit_signal_request(self.near, signal, core, message, language).await.is_ok()
+            }
+            Item::Close => {
+                drop(half.close().await);
+                false
+            }
+            Item::Resize(..) | Item::Signal(_) => true,
+        }
+    }
+
+    /// Whether it goes on.
+    async fn bring_host(&self, item: Item, half: &ChannelWriteHalf<client::Msg>) -> bool {
+        match item {
+            Item::Data(data) => {
+                self.recorded().await;
+                self.passes(Stream::In, &data);
+                half.data_bytes(data).await.is_ok()
+            }
+            Item::Error(data) => half.extended_data_bytes(STDERR, data).await.is_ok(),
+            Item::Eof => half.eof().await.is_ok(),
+            Item::Resize(cols, rows, x, y) => {
+                self.resized(cols, rows);
+                half.window_change(cols, rows, x, y).await.is_ok()
+            }
+            Item::Signal(signal) => half.signal(signal).await.is_ok(),
+            Item::Close => {
+                drop(half.close().await);
+                false
+            }
+            Item::Words(_) | Item::Exit(_) | Item::Killed { .. } => true,
+        }
+    }
+
+    /// Waits while the recording is behind: nothing passes that can't be noted.
+    async fn recorded(&self) {
+        if let Some(room) = self.room.get() {
+            room.tape.lines.room().await;
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One client's connection, as everything that works on it sees it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ajar_core::name::ResourceName;
+use ajar_core::port::{Identified, Wishes};
+use russh::server::Handle;
+use russh::{ChannelId, ChannelWriteHalf, client};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::gate::Valve;
+use super::lane::{Item, Lane, Side, What, to_client, to_host};
+use super::room::Room;
+use crate::listener::Shared;
+
+/// Channels that one connection may have at once.
+const CHANNELS: usize = 512;
+/// Channels of the host that nobody has adopted yet, and what they may have sent, in items.
+const ORPHANS: (usize, usize) = (16, 256);
+
+/// What the keeper of a connection is told.
+pub(super) enum Call {
+    /// The client has proven who it is.
+    Known,
+    /// A channel needs the host.
+    Enter(Arc<Lane>),
+    /// Something that belongs to the whole connection does.
+    EnterAll,
+    /// The reason that was asked for in a channel.
+    Reason(String),
+    /// The host has closed the connection.
+    HostLeft,
+}
+
+/// Who the client is and what it wants.
+#[derive(Debug, Clone)]
+pub(super) struct Guest {
+    pub(super) who: Identified,
+    /// As whom on the host: what stands before the @.
+    pub(super) login: String,
+    pub(super) resource: Option<ResourceName>,
+    pub(super) role: Option<String>,
+}
+
+/// How far a connection is.
+#[derive(Clone)]
+pub(super) enum Phase {
+    /// Nothing has needed the host yet, or it was refused: the next that does asks again.
+    Before,
+    /// Somebody knocks, or waits.
+    Waiting,
+    /// In.
+    Open(Arc<Room>),
+    /// Over.
+    Over,
+}
+
+struct Inner {
+    client: Option<Handle>,
+    guest: Option<Guest>,
+    lanes: HashMap<ChannelId, Arc<Lane>>,
+    by_host: HashMap<ChannelId, Arc<Lane>>,
+    orphans: HashMap<ChannelId, Vec<Item>>,
+    next: u32,
+    tasks: JoinSet<()>,
+}
+
+/// See the module.
+pub(super) struct Line {
+    pub(super) shared: Arc<Shared>,
+    pub(super) address: IpAddr,
+    /// The leg to the client.
+    pub(super) valve: Arc<Valve>,
+    /// The resource that a jump has named.
+    pub(super) jumped_to: Option<ResourceName>,
+    pub(super) calls: UnboundedSender<Call>,
+    pub(super) phase: watch::Sender<Phase>,
+    inner: Mutex<Inner>,
+}
+
+impl Line {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        address: IpAddr,
+        valve: Arc<Valve>,
+        jumped_to: Option<ResourceName>,
+        calls: UnboundedSender<Call>,
+    ) -> Arc<Self> {
+        let inner = Inner {
+            client: None,
+            guest: None,
+            lanes: HashMap::new(),
+            by_host: HashMap::new(),
+            orphans: HashMap::new(),
+            next: 0,
+            tasks: JoinSet::new(),
+        };
+        let phase = watch::Sender::new(Phase::Before);
+        Arc::new(Self { shared, address, valve, jumped_to, calls, phase, inner: Mutex::new(inner) })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the keeper, which outlives everybody who calls it.
+    pub(super) fn call(&self, call: Call) {
+        drop(self.calls.send(call));
+    }
+
+    /// The library's end towards the client.
+    pub(super) fn answers_with(&self, client: Handle) {
+        self.inner().client = Some(client);
+    }
+
+    pub(super) fn client(&self) -> Option<Handle> {
+        self.inner().client.clone()
+    }
+
+    pub(super) fn known(&self, guest: Guest) {
+        self.inner().guest = Some(guest);
+        self.call(Call::Known);
+    }
+
+    pub(super) fn guest(&self) -> Option<Guest> {
+        self.inner().guest.clone()
+    }
+
+    /// Runs beside; ends with the connection.
+    pub(super) fn beside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut inner = self.inner();
+        while inner.tasks.try_join_next().is_some() {}
+        inner.tasks.spawn(task);
+    }
+
+    /// A new channel towards the client, unless there are too many.
+    pub(super) fn open(&self, half: ChannelWriteHalf<russh::server::Msg>, client: Handle, what: Option<What>) -> Option<Arc<Lane>> {
+        let mut inner = self.inner();
+        if inner.lanes.len() >= CHANNELS {
+            return None;
+        }
+        let (lane, items) = Lane::new(inner.next, half.id(), what);
+        inner.next += 1;
+        inner.lanes.insert(half.id(), Arc::clone(&lane));
+        inner.tasks.spawn(to_client(Arc::clone(&lane), items, half, client));
+        Some(lane)
+    }
+
+    pub(super) fn lane(&self, near: ChannelId) -> Option<Arc<Lane>> {
+        self.inner().lanes.get(&near).cloned()
+    }
+
+    /// The client is done with a channel.
+    pub(super) fn close(&self, near: ChannelId) -> Option<Arc<Lane>> {
+        self.inner().lanes.remove(&near)
+    }
+
+    /// What the host says of a channel of its own, for the lane that it belongs to.
+    pub(super) fn from_host(&self, far: ChannelId, item: Item) {
+        let mut inner = self.inner();
+        if let Some(lane) = inner.by_host.get(&far) {
+            return lane.near(item);
+        }
+        let room = inner.orphans.len() < ORPHANS.0 || inner.orphans.contains_key(&far);
+        if let Some(items) = room.then(|| inner.orphans.entry(far).or_default()).filter(|items| items.len() < ORPHANS.1) {
+            items.push(item);
+        }
+    }
+
+    /// The lane of a channel of the host's.
+    pub(super) fn lane_of_host(&self, far: ChannelId) -> Option<Arc<Lane>> {
+        self.inner().by_host.get(&far).cloned()
+    }
+
+    /// The host is done with a channel.
+    pub(super) fn closed_by_host(&self, far: ChannelId) {
+        let mut inner = self.inner();
+        if let Some(lane) = inner.by_host.remove(&far) {
+            lane.near(Item::Close);
+            lane.gone(Side::Host);
+        } else {
+            drop(inner);
+            self.from_host(far, Item::Close);
+        }
+    }
+
+    /// A lane is open on the host too: what waits goes there, and what came already comes back.
+    pub(super) fn connect(&self, lane: &Arc<Lane>, half: ChannelWriteHalf<client::Msg>) {
+        let Some(items) = lane.for_host() else { return };
+        let mut inner = self.inner();
+        let early = inner.orphans.remove(&half.id()).unwrap_or_default();
+        let closed = early.iter().any(|item| matches!(item, Item::Close));
+        if !closed {
+            inner.by_host.insert(half.id(), Arc::clone(lane));
+        }
+        for item in early {
+            lane.near(item);
+        }
+        inner.tasks.spawn(to_host(Arc::clone(lane), items, half));
+    }
+
+    /// All channels, in order.
+    pub(super) fn lanes(&self) -> Vec<Arc<Lane>> {
+        let mut lanes: Vec<_> = self.inner().lanes.values().cloned().collect();
+        lanes.sort_by_key(|lane| lane.number);
+        lanes
+    }
+
+    /// What the client's certificate and environment ask for.
+    pub(super) fn wishes(&self, guest: &Guest) -> Wishes {
+        let mut wishes = Wishes { role: guest.role.clone(), ..Wishes::default() };
+        for lane in self.lanes() {
+            for (name, value) in &lane.asked().env {
+                let slot = match name.as_str() {
+                    "AJAR_ROLE" => &mut wishes.role,
+                    "AJAR_REASON" => &mut wishes.reason,
+                    "AJAR_FOR" => &mut wishes.duration,
+                    "AJAR_TICKET" => &mut wishes.ticket,
+                    "AJAR_SCOPE" => &mut wishes.scope,
+                    _ => continue,
+                };
+                if !value.is_empty() {
+                    slot.get_or_insert_with(|| value.clone());
+                }
+            }
+        }
+        wishes
+    }
+
+    /// Channels in which there is somebody to tell something.
+    pub(super) fn listeners(&self) -> Vec<Arc<Lane>> {
+        let hears = |lane: &Arc<Lane>| matches!(lane.asked().what, Some(What::Shell | What::Exec(_) | What::Subsystem(_)));
+        self.lanes().into_iter().filter(hears).collect()
+    }
+
+    /// Says something to all of them.
+    pub(super) fn say(&self, text: &str) {
+        for lane in self.listeners() {
+            lane.near(Item::Words(text.to_owned()));
+        }
+    }
+
+    /// Ends everything that runs beside, and lets go of all channels.
+    pub(super) fn end(&self, outcome: Option<&str>) {
+        self.phase.send_replace(Phase::Over);
+        let lanes = self.lanes();
+        let mut inner = self.inner();
+        inner.tasks.abort_all();
+        inner.lanes.clear();
+        let by_host = std::mem::take(&mut inner.by_host);
+        inner.orphans.clear();
+        inner.client = None;
+        drop(inner);
+        for lane in lanes.into_iter().chain(by_host.into_values()) {
+            lane.noted(outcome);
+        }
+    }
+}

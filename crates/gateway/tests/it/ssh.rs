@@ -1,0 +1,135 @@
+//! SSH at the gateway: OpenSSH's own client and server on both sides, and hostile ones.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use ajar_core::resource::{Kind, Resource};
+use ajar_core::ssh::{HostKey, SshCredential, SshRecord, SshRole, SshTarget};
+use ajar_gateway::Limits;
+use ajar_sample::SshHost;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::house::House;
+use crate::keys;
+
+/// A gateway before a real host, and what a developer's client needs.
+struct Street {
+    house: House,
+    host: SshHost,
+    home: TempDir,
+}
+
+fn role() -> SshRole {
+    SshRole { subsystems: vec!["sftp".into()], env: vec!["LC_*".into()], ..SshRole::of(vec![SshHost::account().unwrap()]) }
+}
+
+impl Street {
+    async fn new(role: SshRole) -> Self {
+        Self::with(role, |_| {}).await
+    }
+
+    async fn with(role: SshRole, change: impl FnOnce(&mut SshTarget)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let certify = |key: &str| {
+            let names = vec!["127.0.0.1".to_owned()];
+            let ask = ajar_core::port::SshCertify {
+                public_key: key.to_owned(),
+                subject: ajar_core::port::SshSubject::Host { names },
+                key_id: "host".into(),
+                serial: 0,
+                valid_from: ajar_core::time::Timestamp::from_millis(0),
+                valid_until: ajar_core::time::Timestamp::from_millis(4_000_000_000_000),
+            };
+            ajar_core::port::SshAuthority::certify(&keys::Authority, &ask).ok()
+        };
+        let host = SshHost::start(&home.path().join("host"), &keys::public(keys::USERS), certify, "").unwrap();
+        let mut target = SshTarget {
+            host: "127.0.0.1".into(),
+            port: host.port(),
+            host_keys: vec![HostKey::Ajar],
+            credential: SshCredential::Certificate,
+            record: SshRecord::default(),
+            roles: [("read".parse().unwrap(), role)].into(),
+        };
+        change(&mut target);
+        let resource = Resource {
+            name: "orders-web-1".parse().unwrap(),
+            description: String::new(),
+            labels: Default::default(),
+            owners: Default::default(),
+            default_role: Some("read".parse().unwrap()),
+            kind: Kind::Ssh(target),
+        };
+        let house = House::around(resource, Default::default(), JoinSet::new(), Limits::default()).await;
+        let street = Self { house, host, home };
+        street.write("key", keys::private(keys::DEV).expose());
+        let certificate = keys::visitor(keys::VISITORS, |b| {
+            b.valid_principal("ajar-visitor").unwrap().extension("ajar-resource", "orders-web-1").unwrap();
+        });
+        street.write("key-cert.pub", &certificate);
+        street.write("known", &format!("@cert-authority * {}\n", keys::public(keys::HOSTS)));
+        let at = street.home.path().display();
+        let config = format!(
+            "Host *\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {at}/key\n  CertificateFile {at}/key-cert.pub\n  IdentitiesOnly yes\n  \
+             IdentityAgent none\n  UserKnownHostsFile {at}/known\n  GlobalKnownHostsFile none\n  StrictHostKeyChecking yes\n  BatchMode yes\n  LogLevel ERROR\n",
+            street.house.ssh.port(),
+            SshHost::account().unwrap(),
+        );
+        street.write("config", &config);
+        street
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.arg("-F").arg(self.at("config")).args(args).stdin(Stdio::null());
+        command
+    }
+
+    async fn run(&self, program: &str, args: &[&str]) -> Output {
+        let mut command = self.command(program, args);
+        let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+        tokio::time::timeout(Duration::from_secs(60), run).await.expect("it takes too long").unwrap()
+    }
+
+    async fn recording(&mut self) -> Vec<serde_json::Value> {
+        let report = self.house.report().await;
+        let path = self.house.recordings.path().join(format!("{}.ndjson", report.session));
+        std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn a_command_runs_on_the_host_and_is_noted() {
+    let mut street = Street::new(role()).await;
+    let out = street.run("ssh", &["orders-web-1", "echo out; echo err >&2; exit 3"]).await;
+    assert_eq!(
+        (out.status.code(), text(&out.stdout), text(&out.stderr)),
+        (Some(3), "out\n".into(), "err\n".into()),
+        "{}",
+        street.host.log()
+    );
+    let lines = street.recording().await;
+    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).cloned().collect::<Vec<_>>();
+    assert_eq!(lines[0]["protocol"], "ssh");
+    assert_eq!((&of("open")[0]["what"], &of("open")[0]["command"]), (&"exec".into(), &"echo out; echo err >&2; exit 3".into()));
+    assert_eq!((&of("out")[0]["data"], &of("err")[0]["data"]), (&"out\n".into(), &"err\n".into()));
+    assert_eq!((&of("close")[0]["exit"], &of("close")[0]["bytes_out"]), (&3.into(), &8.into()));
+}
