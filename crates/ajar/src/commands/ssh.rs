@@ -220,9 +220,8 @@ fn quoted_path(path: &Path) -> Result<String, Failure> {
 fn quoted(text: &str) -> Result<String, Failure> {
     // It would put a variable there, and no sign keeps it from that.
     if text.chars().any(char::is_control) || text.contains("${") {
-        return Err(
-            Failure::new(Code::Error, "a path with a line break or ${ can't stand in ssh_config").hint("set XDG_CONFIG_HOME to another folder")
-        );
+        return Err(Failure::new(Code::Error, "a path with a line break or ${ can't stand in ssh_config")
+            .hint("set XDG_CONFIG_HOME to another folder"));
     }
     Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
 }

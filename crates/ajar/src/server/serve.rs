@@ -8,12 +8,12 @@ use std::time::Duration;
 use ajar_api::Api;
 use ajar_api::model::{Doors, HttpDoor, PostgresDoor, SshDoor};
 use ajar_connectors::{PostgresConnector, Setup, SshHosts, Timeouts};
-use ajar_core::port::{Clock, Door, Entropy, SshAuthority as _, Store};
+use ajar_core::port::{Clock, Door, Entropy, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
 use ajar_engine::{Engine, Parts};
-use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver};
+use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver, SshConfig};
 use ajar_store::{OpenOptions, SqliteStore};
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -120,15 +120,13 @@ impl Running {
         let store = Arc::new(open_store(config).await?);
         let engine = start_engine(config, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let seen = follow::begin(config, &engine).await?;
-        let now = clock.now();
-        let (identity, authority_pem) = identity(config, now)?;
-        // THE DOOR FOR SSH: GatewayConfig gets `ssh: config.ssh`'s address, this identity, and the authority's keys.
-        let ssh_authorities = SshAuthorities::load_or_make(&config.data_dir, Arc::clone(&entropy))?;
-        let _ssh_identity = config.ssh.as_ref().map(|_| ssh_authorities.gateway(&config.names, now)).transpose()?;
-        let ssh_authority = config.ssh.as_ref().map(|_| ssh_authorities.keys().hosts);
+        let (identity, authority_pem) = identity(config, clock.now())?;
+        let ssh = config.ssh.as_ref().map(|ssh| ssh_door(config, ssh.listen, &entropy)).transpose()?;
+        let hosts_authority = ssh.as_ref().map(|ssh| ssh.authority.keys().hosts);
         let gateway = GatewayConfig {
             postgres: config.postgres.listen,
             http: config.http.as_ref().map(|http| http.listen),
+            ssh,
             public_url: config.public_url.clone(),
             certificate_pem: identity.chain_pem.clone(),
             key_pem: identity.key_pem.clone(),
@@ -145,12 +143,8 @@ impl Running {
         let (api, postgres) = (tcp.local_addr()?, gateway.postgres_addr().context("there is no door for PostgreSQL")?);
         let host = config.names.first().cloned().unwrap_or_default();
         let http = gateway.http_addr().map(|at| HttpDoor { url: format!("https://{host}:{}", at.port()), ca_pem: authority_pem.clone() });
-        // The port is the gateway's own word for it, once it has a door for SSH.
-        let ssh = config.ssh.as_ref().zip(ssh_authority).map(|(at, hosts_authority)| SshDoor {
-            host: host.clone(),
-            port: at.listen.port(),
-            hosts_authority,
-        });
+        let ssh = gateway.ssh_addr().zip(hosts_authority);
+        let ssh = ssh.map(|(at, hosts_authority)| SshDoor { host: host.clone(), port: at.port(), hosts_authority });
         let door = PostgresDoor { host, port: postgres.port(), ca_pem: authority_pem };
         let doors = Doors { postgres: Some(door.clone()), http: http.clone(), ssh };
         let router = Api::new(Arc::clone(&engine), metrics.clone(), &config.public_url, doors).router();
@@ -208,6 +202,12 @@ fn identity(config: &Config, now: Timestamp) -> anyhow::Result<(Identity, Option
     }
     let authority = Authority::load_or_make(&config.data_dir, now)?;
     Ok((authority.identity(&config.names, now)?, Some(authority.pem)))
+}
+
+/// Where SSH's clients come in: with the gateway's own key, certified for the names by which clients know it.
+fn ssh_door(config: &Config, listen: SocketAddr, entropy: &Arc<dyn Entropy>) -> anyhow::Result<SshConfig> {
+    let authorities = SshAuthorities::load_or_make(&config.data_dir, Arc::clone(entropy))?;
+    Ok(SshConfig { listen, host_key: authorities.gateway_key()?, names: config.names.clone(), authority: Arc::new(authorities) })
 }
 
 fn api_tls(identity: &Identity) -> anyhow::Result<Arc<rustls::ServerConfig>> {

@@ -29,9 +29,6 @@ const VISITOR: &str = "ajar-visitor";
 /// Extensions of visitors' certificates.
 const RESOURCE: &str = "ajar-resource";
 const ROLE: &str = "ajar-role";
-/// How long the gateway's certificate is good for. A new one is made at each start.
-const GATEWAY_LIFE: Span = Span::from_secs(397 * 24 * 3600);
-
 /// The authorities, and the gateway's own key.
 pub(crate) struct SshAuthorities {
     visitors: PrivateKey,
@@ -39,17 +36,6 @@ pub(crate) struct SshAuthorities {
     hosts: PrivateKey,
     gateway: PrivateKey,
     entropy: Arc<dyn Entropy>,
-}
-
-/// What the SSH gateway shows: its key, and the certificate for it by the authority for hosts.
-#[derive(Debug, Clone)]
-pub(crate) struct GatewayIdentity {
-    /// A private key in OpenSSH's format.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the gateway takes it when it has a door for SSH"))]
-    pub(crate) key: Secret,
-    /// A certificate, as a line in OpenSSH's format.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the gateway takes it when it has a door for SSH"))]
-    pub(crate) certificate: String,
 }
 
 impl SshAuthorities {
@@ -60,26 +46,10 @@ impl SshAuthorities {
         Ok(Self { visitors: key("visitors")?, users: key("users")?, hosts: key("hosts")?, gateway: key("gateway")?, entropy })
     }
 
-    /// What the gateway shows to clients that know it by these names.
-    pub(crate) fn gateway(&self, names: &[String], now: Timestamp) -> anyhow::Result<GatewayIdentity> {
-        let certificate = self
-            .certify(&SshCertify {
-                public_key: line(self.gateway.public_key())?,
-                subject: SshSubject::Host { names: names.to_vec() },
-                key_id: "ajar gateway".into(),
-                serial: self.number(),
-                valid_from: now,
-                valid_until: now.after(GATEWAY_LIFE),
-            })
-            .context("the gateway's SSH key can't be certified")?;
+    /// The gateway's own host key, in OpenSSH's format.
+    pub(crate) fn gateway_key(&self) -> anyhow::Result<Secret> {
         let key = self.gateway.to_openssh(LineEnding::LF).context("the gateway's SSH key can't be written")?;
-        Ok(GatewayIdentity { key: Secret::new(key.as_str().to_owned()), certificate })
-    }
-
-    fn number(&self) -> u64 {
-        let mut number = [0; 8];
-        self.entropy.fill(&mut number);
-        u64::from_be_bytes(number).max(1)
+        Ok(Secret::new(key.as_str().to_owned()))
     }
 }
 
