@@ -481,6 +481,9 @@ pub(crate) struct Ssh {
     /// How long to wait for the decision: 10m unless said. Through the gateway, the connection itself waits
     #[arg(long, value_name = "TIME", value_parser = time, requires = "direct")]
     pub(crate) wait: Option<Duration>,
+    /// The only address that the host takes you from; the one that the server sees, unless said
+    #[arg(long, value_name = "ADDRESS", requires = "direct")]
+    pub(crate) source_address: Option<std::net::IpAddr>,
     /// For ssh: options, a command
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,

@@ -31,6 +31,8 @@ const VISITOR_LIFE: Span = Span::from_secs(12 * 3600);
 const HOST_LIFE_MAX: Span = Span::from_secs(365 * 24 * 3600);
 /// Certificates stay on the list of revoked ones for so long after their end: a host's clock may be behind.
 const LISTED_LONGER: Span = Span::from_secs(3_600);
+/// Certificates of one grant at the most: each is looked after until its end.
+const DIRECT_MAX: usize = 256;
 /// Names in a host's certificate at the most.
 const NAMES_MAX: usize = 64;
 
@@ -288,6 +290,10 @@ impl Engine {
                 ));
             }
             let claims = &open.signed.claims;
+            if desk.world.leases_of(grant).iter().filter(|lease| lease.intended().serial.is_some()).count() >= DIRECT_MAX {
+                let message = format!("{DIRECT_MAX} certificates have been given for this grant");
+                return Err(refusal(RefusalKind::Denied, message, None, Some(through(&claims.resource))));
+            }
             let id = LeaseId::new(desk.entropy.uuid(desk.now));
             let intended = Intended {
                 id,

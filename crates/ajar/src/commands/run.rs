@@ -18,9 +18,9 @@ use crate::output::say;
 
 /// What somebody may use, until when, and as what.
 pub(super) struct Open {
-    pub(super) resource: Resource,
+    resource: Resource,
     pub(super) role: String,
-    pub(super) grant: Grant,
+    grant: Grant,
 }
 
 /// Runs a command; its exit code is ours.

@@ -12,7 +12,7 @@ use anyhow::Context;
 use russh::keys::ssh_key::{Certificate, LineEnding, PrivateKey};
 
 use super::marks::{Marks, read_or_empty, write_keeping_mode};
-use super::run::{Open, open, passed_on, resource};
+use super::run::{open, passed_on, resource};
 use crate::cli::{self, Wanted};
 use crate::client::{Client, config_dir, make_private_dir, token_id, write_private};
 use crate::clock::{SystemClock, SystemEntropy};
@@ -89,13 +89,13 @@ impl Folder {
     }
 
     /// Whether the certificate that is there is the one that is wanted: for this key, token, resource and role, and good for a while.
-    fn fits(&self, path: &Path, key: &PrivateKey, token: Option<&str>, want: &Want<'_>, now: Timestamp) -> bool {
+    fn fits(&self, path: &Path, key: &PrivateKey, token: &str, want: &Want<'_>, now: Timestamp) -> bool {
         let Some(kept) = std::fs::read_to_string(path).ok().and_then(|text| Certificate::from_openssh(&text).ok()) else { return false };
         let enough = u64::try_from(now.after(RENEW).as_millis().div_euclid(1_000)).is_ok_and(|then| then < kept.valid_before());
         let said = |name: &str| kept.extensions().get(name).map(String::as_str);
         enough
             && kept.public_key() == key.public_key().key_data()
-            && token == Some(kept.key_id())
+            && token == kept.key_id()
             && said("ajar-resource") == want.resource()
             && said("ajar-role") == want.role
     }
@@ -121,8 +121,8 @@ pub(super) async fn helper(url: Option<&str>, name: &str) -> Result<(), Failure>
     let want = Want { name, role: role.as_deref() };
     let path = folder.certificate(name);
     let key = folder.own_key()?;
-    let token = token_id(url)?;
-    if folder.fits(&path, &key, token.as_deref(), &want, SystemClock::new().now()) {
+    let token = token_id(url)?.ok_or_else(|| Failure::new(Code::SignIn, "sign in first").hint("ajar login"))?;
+    if folder.fits(&path, &key, &token, &want, SystemClock::new().now()) {
         return Ok(());
     }
     renew(&Client::new(url)?, &folder, &path, &key, &want).await
@@ -152,7 +152,7 @@ fn login<'a>(resource: &'a Resource, role: Option<&str>) -> Option<&'a str> {
 
 /// ssh, with everything it needs to get in.
 pub(super) async fn ssh(client: &Client, args: cli::Ssh) -> Result<(), Failure> {
-    let cli::Ssh { resource: name, role, login: as_login, wishes, direct, wait, args } = args;
+    let cli::Ssh { resource: name, role, login: as_login, wishes, direct, wait, source_address, args } = args;
     let found = resource(client, &name).await?;
     if found.kind != "ssh" {
         return Err(Failure::new(Code::Usage, format!("{name} is of kind {}", found.kind)).hint("'ajar ls' shows what is of kind ssh"));
@@ -161,7 +161,14 @@ pub(super) async fn ssh(client: &Client, args: cli::Ssh) -> Result<(), Failure> 
     let key = folder.own_key()?;
     if direct {
         let opened = open(client, &name, role.as_deref(), &Wanted { wishes, wait }).await?;
-        return past_the_gateway(client, &folder, &key, &opened, as_login, &args).await;
+        let new = NewSshDirect {
+            resource: name,
+            role: Some(opened.role),
+            login: as_login,
+            public_key: line(key.public_key())?,
+            source_address: source_address.map(|address| address.to_string()),
+        };
+        return past_the_gateway(client, &folder, &new, &args).await;
     }
     let door = door(client).await?;
     folder.know(&door)?;
@@ -169,7 +176,7 @@ pub(super) async fn ssh(client: &Client, args: cli::Ssh) -> Result<(), Failure> 
     // Beside the one for clients that ask for no role: they may be under way at the same time. No resource has this in its name.
     let path = folder.certificate(&role.as_ref().map_or_else(|| name.clone(), |role| format!("{name}@{role}")));
     let token = token_id(Some(client.server()))?;
-    if !folder.fits(&path, &key, token.as_deref(), &want, SystemClock::new().now()) {
+    if !token.is_some_and(|token| folder.fits(&path, &key, &token, &want, SystemClock::new().now())) {
         renew(client, &folder, &path, &key, &want).await?;
     }
     let user = as_login.as_deref().or_else(|| login(&found, role.as_deref()));
@@ -236,23 +243,9 @@ fn shell_word(text: &str) -> Result<String, Failure> {
 }
 
 /// To the host itself, with a certificate that ends with the grant; and so does the client.
-async fn past_the_gateway(
-    client: &Client,
-    folder: &Folder,
-    key: &PrivateKey,
-    opened: &Open,
-    login: Option<String>,
-    args: &[String],
-) -> Result<(), Failure> {
-    let name = &opened.resource.name;
-    let new = NewSshDirect {
-        resource: name.clone(),
-        role: Some(opened.role.clone()),
-        login,
-        public_key: line(key.public_key())?,
-        source_address: None,
-    };
-    let made: SshDirect = client.post(&["ssh", "direct"], &new).await?;
+async fn past_the_gateway(client: &Client, folder: &Folder, new: &NewSshDirect, args: &[String]) -> Result<(), Failure> {
+    let name = &new.resource;
+    let made: SshDirect = client.post(&["ssh", "direct"], new).await?;
     folder.make()?;
     let (certificate, known_hosts) =
         (folder.certificate(&format!("{name}@direct")), folder.0.join(format!("certificates/{name}@known_hosts")));

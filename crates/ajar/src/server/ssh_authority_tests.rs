@@ -218,6 +218,8 @@ fn i11_openssh_reads_which_certificates_are_revoked() {
             assert!(told.contains(if good { "ok" } else { "REVOKED" }), "{told}");
         }
     }
+    let (read, told) = town.run(&["-Q", "-l", "-f", "list.krl"]);
+    assert!(read && told.contains(&format!("serial: {}", many[19_999])), "{told:.200}");
     // Another authority's certificate with a number that is revoked is not.
     let token: TokenId = "tok_01h455vb4pex5vsknk084sn02q".parse().unwrap();
     let subject = SshSubject::Visitor { token, resource: None, role: None };

@@ -134,6 +134,18 @@ async fn ssh_goes_through_the_gateway_as_it_is_and_back_as_it_was() {
 
     let (code, out, err) = hosts.ssh(&["orders-web-1", "echo in; exit 7"]);
     assert_eq!((code, out.as_str()), (7, "in\n"), "{err}\n{}", hosts.stage.log());
+    // What somebody has written themselves jumps over the gateway.
+    let folder = hosts.stage.folder().join("dev/ajar/ssh");
+    let at = folder.display();
+    let web = format!(
+        "\nHost web\n  HostName orders-web-1\n  ProxyJump ajar-gateway\n  User {}\n  IdentityFile {at}/key\n  IdentitiesOnly yes\n  \
+         CertificateFile {at}/certificates/ajar-gateway-cert.pub\n  UserKnownHostsFile {at}/known_hosts\n",
+        SshHost::account().unwrap()
+    );
+    std::fs::write(&real, format!("{written}{web}")).unwrap();
+    let (code, out, err) = hosts.ssh(&["web", "echo jumped"]);
+    assert_eq!((code, out.as_str()), (0, "jumped\n"), "{err}\n{}", hosts.stage.log());
+    std::fs::write(&real, &written).unwrap();
     let (code, out, err) = hosts.ajar(&["ssh", "orders-web-1", "--", "echo", "here; exit 3"]);
     assert_eq!((code, out.as_str()), (3, "here\n"), "{err}");
     // Without any set-up, with a role and what else is to be said.
@@ -196,7 +208,7 @@ async fn i20_the_helper_is_quick_and_says_what_is_wrong() {
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.contains("does not answer"), "{err}");
     let (code, _, err) = finished(hosts.stage.command("nobody", &["helper", "ssh", "orders-web-1"]).env_remove("AJAR_URL"));
-    assert!(code == 4 && err.contains("ajar login"), "{code} {err}");
+    assert!(code == 4 && err.contains("sign in first") && err.contains("ajar login"), "{code} {err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
