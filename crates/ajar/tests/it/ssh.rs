@@ -60,9 +60,13 @@ impl Hosts {
 
     /// ssh as dev, with their own configuration.
     fn ssh(&self, args: &[&str]) -> (i32, String, String) {
+        self.ssh_with(&self.home().join(".ssh/config"), args)
+    }
+
+    fn ssh_with(&self, config: &Path, args: &[&str]) -> (i32, String, String) {
         let mut command = Command::new("ssh");
         self.stage.dress(&mut command, "dev");
-        command.env("HOME", self.home()).env("SHELL", "/bin/sh").arg("-F").arg(self.home().join(".ssh/config"));
+        command.env("HOME", self.home()).env("SHELL", "/bin/sh").arg("-F").arg(config);
         finished(command.args(["-o", "BatchMode=yes"]).args(args))
     }
 
@@ -138,14 +142,16 @@ async fn ssh_goes_through_the_gateway_as_it_is_and_back_as_it_was() {
     let folder = hosts.stage.folder().join("dev/ajar/ssh");
     let at = folder.display();
     let web = format!(
-        "\nHost web\n  HostName orders-web-1\n  ProxyJump ajar-gateway\n  User {}\n  IdentityFile {at}/key\n  IdentitiesOnly yes\n  \
+        "\nMatch originalhost web !exec \"{} helper ssh ajar-gateway\"\n  ProxyCommand false\nHost web\n  HostName orders-web-1\n  ProxyJump ajar-gateway\n  User {}\n  IdentityFile {at}/key\n  IdentitiesOnly yes\n  \
          CertificateFile {at}/certificates/ajar-gateway-cert.pub\n  UserKnownHostsFile {at}/known_hosts\n",
+        env!("CARGO_BIN_EXE_ajar"),
         SshHost::account().unwrap()
     );
-    std::fs::write(&real, format!("{written}{web}")).unwrap();
-    let (code, out, err) = hosts.ssh(&["web", "echo jumped"]);
+    // ssh hands the name of its configuration to the one that jumps as it is: it must have no space.
+    let jumping = hosts.stage.folder().join("jumping");
+    std::fs::write(&jumping, format!("{written}{web}")).unwrap();
+    let (code, out, err) = hosts.ssh_with(&jumping, &["web", "echo jumped"]);
     assert_eq!((code, out.as_str()), (0, "jumped\n"), "{err}\n{}", hosts.stage.log());
-    std::fs::write(&real, &written).unwrap();
     let (code, out, err) = hosts.ajar(&["ssh", "orders-web-1", "--", "echo", "here; exit 3"]);
     assert_eq!((code, out.as_str()), (3, "here\n"), "{err}");
     // Without any set-up, with a role and what else is to be said.
