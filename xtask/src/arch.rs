@@ -56,7 +56,12 @@ const AMBIENT: [&str; 11] = [
     "std::os::",
 ];
 /// Libraries that belong to some crates only.
-const OWNED: [(&str, &[&str]); 3] = [("sqlx", &["ajar-store"]), ("axum", &["ajar-api", "ajar", "ajar-sample"]), ("reqwest", &["ajar"])];
+const OWNED: [(&str, &[&str]); 4] = [
+    ("sqlx", &["ajar-store"]),
+    ("axum", &["ajar-api", "ajar", "ajar-sample"]),
+    ("reqwest", &["ajar"]),
+    ("russh", &["ajar", "ajar-gateway"]),
+];
 
 #[derive(Deserialize)]
 struct Metadata {

@@ -103,6 +103,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// psql on a resource, through the gateway
     Psql(Psql),
+    /// ssh to a host, through the gateway
+    Ssh(Ssh),
     /// Run a command with what it needs to get into resources in its environment: NAME_URL, NAME_TOKEN, NAME_CA_FILE
     Run(Run),
     /// Have an HTTP API on a local port, until the grant's end
@@ -128,6 +130,9 @@ pub(crate) enum Command {
         /// Which
         shell: clap_complete::Shell,
     },
+    /// For native clients, which call it themselves
+    #[command(subcommand, hide = true)]
+    Helper(Helper),
     /// For building
     #[command(subcommand, hide = true)]
     Internal(Internal),
@@ -446,6 +451,50 @@ pub(crate) enum Setup {
         /// For how long its token is good
         #[arg(long = "for", value_name = "TIME")]
         life: Option<String>,
+    },
+    /// Each SSH host in ~/.ssh/config, so that `ssh NAME` goes through the gateway, and so does whatever uses ssh
+    Ssh {
+        /// Only show it
+        #[arg(long, conflicts_with = "undo")]
+        print: bool,
+        /// Take it out again
+        #[arg(long)]
+        undo: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ssh {
+    /// The resource
+    pub(crate) resource: String,
+    /// The role; the resource's default unless said
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// The unix user; the role's first unless said
+    #[arg(long)]
+    pub(crate) login: Option<String>,
+    #[command(flatten)]
+    pub(crate) wishes: Wishes,
+    /// Go to the host itself, past the gateway, where the role allows that: it is not recorded
+    #[arg(long)]
+    pub(crate) direct: bool,
+    /// How long to wait for the decision: 10m unless said. Through the gateway, the connection itself waits
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "direct")]
+    pub(crate) wait: Option<Duration>,
+    /// The only address that the host takes you from; the one that the server sees, unless said
+    #[arg(long, value_name = "ADDRESS", requires = "direct")]
+    pub(crate) source_address: Option<std::net::IpAddr>,
+    /// For ssh: options, a command
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Helper {
+    /// Has a certificate ready for ssh, which calls this before it connects
+    Ssh {
+        /// The host as it was named
+        name: String,
     },
 }
 

@@ -91,6 +91,18 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     std::fs::rename(&new, path).with_context(failed)
 }
 
+/// The id of the token with which a server would be asked, without asking it: none where nobody is signed in.
+pub(crate) fn token_id(url: Option<&str>) -> anyhow::Result<Option<String>> {
+    if let Some(token) = std::env::var("AJAR_TOKEN").ok().filter(|token| !token.is_empty()) {
+        let token = Secret::new(token);
+        return Ok(token.expose().strip_prefix("ajar_").and_then(|rest| rest.get(..26)).map(|id| format!("tok_{id}")));
+    }
+    let kept = Credentials::load()?;
+    let url = url.map(str::to_owned).or_else(|| kept.current.clone());
+    let base: Option<Url> = url.and_then(|url| url.parse().ok());
+    Ok(base.and_then(|base| kept.servers.get(key(&base)).map(|signed_in| signed_in.id.clone())))
+}
+
 /// A server, and whoever asks it.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {

@@ -4,6 +4,7 @@
 
 mod policy;
 mod rehearse;
+mod ssh;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,
 };
 pub use rehearse::{PolicyReplay, PolicySuggestions, ReplayedChange, ReplayedRequest, Suggestion, Waits};
+pub use ssh::{NewSshCertificate, NewSshDirect, NewSshHost, SshAuthorities, SshCertificate, SshDirect, SshDoor};
 
 /// Signs in with a password.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -94,6 +96,9 @@ pub struct Resource {
     pub roles: Vec<String>,
     /// The role that a connection asks for which names none.
     pub default_role: Option<String>,
+    /// On SSH hosts, the unix users of each of these roles; the first is the one for clients that name none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub logins: BTreeMap<String, Vec<String>>,
     /// The caller's open grants on it.
     pub open: Vec<Grant>,
 }
@@ -746,6 +751,9 @@ pub struct Doors {
     pub postgres: Option<PostgresDoor>,
     /// The gateway for HTTP APIs.
     pub http: Option<HttpDoor>,
+    /// The gateway for SSH hosts.
+    #[serde(default)]
+    pub ssh: Option<SshDoor>,
 }
 
 /// Where HTTP's clients go.

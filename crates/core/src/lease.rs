@@ -28,6 +28,9 @@ pub struct Intended {
     /// Hash of the files that say where the resource is: it is to be removed there, wherever the resource is by then. Logs of earlier versions don't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<String>,
+    /// The number of the certificate that it is, where it is one: its holder has it, and it lives on whoever else ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u64>,
     /// When.
     pub at: Timestamp,
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::LeaseId;
 use crate::name::RoleName;
 use crate::resource::SecretSource;
 
@@ -23,6 +24,12 @@ pub struct SshTarget {
     pub record: SshRecord,
     /// What each role allows.
     pub roles: BTreeMap<RoleName, SshRole>,
+}
+
+/// The number of the certificate that a lease is: the low 64 bits of its id, which are never all 0 (RFC 9562 sets the first of them).
+#[must_use]
+pub fn serial(lease: LeaseId) -> u64 {
+    lease.uuid().as_u64_pair().1
 }
 
 /// What a host is known by.
@@ -198,6 +205,13 @@ impl SshRole {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_has_the_number_of_its_lease() {
+        let lease: LeaseId = "lease_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+        assert_eq!(u128::from(serial(lease)), lease.uuid().as_u128() & u128::from(u64::MAX));
+        assert!(serial(lease) > 0);
+    }
 
     #[test]
     fn s05_what_a_role_does_not_say_is_not_allowed() {

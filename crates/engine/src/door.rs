@@ -153,7 +153,7 @@ impl Engine {
                 client: client.commitment,
                 at: desk.now,
             };
-            if let Some((grant, resource)) = open_grant(desk, guest.principal, &new) {
+            if let Some((grant, resource)) = open_grant(desk, guest.principal, &new.resource, new.role.as_deref()) {
                 let guest = Guest { arrived: arrived(resource), who: guest, client };
                 return Ok((Draft::default(), (guest, Placed::Open(grant))));
             }
@@ -275,7 +275,7 @@ enum Placed {
 }
 
 /// Refuses what is of another kind than the protocol that a client speaks; who may not know of it hears what they always hear.
-fn other_door(desk: &Desk<'_>, principal: PrincipalId, resource: &str, protocol: &str) -> Result<(), Refusal> {
+pub(crate) fn other_door(desk: &Desk<'_>, principal: PrincipalId, resource: &str, protocol: &str) -> Result<(), Refusal> {
     let found = resource.parse().ok().and_then(|name: ResourceName| desk.rules.resource(&name));
     let Some(other) = found.filter(|resource| resource.kind.word() != protocol) else { return Ok(()) };
     if desk.rules.offered(principal, &other.name).is_none() {
@@ -290,15 +290,15 @@ fn other_door(desk: &Desk<'_>, principal: PrincipalId, resource: &str, protocol:
     Err(refusal(RefusalKind::BadInput, message, None, Some(hint)))
 }
 
-/// The grant of `principal` that `new` may use: an open one of the role that was named, else the one that ends last, else one that
-/// opens when it is first used.
-fn open_grant(desk: &Desk<'_>, principal: PrincipalId, new: &NewRequest) -> Option<(GrantId, ResourceName)> {
-    let resource: ResourceName = new.resource.parse().ok()?;
+/// The grant of `principal` that may be used for a resource: an open one of the role that was named, else the one that ends last, else
+/// one that opens when it is first used.
+pub(crate) fn open_grant(desk: &Desk<'_>, principal: PrincipalId, resource: &str, role: Option<&str>) -> Option<(GrantId, ResourceName)> {
+    let resource: ResourceName = resource.parse().ok()?;
     let open = desk.world.open_grants(principal, &resource);
     let spent = |g: &Grant| matches!(g, Grant::Open(open) if open.used.is_some());
     let open = open.into_iter().filter(|g| !desk.shut(g.id()) && !spent(g) && g.due().is_some_and(|end| desk.now < end));
     let usable = open.chain(desk.world.redeemable_grants(principal, &resource, desk.now));
-    let mut fits = usable.filter(|g| new.role.as_deref().is_none_or(|role| g.parties().2.as_str() == role));
+    let mut fits = usable.filter(|g| role.is_none_or(|role| g.parties().2.as_str() == role));
     fits.next().map(|grant| (grant.id(), resource))
 }
 

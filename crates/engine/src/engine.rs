@@ -32,6 +32,7 @@ use crate::people::{People, hash_password};
 use crate::policies;
 use crate::sequencer::{Committed, Seat, Sequencer, Shut};
 use crate::spans::Spans;
+use crate::ssh::Certificates;
 
 /// Requests with which one principal may ask others at once, and how many more each minute (A12).
 const ASKING_BURST: u32 = 30;
@@ -139,6 +140,8 @@ pub struct Engine {
     pub(crate) orders: Arc<Orders>,
     pub(crate) spans: Arc<Spans>,
     pub(crate) leases: Arc<Leases>,
+    /// SSH certificates that are leases.
+    pub(crate) certificates: Arc<Certificates>,
     pub(crate) feed: broadcast::Sender<Committed>,
     pub(crate) next_due: watch::Receiver<Option<Timestamp>>,
     pub(crate) effects: Arc<Notify>,
@@ -172,6 +175,7 @@ struct Loaded {
     frontier: Frontier,
     people: People,
     notices: Notices,
+    certificates: Certificates,
     bound: Arc<Bound>,
     /// When the last event was decided.
     last: Option<Timestamp>,
@@ -188,6 +192,7 @@ impl Engine {
         let loaded = load(&store, &keys.ledger).await?;
         let people = Arc::new(loaded.people);
         let notices = Arc::new(loaded.notices);
+        let certificates = Arc::new(loaded.certificates);
         let orders = Arc::new(Orders::default());
         let spans = Arc::new(Spans::default());
         for open in loaded.world.grants().filter_map(|g| if let Grant::Open(open) = g { Some(open) } else { None }) {
@@ -210,6 +215,7 @@ impl Engine {
             orders: Arc::clone(&orders),
             spans: Arc::clone(&spans),
             leases: Arc::clone(&leases),
+            certificates: Arc::clone(&certificates),
             clock: Arc::clone(&clock),
             people: Arc::clone(&people),
             notices: Arc::clone(&notices),
@@ -254,6 +260,7 @@ impl Engine {
             orders,
             spans,
             leases,
+            certificates,
             feed,
             next_due,
             effects,
@@ -340,7 +347,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         None => None,
     };
     let (mut world, mut frontier, people, mut last) = (World::default(), Frontier::default(), People::default(), None);
-    let notices = Notices::default();
+    let (notices, certificates) = (Notices::default(), Certificates::default());
     let mut log = Log::read(store);
     loop {
         let page = log.next().await?;
@@ -357,6 +364,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
                 return Err(StartError::NotAsSigned(format!("the first {} events have another root", checkpoint.size)));
             }
             notices.hear(&envelope);
+            certificates.hear(&envelope);
             last = last.max(Some(envelope.at));
             events.push(envelope);
         }
@@ -366,7 +374,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, frontier.size())));
     }
     let bound = policies::in_force(&**store, &world, &people).await?;
-    Ok(Loaded { world, frontier, people, notices, bound, last })
+    Ok(Loaded { world, frontier, people, notices, certificates, bound, last })
 }
 
 async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> Result<(), StoreError> {
@@ -387,6 +395,7 @@ struct Listeners {
     orders: Arc<Orders>,
     spans: Arc<Spans>,
     leases: Arc<Leases>,
+    certificates: Arc<Certificates>,
     clock: Arc<dyn Clock>,
     people: Arc<People>,
     notices: Arc<Notices>,
@@ -420,6 +429,7 @@ impl Listeners {
                 _ => {}
             }
             self.notices.hear(envelope);
+            self.certificates.hear(envelope);
             self.people.learn(envelope.stream, &envelope.event, &|commitment| values.get(&commitment).map(|value| (*value).to_owned()));
         }
         self.due.send_if_modified(|due| std::mem::replace(due, committed.next_due) != committed.next_due);

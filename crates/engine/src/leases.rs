@@ -169,6 +169,7 @@ impl Engine {
                 login: format!("ajar_{}", visible.strip_prefix("lease_").unwrap_or(&visible)),
                 valid_until: claims.ends_at,
                 files: Some(desk.rules.hash().to_owned()),
+                serial: None,
                 at: desk.now,
             };
             Ok((Draft::from(desk.world.lease_intend(intended.clone())?), intended))
@@ -177,7 +178,7 @@ impl Engine {
     }
 
     /// A lease that could not be made or recorded is removed, whatever is there of it.
-    async fn lease_give_up(&self, id: LeaseId) {
+    pub(crate) async fn lease_give_up(&self, id: LeaseId) {
         let done = self
             .sequencer
             .run(SYSTEM, Vec::new(), move |desk| Ok::<_, WorldError>((Draft::from(desk.world.lease_revoke(id, desk.now)?), ())));
@@ -190,7 +191,8 @@ impl Engine {
     pub(crate) fn connector(&self, resource: &Resource) -> Option<&dyn Connector> {
         match &resource.kind {
             Kind::Postgres(_) => Some(&*self.postgres),
-            Kind::Http(_) | Kind::Ssh(_) => None,
+            Kind::Ssh(_) => Some(&*self.ssh),
+            Kind::Http(_) => None,
         }
     }
 
@@ -344,13 +346,18 @@ impl Engine {
     }
 
     /// At start: no process that knew these secrets lives, so every lease goes; grants that are open get new ones when somebody knocks.
+    /// A certificate has no secret of ours: its holder goes on with it, for as long as its grant is open.
     pub(crate) async fn leases_of_the_last_process(&self) -> Result<(), Failed<WorldError>> {
         self.sequencer
             .run(SYSTEM, Vec::new(), |desk| {
                 let decision: Decision = desk
                     .world
                     .leases()
-                    .filter(|l| matches!(l, Lease::Intended(_) | Lease::Minted(_)))
+                    .filter(|l| match l {
+                        Lease::Intended(_) => true,
+                        Lease::Minted(held) => held.intended.serial.is_none(),
+                        Lease::Revoking(_) | Lease::RevokeUnconfirmed(_) | Lease::Revoked(_) => false,
+                    })
                     .flat_map(|l| desk.world.lease_revoke(l.intended().id, desk.now).unwrap_or_default())
                     .collect();
                 Ok((Draft::from(decision), ()))

@@ -10,6 +10,7 @@
 //! | [`extend`] | going on with a grant |
 //! | [`door`] | what gateways ask: identify, knock, hold, go live |
 //! | [`leases`] | minting, and revoking until the target confirms |
+//! | [`ssh`] | certificates: for visitors, hosts, and as leases past the gateway; which are revoked |
 //! | [`notices`] | what each person is told, and a flood as one |
 //! | [`log`] | the whole log, read from the beginning |
 //! | [`spans`] | how much time each open grant has left by the monotonic clock |
@@ -46,6 +47,7 @@ mod refusal;
 mod rehearse;
 mod sequencer;
 mod spans;
+mod ssh;
 
 pub use applied::{AppliedView, Drift};
 pub use debts::DebtView;
@@ -63,3 +65,4 @@ pub use preapprovals::{NewPreapproval, PreapprovalView};
 pub use rebuild::rebuild;
 pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};
 pub use sequencer::Unavailable;
+pub use ssh::{Certified, Direct, NewDirect, Revocations};

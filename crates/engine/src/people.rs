@@ -179,7 +179,7 @@ impl People {
     }
 
     /// Whose token has this id, if it is good at `now`.
-    fn token_known(&self, id: TokenId, now: Timestamp) -> Option<(Issued, PrincipalName)> {
+    pub(crate) fn token_known(&self, id: TokenId, now: Timestamp) -> Option<(Issued, PrincipalName)> {
         let book = self.read();
         book.tokens.get(&id)?.good_at(now, &book.names)
     }
@@ -196,7 +196,7 @@ pub(crate) fn seal(entropy: &dyn Entropy, value: String) -> Disclosure {
     Disclosure::seal(salt, value)
 }
 
-fn bad_credential() -> Refusal {
+pub(crate) fn bad_credential() -> Refusal {
     refusal(
         RefusalKind::BadCredential,
         "that is not a valid token or password",

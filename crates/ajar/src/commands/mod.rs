@@ -5,6 +5,7 @@ mod apply;
 mod explain;
 mod ledger;
 mod locks;
+mod marks;
 mod native;
 mod notices;
 mod people;
@@ -13,6 +14,7 @@ mod rehearse;
 mod replay;
 mod requests;
 mod run;
+mod ssh;
 
 use clap::CommandFactory;
 
@@ -21,7 +23,7 @@ pub(crate) use self::people::secret;
 
 use ajar_api::model::Verdict;
 
-use crate::cli::{Cli, Command, Internal};
+use crate::cli::{Cli, Command, Helper, Internal};
 use crate::client::Client;
 use crate::exit::Failure;
 use crate::output::{self, Output};
@@ -67,6 +69,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sessions(args) => access::sessions(&client()?, out, &args).await,
         Command::Replay(args) => replay::replay(&client()?, out, &args).await,
         Command::Psql(args) => native::psql(&client()?, &args).await,
+        Command::Ssh(args) => ssh::ssh(&client()?, args).await,
+        Command::Helper(Helper::Ssh { name }) => ssh::helper(cli.url.as_deref(), &name).await,
         Command::Run(args) => run::run(&client()?, &args).await,
         Command::Proxy(args) => run::proxy(&client()?, &args).await,
         Command::Setup(args) => native::setup(&client()?, &args).await,

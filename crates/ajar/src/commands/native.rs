@@ -8,13 +8,14 @@ use ajar_api::model::{Doors, Me, NewToken, Page, PostgresDoor, Resource, Token, 
 use ajar_core::secret::Secret;
 use anyhow::Context;
 
+use super::marks::{Marks, read_or_empty, write_keeping_mode};
 use crate::cli::{self, Setup};
 use crate::client::{Client, config_dir, make_private_dir, write_private};
 use crate::exit::{Code, Failure};
 use crate::output::{data, say};
 
-const BEGIN: &str = "# >>> ajar: written by `ajar setup pg`, taken out by `ajar setup pg --undo` >>>";
-const END: &str = "# <<< ajar <<<";
+const MARKS: Marks =
+    Marks { begin: "# >>> ajar: written by `ajar setup pg`, taken out by `ajar setup pg --undo` >>>", end: "# <<< ajar <<<" };
 
 /// What libpq calls the system's own authorities.
 pub(super) const SYSTEM: &str = "system";
@@ -78,7 +79,10 @@ pub(super) fn save_authority(pem: Option<&str>) -> Result<Option<PathBuf>, Failu
 }
 
 pub(super) async fn setup(client: &Client, args: &Setup) -> Result<(), Failure> {
-    let Setup::Pg { print, undo, life } = args;
+    let (print, undo, life) = match args {
+        Setup::Pg { print, undo, life } => (print, undo, life),
+        Setup::Ssh { print, undo } => return super::ssh::setup(client, *print, *undo).await,
+    };
     let services = services_file()?;
     if *undo {
         return undo_pg(&services);
@@ -103,7 +107,7 @@ pub(super) async fn setup(client: &Client, args: &Setup) -> Result<(), Failure> 
     make_private_dir(&dir)?;
     write_private(&passfile, pass_line(&door, &me.name, &token.token).expose().as_bytes())?;
     let before = read_or_empty(&services)?;
-    write_keeping_mode(&services, &format!("{}{block}", without(&before)?))?;
+    write_keeping_mode(&services, &format!("{}{block}", MARKS.without(&before)?))?;
     say(&format!("wrote {} services into {}; their token is good until {}", names.len(), services.display(), token.expires_at));
     say(&format!("now:  psql service={}", names.first().unwrap_or(&"NAME")));
     Ok(())
@@ -111,7 +115,7 @@ pub(super) async fn setup(client: &Client, args: &Setup) -> Result<(), Failure> 
 
 fn undo_pg(services: &Path) -> Result<(), Failure> {
     let before = read_or_empty(services)?;
-    let after = without(&before)?;
+    let after = MARKS.without(&before)?;
     if after != before {
         write_keeping_mode(services, &after)?;
     }
@@ -144,7 +148,7 @@ pub(crate) fn block(door: &PostgresDoor, user: &str, names: &[&str], ca: &Path, 
             ca.display()
         )
     };
-    format!("{BEGIN}\n{}{END}\n", names.iter().map(service).collect::<Vec<_>>().join("\n"))
+    MARKS.around(&names.iter().map(service).collect::<Vec<_>>().join("\n"))
 }
 
 /// The line of a password file that goes with it.
@@ -152,52 +156,16 @@ pub(crate) fn pass_line(door: &PostgresDoor, user: &str, token: &str) -> Secret 
     Secret::new(format!("{}:{}:*:{user}:{token}\n", door.host, door.port))
 }
 
-fn read_or_empty(path: &Path) -> Result<String, Failure> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(Failure::new(Code::Error, format!("cannot read {}: {error}", path.display()))),
-    }
-}
-
-/// The file without what we wrote. What others wrote stays as it is, byte by byte.
-fn without(text: &str) -> Result<String, Failure> {
-    let Some((before, rest)) = text.split_once(BEGIN) else { return Ok(text.to_owned()) };
-    let Some((_, after)) = rest.split_once(END) else {
-        return Err(Failure::new(Code::Error, "Ajar's first marker is there, its last is not")
-            .hint(format!("put the line '{END}' back, or take the part out by hand")));
-    };
-    Ok(format!("{before}{}", after.strip_prefix('\n').unwrap_or(after)))
-}
-
-/// Replaces a file of the user's; a new one is theirs alone.
-fn write_keeping_mode(path: &Path, text: &str) -> Result<(), Failure> {
-    let mode = std::fs::metadata(path).map(|m| m.permissions()).ok();
-    // A link stays a link.
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    write_private(&path, text.as_bytes())?;
-    if let Some(mode) = mode {
-        std::fs::set_permissions(&path, mode)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wrote_stays_byte_by_byte() {
+    fn every_service_verifies_the_gateway() {
         let door = PostgresDoor { host: "localhost".into(), port: 1, ca_pem: None };
         let block = block(&door, "dev", &["orders-db", "b"], Path::new("/ca"), Path::new("/p"));
-        for theirs in ["", "[mine]\nhost=x\n", "[mine]\nhost=x\n\n# end\n"] {
-            let written = format!("{theirs}{block}");
-            assert_eq!(without(&written).unwrap(), theirs);
-            let between = format!("{theirs}{block}[later]\n");
-            assert_eq!(without(&between).unwrap(), format!("{theirs}[later]\n"));
-        }
-        assert!(without(BEGIN).is_err());
         assert_eq!(block.matches("sslmode=verify-full").count(), 2);
+        assert_eq!(MARKS.without(&format!("[mine]\n{block}")).unwrap(), "[mine]\n");
     }
 
     #[test]

@@ -17,9 +17,9 @@ use crate::exit::{Code, Failure};
 use crate::output::say;
 
 /// What somebody may use, until when, and as what.
-struct Open {
+pub(super) struct Open {
     resource: Resource,
-    role: String,
+    pub(super) role: String,
     grant: Grant,
 }
 
@@ -50,7 +50,11 @@ pub(super) async fn run(client: &Client, args: &cli::Run) -> Result<(), Failure>
     if let Err(failure) = client.delete(&["tokens", &token.id]).await {
         say(&format!("the token of this call is good until {}: {}", token.expires_at, failure.message));
     }
-    let status = ended?;
+    passed_on(ended?)
+}
+
+/// A child's end as our own.
+pub(super) fn passed_on(status: std::process::ExitStatus) -> Result<(), Failure> {
     match status.code() {
         Some(0) => Ok(()),
         Some(code) => Err(Failure::child(u8::try_from(code).unwrap_or(1))),
@@ -74,7 +78,7 @@ async fn run_to_the_end(mut command: tokio::process::Command, program: &str) -> 
 }
 
 /// The grant that there is for a role on a resource, or a new one: asked for, and waited for.
-async fn open(client: &Client, name: &str, role: Option<&str>, wanted: &Wanted) -> Result<Open, Failure> {
+pub(super) async fn open(client: &Client, name: &str, role: Option<&str>, wanted: &Wanted) -> Result<Open, Failure> {
     let found = resource(client, name).await?;
     if let Some(open) = fits(found, role) {
         return Ok(open);
@@ -93,7 +97,7 @@ async fn open(client: &Client, name: &str, role: Option<&str>, wanted: &Wanted) 
         .ok_or_else(|| Failure::new(Code::Over, format!("what was approved for {name} is not open")).hint("'ajar grants' shows why"))
 }
 
-async fn resource(client: &Client, name: &str) -> Result<Resource, Failure> {
+pub(super) async fn resource(client: &Client, name: &str) -> Result<Resource, Failure> {
     let all: Page<Resource> = client.get(&["resources"], &[]).await?;
     all.items.into_iter().find(|r| r.name == name).ok_or_else(|| {
         Failure::new(Code::NotRequestable, format!("there is no resource '{name}', or it is not yours to see"))

@@ -157,6 +157,7 @@ fn write_files(
         api: Api { listen: api, tls: false },
         postgres: Listen { listen: postgres },
         http: Some(Listen { listen: http }),
+        ssh: None,
         certificate: None,
         client_ca_file: None,
     })

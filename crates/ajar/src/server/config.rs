@@ -29,6 +29,9 @@ pub(crate) struct Config {
     /// Where HTTP APIs are; without it, there is no door for them.
     #[serde(default)]
     pub(crate) http: Option<Listen>,
+    /// Where SSH hosts are; without it, there is no door for them.
+    #[serde(default)]
+    pub(crate) ssh: Option<Listen>,
     /// A certificate of your own instead of one by Ajar's authority.
     #[serde(default)]
     pub(crate) certificate: Option<Certificate>,
@@ -115,6 +118,9 @@ listen = "0.0.0.0:7432"
 [http]
 listen = "0.0.0.0:7443"
 
+[ssh]
+listen = "0.0.0.0:7022"
+
 # A certificate of your own, instead of one by the authority in the data directory:
 # [certificate]
 # chain_file = "server.pem"
@@ -136,6 +142,7 @@ mod tests {
         assert_eq!(config.data_dir, Path::new("/etc/ajar/ajar-data"));
         assert_eq!(config.names, ["db.example.org", "10.0.0.1"]);
         assert!(config.api.tls);
+        assert_eq!(config.ssh.unwrap().listen.port(), 7022);
     }
 
     #[test]

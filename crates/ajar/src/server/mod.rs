@@ -5,6 +5,8 @@
 //! | [`config`] | `ajar.toml` |
 //! | [`keys`] | the keys of the data directory |
 //! | [`authority`] | the TLS authority and the server's certificate |
+//! | [`ssh_authority`] | the SSH authorities, and what they certify |
+//! | [`krl`] | lists of revoked SSH certificates |
 //! | [`follow`] | the folder of files, put in force when it changes |
 //! | [`serve`] | everything wired together |
 //! | [`tls`] | the API over TLS |
@@ -13,7 +15,9 @@ pub(crate) mod authority;
 pub(crate) mod config;
 mod follow;
 pub(crate) mod keys;
+mod krl;
 pub(crate) mod serve;
+pub(crate) mod ssh_authority;
 mod tls;
 
 use std::path::Path;
@@ -69,6 +73,7 @@ async fn init(path: &Path, names: Vec<String>, admin: Option<&str>) -> Result<()
     client::make_private_dir(&config.data_dir)?;
     keys::Keys::load_or_make(&config.data_dir, &entropy)?;
     authority::Authority::load_or_make(&config.data_dir, SystemClock::new().now())?;
+    ssh_authority::SshAuthorities::load_or_make(&config.data_dir, Arc::new(SystemEntropy::new()?))?;
     client::make_private_dir(&config.policy_dir)?;
     if let Some(admin) = admin {
         let people = config.policy_dir.join("people.toml");

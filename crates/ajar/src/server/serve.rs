@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ajar_api::Api;
-use ajar_api::model::{Doors, HttpDoor, PostgresDoor};
-use ajar_connectors::{PostgresConnector, Setup, Timeouts};
+use ajar_api::model::{Doors, HttpDoor, PostgresDoor, SshDoor};
+use ajar_connectors::{PostgresConnector, Setup, SshHosts, Timeouts};
 use ajar_core::port::{Clock, Door, Entropy, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
 use ajar_engine::{Engine, Parts};
-use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver};
+use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver, SshConfig};
 use ajar_store::{OpenOptions, SqliteStore};
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -27,6 +27,7 @@ use super::authority::{Authority, Identity};
 use super::config::Config;
 use super::follow;
 use super::keys::{Keys, read_private};
+use super::ssh_authority::SshAuthorities;
 use super::tls::TlsListener;
 use crate::client::make_private_dir;
 use crate::clock::{SystemClock, SystemEntropy};
@@ -78,9 +79,9 @@ pub(crate) async fn start_engine(
     let keys = Keys::load_or_make(&config.data_dir, &*entropy)?;
     let parts = Parts {
         store: store as Arc<dyn Store>,
-        postgres: Arc::clone(&connector) as _,
-        ssh: connector,
-        authority: None,
+        postgres: connector,
+        ssh: Arc::new(SshHosts::new(Arc::clone(&clock))),
+        authority: Some(Arc::new(SshAuthorities::load_or_make(&config.data_dir, Arc::clone(&entropy))?)),
         http: Arc::new(HttpProbe::new(config.policy_dir.clone(), secrets(config), Arc::clone(&clock))),
         clock,
         entropy,
@@ -120,9 +121,12 @@ impl Running {
         let engine = start_engine(config, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let seen = follow::begin(config, &engine).await?;
         let (identity, authority_pem) = identity(config, clock.now())?;
+        let ssh = config.ssh.as_ref().map(|ssh| ssh_door(config, ssh.listen, &entropy)).transpose()?;
+        let hosts_authority = ssh.as_ref().map(|ssh| ssh.authority.keys().hosts);
         let gateway = GatewayConfig {
             postgres: config.postgres.listen,
             http: config.http.as_ref().map(|http| http.listen),
+            ssh,
             public_url: config.public_url.clone(),
             certificate_pem: identity.chain_pem.clone(),
             key_pem: identity.key_pem.clone(),
@@ -139,8 +143,10 @@ impl Running {
         let (api, postgres) = (tcp.local_addr()?, gateway.postgres_addr().context("there is no door for PostgreSQL")?);
         let host = config.names.first().cloned().unwrap_or_default();
         let http = gateway.http_addr().map(|at| HttpDoor { url: format!("https://{host}:{}", at.port()), ca_pem: authority_pem.clone() });
+        let ssh = gateway.ssh_addr().zip(hosts_authority);
+        let ssh = ssh.map(|(at, hosts_authority)| SshDoor { host: host.clone(), port: at.port(), hosts_authority });
         let door = PostgresDoor { host, port: postgres.port(), ca_pem: authority_pem };
-        let doors = Doors { postgres: Some(door.clone()), http: http.clone() };
+        let doors = Doors { postgres: Some(door.clone()), http: http.clone(), ssh };
         let router = Api::new(Arc::clone(&engine), metrics.clone(), &config.public_url, doors).router();
         let tls = if config.api.tls { Some(api_tls(&identity)?) } else { None };
         let (stop_gateway, stop_api) = (watch::Sender::new(false), watch::Sender::new(false));
@@ -196,6 +202,12 @@ fn identity(config: &Config, now: Timestamp) -> anyhow::Result<(Identity, Option
     }
     let authority = Authority::load_or_make(&config.data_dir, now)?;
     Ok((authority.identity(&config.names, now)?, Some(authority.pem)))
+}
+
+/// Where SSH's clients come in: with the gateway's own key, certified for the names by which clients know it.
+fn ssh_door(config: &Config, listen: SocketAddr, entropy: &Arc<dyn Entropy>) -> anyhow::Result<SshConfig> {
+    let authorities = SshAuthorities::load_or_make(&config.data_dir, Arc::clone(entropy))?;
+    Ok(SshConfig { listen, host_key: authorities.gateway_key()?, names: config.names.clone(), authority: Arc::new(authorities) })
 }
 
 fn api_tls(identity: &Identity) -> anyhow::Result<Arc<rustls::ServerConfig>> {

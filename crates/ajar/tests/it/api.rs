@@ -36,8 +36,23 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 const PLAN: &str = "POST /api/v1/policy/plan";
 const REPLAY: &str = "POST /api/v1/policy/replay";
 
+/// What is public; hosts fetch it.
+const PUBLIC: [&str; 2] = ["GET /ssh/revocations", "GET /ssh/users.pub"];
+const SSH_KEY: &str = r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti"}"#;
+const SSH_HOST: &str =
+    r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","names":["web-1.internal"]}"#;
+const SSH_DIRECT: &str =
+    r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
+
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 52] = [
+const ROUTES: [Route; 58] = [
+    get("GET /ssh/revocations", 200, "dev"),
+    get("GET /ssh/users.pub", 200, "dev"),
+    get("GET /api/v1/ssh/authorities", 200, "dev"),
+    post("POST /api/v1/ssh/certificates", SSH_KEY, 200, "dev", Some((r#"{"public_key":7}"#, 422))),
+    post("POST /api/v1/ssh/hosts", SSH_HOST, 403, "operator", Some((r#"{"public_key":"ssh-ed25519 A","names":["web"]}"#, 400))),
+    // It is a database.
+    Route { happy: 400, ..post("POST /api/v1/ssh/direct", SSH_DIRECT, 404, "dev", Some((r#"{"public_key":7}"#, 422))) },
     get("GET /api/v1/me", 200, "dev"),
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
@@ -228,8 +243,11 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
         };
         route.name.replace("{id}", id).replace("{name}", "orders-db")
     };
-    let signing_in = |route: &Route| route.name.ends_with("/sign-in");
-    let to_connect = |route: &Route| ["GET /api/v1/me", "GET /api/v1/doors"].contains(&route.name);
+    let signing_in = |route: &Route| route.name.ends_with("/sign-in") || PUBLIC.contains(&route.name);
+    let to_connect = |route: &Route| {
+        let also = ["GET /api/v1/me", "GET /api/v1/doors", "GET /api/v1/ssh/authorities", "POST /api/v1/ssh/certificates"];
+        also.contains(&route.name)
+    };
     // First what must change nothing.
     for route in ROUTES.iter().filter(|r| !signing_in(r)) {
         let path = path(route);

@@ -44,6 +44,8 @@ mod play;
 #[cfg(test)]
 mod rehearse;
 #[cfg(test)]
+mod ssh;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod story;

@@ -424,7 +424,7 @@ async fn start(store: PathBuf, hands: Arc<Hands>, target: Arc<Logins>, runtime: 
     };
     let engine = Engine::start(Config { public_url: url.clone(), recordings: "/nowhere".into() }, parts).await.unwrap();
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    let router = Api::new(Arc::clone(&engine), metrics, &url, Doors { postgres: None, http: None }).router();
+    let router = Api::new(Arc::clone(&engine), metrics, &url, Doors { postgres: None, http: None, ssh: None }).router();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     runtime.spawn(async move { axum::serve(tcp, service).await.unwrap() });
     (engine, url)

@@ -125,8 +125,7 @@ impl Stage {
         }
         stage.run();
         for name in ["dev", "dev-admin", "peer", "second", "boss", "operator", "auditor", "stranger", "robot"] {
-            let out = stage.feed(&["login", name, "--password-stdin"], name, &password(name));
-            assert!(out.status.success(), "{}", text(&out.stderr));
+            stage.sign_in(name);
         }
         stage
     }
@@ -285,8 +284,19 @@ impl Stage {
         command
     }
 
+    /// Signs somebody in anew.
+    pub(crate) fn sign_in(&self, who: &str) {
+        let out = self.feed(&["login", who, "--password-stdin"], who, &password(who));
+        assert!(out.status.success(), "{}", text(&out.stderr));
+    }
+
+    /// A token with which somebody may do all that they may.
+    pub(crate) fn full_token(&self, who: &str) -> String {
+        self.json(who, &["token", "--scope", "full"])["token"].as_str().unwrap().to_owned()
+    }
+
     /// Gives a command somebody's environment.
-    fn dress(&self, command: &mut Command, who: &str) {
+    pub(crate) fn dress(&self, command: &mut Command, who: &str) {
         command
             .env("AJAR_URL", format!("http://127.0.0.1:{}", self.api))
             .env("XDG_CONFIG_HOME", self.dir.path().join(who))

@@ -8,6 +8,7 @@ mod policy;
 mod rehearse;
 mod requests;
 mod sign_in;
+mod ssh;
 mod watch;
 
 use axum::Router;
@@ -92,6 +93,12 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(policy::policy_log))
         .routes(routes!(policy::policy_schema))
         .routes(routes!(rehearse::policy_suggestions))
+        .routes(routes!(ssh::certificate))
+        .routes(routes!(ssh::direct))
+        .routes(routes!(ssh::host))
+        .routes(routes!(ssh::authorities))
+        .routes(routes!(ssh::revocations))
+        .routes(routes!(ssh::users))
         .routes(routes!(operate::doctor))
         .routes(routes!(operate::status))
         .routes(routes!(watch::events))

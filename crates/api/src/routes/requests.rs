@@ -1,9 +1,13 @@
 //! What there is to ask for, asking, deciding.
 
+use std::collections::BTreeMap;
+
 use ajar_core::grant::Grant as CoreGrant;
 use ajar_core::id::RequestId;
+use ajar_core::name::RoleName;
 use ajar_core::plan::{Limits, Verdict as CoreVerdict};
 use ajar_core::request::Ask as CoreAsk;
+use ajar_core::resource::Kind;
 use ajar_engine::{Caller, ListQuery, RequestView};
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -48,9 +52,18 @@ pub(super) async fn resources(State(api): State<Api>, Reader(caller): Reader) ->
         labels: offered.resource.labels.clone(),
         roles: offered.roles.iter().map(ToString::to_string).collect(),
         default_role: offered.resource.default_role.as_ref().map(ToString::to_string),
+        logins: logins(&offered.resource, &offered.roles),
         open: open.iter().filter(|g| *g.parties().1 == offered.resource.name).map(|g| api.grant(g)).collect(),
     });
     Ok(Json(Page { items: items.collect(), next: None }))
+}
+
+/// The unix users of these roles.
+fn logins(resource: &ajar_core::resource::Resource, roles: &[RoleName]) -> BTreeMap<String, Vec<String>> {
+    match &resource.kind {
+        Kind::Ssh(target) => roles.iter().filter_map(|role| Some((role.to_string(), target.roles.get(role)?.logins.clone()))).collect(),
+        Kind::Postgres(_) | Kind::Http(_) => BTreeMap::new(),
+    }
 }
 
 /// What somebody wants to know of the rules.

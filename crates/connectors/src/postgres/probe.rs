@@ -283,6 +283,7 @@ impl Probe<'_> {
             login: format!("ajar_{}", visible.strip_prefix("lease_").unwrap_or(&visible)),
             valid_until,
             files: None,
+            serial: None,
             at: now,
         };
         let password = key.iter().map(|byte| format!("{byte:02x}")).collect();

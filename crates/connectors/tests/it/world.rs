@@ -134,6 +134,7 @@ impl<'s> World<'s> {
             login: format!("ajar_{}", id.to_string().strip_prefix("lease_").unwrap()),
             valid_until: Real.now().after(Span::from_secs(600)),
             files: None,
+            serial: None,
             at: Real.now(),
         }
     }

@@ -90,7 +90,17 @@ pub trait SshAuthority: Send + Sync + 'static {
     /// The authorities' public keys.
     fn keys(&self) -> SshAuthorityKeys;
 
-    /// A certificate, as a line in OpenSSH's format.
+    /// Refuses a key that [`SshAuthority::certify`] would refuse, so that nothing is begun for it.
+    ///
+    /// # Errors
+    /// When the key is none that can be certified.
+    fn check(&self, public_key: &str) -> Result<(), SshAuthorityError> {
+        let _ = public_key;
+        Ok(())
+    }
+
+    /// A certificate, as a line in OpenSSH's format. It begins a minute before `valid_from`, since clocks differ, and ends with the last
+    /// whole second before `valid_until`. A visitor's has the token's id as its own, whatever `key_id` says.
     ///
     /// # Errors
     /// When the key is none that can be certified, or the authority can't sign.

@@ -395,7 +395,8 @@ impl Office {
         let id = LeaseId::new(self.id());
         let (resource, role) = ("orders-db".parse().unwrap(), "read".parse().unwrap());
         let valid_until = self.now.after(Span::from_secs(1_000_000));
-        let intended = Intended { id, grant, resource, role, login: format!("ajar_{id}"), valid_until, files: None, at: self.now };
+        let intended =
+            Intended { id, grant, resource, role, login: format!("ajar_{id}"), valid_until, files: None, serial: None, at: self.now };
         let decision = self.world.lease_intend(intended)?;
         self.commit(decision);
         Ok(id)
