@@ -216,13 +216,13 @@ impl Handler for Back {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), BackError> {
-        self.line.from_host(channel, Item::Data(self.line.valve.to_write.hold(data)));
+        self.line.host_says(channel, Item::Data(self.line.valve.to_write.hold(data)));
         Ok(())
     }
 
     async fn extended_data(&mut self, channel: ChannelId, kind: u32, data: &[u8], _: &mut Session) -> Result<(), BackError> {
         if kind == STDERR {
-            self.line.from_host(channel, Item::Error(self.line.valve.to_write.hold(data)));
+            self.line.host_says(channel, Item::Error(self.line.valve.to_write.hold(data)));
         }
         Ok(())
     }
@@ -232,12 +232,12 @@ impl Handler for Back {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), BackError> {
-        self.line.from_host(channel, Item::Eof);
+        self.line.host_says(channel, Item::Eof);
         Ok(())
     }
 
     async fn exit_status(&mut self, channel: ChannelId, status: u32, _: &mut Session) -> Result<(), BackError> {
-        self.line.from_host(channel, Item::Exit(status));
+        self.line.host_says(channel, Item::Exit(status));
         Ok(())
     }
 
@@ -250,7 +250,7 @@ impl Handler for Back {
         language: &str,
         _: &mut Session,
     ) -> Result<(), BackError> {
-        self.line.from_host(channel, Item::Killed { signal, core, message: message.to_owned(), language: language.to_owned() });
+        self.line.host_says(channel, Item::Killed { signal, core, message: message.to_owned(), language: language.to_owned() });
         Ok(())
     }
 

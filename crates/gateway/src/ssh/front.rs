@@ -84,6 +84,11 @@ impl Front {
 impl Handler for Front {
     type Error = russh::Error;
 
+    async fn authentication_banner(&mut self) -> Result<Option<String>, russh::Error> {
+        self.0.call(Call::Shaken);
+        Ok(None)
+    }
+
     async fn auth_openssh_certificate(&mut self, user: &str, certificate: &Certificate) -> Result<Auth, russh::Error> {
         let shared = &self.0.shared;
         let Some(ssh) = &shared.ssh else { return Ok(Auth::reject()) };

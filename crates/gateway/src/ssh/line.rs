@@ -24,6 +24,8 @@ const ORPHANS: (usize, usize) = (16, 256);
 
 /// What the keeper of a connection is told.
 pub(super) enum Call {
+    /// The client has shaken hands: what it says is encrypted, and it is asked who it is.
+    Shaken,
     /// The client has proven who it is.
     Known,
     /// A channel needs the host.
@@ -175,7 +177,7 @@ impl Line {
     }
 
     /// What the host says of a channel of its own, for the lane that it belongs to.
-    pub(super) fn from_host(&self, far: ChannelId, item: Item) {
+    pub(super) fn host_says(&self, far: ChannelId, item: Item) {
         let mut inner = self.inner();
         if let Some(lane) = inner.by_host.get(&far) {
             return lane.near(item);
@@ -199,7 +201,7 @@ impl Line {
             lane.gone(Side::Host);
         } else {
             drop(inner);
-            self.from_host(far, Item::Close);
+            self.host_says(far, Item::Close);
         }
     }
 

@@ -73,8 +73,6 @@ impl std::fmt::Debug for SshConfig {
 pub(crate) struct Ssh {
     /// What clients meet at the door.
     server: Arc<server::Config>,
-    /// Whether tokens may be typed as passwords.
-    passwords: bool,
     /// Towards hosts that are known by their keys.
     to_known: Arc<client::Config>,
     /// Towards hosts that certificates prove.
@@ -109,7 +107,6 @@ impl Ssh {
         let certificate = host_certificate(&*config.authority, &host_key, &config.names, now)?;
         Ok(Self {
             server: Arc::new(server_config(&host_key, certificate)),
-            passwords: true,
             to_known: Arc::new(client_config(false)),
             to_certified: Arc::new(client_config(true)),
             visitors: read(&keys.visitors)?,

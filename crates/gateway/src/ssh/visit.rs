@@ -48,9 +48,8 @@ const NOT_IN_ROLE: u32 = 126;
 /// Serves one connection from its first byte to its report.
 pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, address: IpAddr, starting: Starting) {
     let Some(ssh) = shared.ssh.clone() else { return };
-    let (valve, config) = (Valve::new(), Arc::clone(&ssh.server));
-    let line = (Gate::new(tcp, Arc::clone(&valve)), valve);
-    walk(shared, ssh, config, line, address, None, Some(starting)).await;
+    let config = Arc::clone(&ssh.server);
+    Arrival { shared, ssh, config, address, jumped_to: None }.walk(tcp, Some(starting)).await;
 }
 
 /// Serves a connection inside another one, to a resource that the client has named there.
@@ -59,50 +58,59 @@ pub(super) fn jump(outer: Arc<Line>, channel: Channel<Msg>, resource: ResourceNa
         let Some(ssh) = outer.shared.ssh.clone() else { return };
         match ssh.server_for(resource.as_str(), outer.shared.clock.now()) {
             Ok(config) => {
-                let valve = Valve::new();
-                let line = (Gate::new(channel.into_stream(), Arc::clone(&valve)), valve);
-                walk(Arc::clone(&outer.shared), ssh, config, line, outer.address, Some(resource), None).await;
+                let (shared, address) = (Arc::clone(&outer.shared), outer.address);
+                drop(outer);
+                Arrival { shared, ssh, config, address, jumped_to: Some(resource) }.walk(channel.into_stream(), None).await;
             }
             Err(error) => tracing::error!(resource.name = %resource, %error, "a host certificate could not be made for a jump"),
         }
     })
 }
 
-async fn walk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+/// A client that comes.
+struct Arrival {
     shared: Arc<Shared>,
     ssh: Arc<Ssh>,
+    /// What it meets.
     config: Arc<server::Config>,
-    (gate, valve): (Gate<S>, Arc<Valve>),
     address: IpAddr,
     jumped_to: Option<ResourceName>,
-    starting: Option<Starting>,
-) {
-    let (calls, mut heard) = unbounded_channel();
-    let line = Line::new(Arc::clone(&shared), address, valve, jumped_to, calls);
-    let shut = Shut(Arc::clone(&line));
-    let turned_away = |why: &'static str| {
-        metrics::counter!("ajar_gateway_rejections_total", "why" => why).increment(1);
-        tracing::debug!(why, "a connection ended before it was known who it is");
-    };
-    let begun = tokio::time::timeout(shared.limits.start_up, server::run_stream(config, gate, Front(Arc::clone(&line)))).await;
-    let mut session = match begun {
-        Ok(Ok(session)) => session,
-        Ok(Err(_)) => return turned_away("start_up"),
-        Err(_) => return turned_away("too_slow"),
-    };
-    line.answers_with(session.handle());
-    let limit = shared.limits.start_up.max(if ssh.passwords { TYPING } else { Duration::ZERO });
-    tokio::select! {
-        biased;
-        _ = heard.recv() => {}
-        _ = &mut session => return turned_away("start_up"),
-        () = tokio::time::sleep(limit) => return turned_away("too_slow"),
+}
+
+impl Arrival {
+    async fn walk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, starting: Option<Starting>) {
+        let Self { shared, ssh, config, address, jumped_to } = self;
+        let (calls, mut heard) = unbounded_channel();
+        let valve = Valve::new();
+        let gate = Gate::new(stream, Arc::clone(&valve));
+        let line = Line::new(Arc::clone(&shared), address, valve, jumped_to, calls);
+        let shut = Shut(Arc::clone(&line));
+        let turned_away = |why: &'static str| {
+            metrics::counter!("ajar_gateway_rejections_total", "why" => why).increment(1);
+            tracing::debug!(why, "a connection ended before it was known who it is");
+        };
+        let begun = tokio::time::timeout(shared.limits.start_up, server::run_stream(config, gate, Front(Arc::clone(&line)))).await;
+        let mut session = match begun {
+            Ok(Ok(session)) => session,
+            Ok(Err(_)) => return turned_away("start_up"),
+            Err(_) => return turned_away("too_slow"),
+        };
+        line.answers_with(session.handle());
+        // First it shakes hands, then it says who it is.
+        for limit in [shared.limits.start_up, TYPING] {
+            tokio::select! {
+                biased;
+                _ = heard.recv() => {}
+                _ = &mut session => return turned_away("start_up"),
+                () = tokio::time::sleep(limit) => return turned_away("too_slow"),
+            }
+        }
+        drop(starting);
+        let Some(guest) = line.guest() else { return };
+        Visit { shared, ssh, line: Arc::clone(&line), guest, session, heard, reason: None }.run().await;
+        drop(shut);
+        line.all_inside().join_all().await;
     }
-    drop(starting);
-    let Some(guest) = line.guest() else { return };
-    Visit { shared, ssh, line: Arc::clone(&line), guest, session, heard, reason: None }.run().await;
-    drop(shut);
-    line.all_inside().join_all().await;
 }
 
 /// However a walk ends, so does its connection.
@@ -153,7 +161,7 @@ impl Visit {
                         self.reason = Some(reason);
                         true
                     }
-                    Some(Call::Known | Call::HostLeft) => false,
+                    Some(Call::Shaken | Call::Known | Call::HostLeft) => false,
                     None => return,
                 },
                 _ = &mut self.session => return,
@@ -233,7 +241,7 @@ impl Visit {
                 }
                 call = self.heard.recv() => match call {
                     Some(Call::Enter(lane)) => lane.near(Item::Words(words::line(&format!("held: waiting for {} to be decided", held.request)))),
-                    Some(Call::Known | Call::EnterAll | Call::Reason(_) | Call::HostLeft) => {}
+                    Some(Call::Shaken | Call::Known | Call::EnterAll | Call::Reason(_) | Call::HostLeft) => {}
                     None => return Next::Over,
                 },
                 notice = held.waiting.next() => match notice {
@@ -352,7 +360,7 @@ impl Visit {
                 call = self.heard.recv() => match call {
                     Some(Call::Enter(lane)) => self.bring(room, lane),
                     Some(Call::HostLeft) | None => return by_itself(Ending::HostLeft, keeper),
-                    Some(Call::Known | Call::EnterAll | Call::Reason(_)) => {}
+                    Some(Call::Shaken | Call::Known | Call::EnterAll | Call::Reason(_)) => {}
                 },
                 _ = &mut self.session => return by_itself(Ending::ClientLeft, keeper),
             }

@@ -96,8 +96,7 @@ async fn s04_certificates_that_are_not_for_the_door_do_not_open_it() {
 #[tokio::test]
 async fn s03_without_strict_key_exchange_nobody_comes_in() {
     let street = Street::new(role()).await;
-    let mut preferred = russh::Preferred::default();
-    preferred.kex = vec![russh::kex::CURVE25519].into();
+    let preferred = russh::Preferred { kex: vec![russh::kex::CURVE25519].into(), ..russh::Preferred::default() };
     let config = client::Config { preferred, ..client::Config::default() };
     let client = client::connect(Arc::new(config), street.house.ssh, Trusting).await;
     assert!(client.is_err());
