@@ -1,6 +1,6 @@
 //! Which crate may use which: ARCHITECTURE.md's table, enforced.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -67,7 +67,6 @@ const OWNED: [(&str, &[&str]); 4] = [
 struct Metadata {
     packages: Vec<Package>,
     workspace_members: BTreeSet<String>,
-    resolve: Resolve,
 }
 
 #[derive(Deserialize)]
@@ -83,31 +82,8 @@ struct Dependency {
     kind: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dep>,
-}
-
-#[derive(Deserialize)]
-struct Dep {
-    pkg: String,
-    dep_kinds: Vec<Kind>,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    kind: Option<String>,
-}
-
 pub(crate) fn check(root: &Path) -> Result<()> {
-    let metadata: Metadata = serde_json::from_str(&output(cargo().args(["metadata", "--format-version=1"]))?)?;
-    let names: BTreeMap<&str, &str> = metadata.packages.iter().map(|p| (p.id.as_str(), p.name.as_str())).collect();
+    let metadata: Metadata = serde_json::from_str(&output(cargo().args(["metadata", "--no-deps", "--format-version=1"]))?)?;
     let mut wrong = Vec::new();
     for package in metadata.packages.iter().filter(|p| metadata.workspace_members.contains(&p.id)) {
         let name = package.name.as_str();
@@ -126,29 +102,19 @@ pub(crate) fn check(root: &Path) -> Result<()> {
             }
         }
         if PURE.contains(&name) {
-            wrong
-                .extend(reached(&metadata, &names, &package.id).into_iter().map(|what| format!("{name} reaches {what}, and must be pure")));
+            wrong.extend(reached(name)?.into_iter().map(|what| format!("{name} reaches {what}, and must be pure")));
             wrong.extend(ambient(&root.join("crates").join(name.trim_start_matches("ajar-")).join("src"))?);
         }
     }
     if wrong.is_empty() { Ok(()) } else { bail!("the crates' arrows are not as they should be:\n  {}", wrong.join("\n  ")) }
 }
 
-/// What of [`IMPURE`] a package uses, however indirectly, outside tests and build scripts.
-fn reached<'a>(metadata: &'a Metadata, names: &BTreeMap<&'a str, &'a str>, from: &'a str) -> BTreeSet<&'a str> {
-    let nodes: BTreeMap<&str, &Node> = metadata.resolve.nodes.iter().map(|n| (n.id.as_str(), n)).collect();
-    let (mut seen, mut queue) = (BTreeSet::new(), vec![from]);
-    while let Some(id) = queue.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        for dep in nodes.get(id).into_iter().flat_map(|n| &n.deps) {
-            if dep.dep_kinds.iter().any(|k| k.kind.is_none()) {
-                queue.push(&dep.pkg);
-            }
-        }
-    }
-    seen.into_iter().filter_map(|id| names.get(id).copied()).filter(|name| IMPURE.contains(name)).collect()
+/// What of [`IMPURE`] a package uses, however indirectly, outside tests and build scripts. It is resolved by itself: what others ask of a
+/// library that they have in common is none of its doing.
+fn reached(name: &str) -> Result<BTreeSet<&'static str>> {
+    let tree = output(cargo().args(["tree", "--package", name, "--edges", "normal", "--prefix", "none", "--format", "{p}"]))?;
+    let used: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    Ok(IMPURE.into_iter().filter(|impure| used.contains(impure)).collect())
 }
 
 /// Where a pure crate's sources name the ambient world, outside comments.

@@ -17,7 +17,8 @@ use ajar_core::ssh::{SshRole, SshTarget, serial};
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::WorldError;
 use sha2::{Digest, Sha256};
-use tracing::instrument;
+use tokio::sync::oneshot;
+use tracing::{Instrument, instrument};
 
 use crate::door::{open_grant, other_door};
 use crate::engine::Engine;
@@ -217,6 +218,22 @@ impl Engine {
     /// recorded.
     #[instrument(name = "ssh direct", skip_all, fields(principal.id = %caller.principal))]
     pub async fn ssh_direct(&self, caller: &Caller, new: NewDirect) -> Result<Direct, Refusal> {
+        let stopped = || crate::refusal::unavailable(&crate::Unavailable::Stopped);
+        let engine = self.me.upgrade().ok_or_else(stopped)?;
+        let (caller, (done, made)) = (caller.clone(), oneshot::channel());
+        // Carried through even when nobody waits for it any more: a lease is not to stay half made.
+        self.spawn(
+            async move {
+                if let Err(Ok(direct)) = done.send(engine.certify_directly(&caller, new).await) {
+                    engine.lease_give_up(direct.lease).await;
+                }
+            }
+            .in_current_span(),
+        );
+        made.await.map_err(|_| stopped())?
+    }
+
+    async fn certify_directly(&self, caller: &Caller, new: NewDirect) -> Result<Direct, Refusal> {
         // It is not bound to the token, so that one for connecting, which may have leaked, is not enough.
         caller.writes()?;
         let authority = self.ssh_authority()?;
@@ -226,13 +243,17 @@ impl Engine {
         let name = resource.clone();
         let found = self.sequencer.look(move |desk| {
             let (grant, _) = open_grant(desk, principal, name.as_str(), role.as_deref())?;
-            let role = desk.world.grant(grant)?.parties().2.clone();
-            Some((grant, role, Arc::clone(desk.rules.resource(&name)?)))
+            let found = desk.world.grant(grant)?;
+            Some((grant, found.parties().2.clone(), is_for_one_session(found), Arc::clone(desk.rules.resource(&name)?)))
         });
         let hint = format!("ajar request {resource}, or ajar ssh {resource} --direct");
         let found = found.await?;
-        let (grant, role, found) =
+        let (grant, role, single, found) =
             found.ok_or_else(|| refusal(RefusalKind::Denied, format!("you have no open grant for {resource}"), None, Some(hint)))?;
+        if single {
+            let why = "a certificate could be used again and again";
+            return Err(refusal(RefusalKind::Denied, "this grant is for one session", Some(why.into()), Some(through(&resource))));
+        }
         let (login, forwarding) = directly(&found, &role, new.login.as_deref())?;
         self.redeem(caller.actor, grant).await?;
         // INVARIANT I10: the intent is durable before anything is signed.
@@ -280,15 +301,6 @@ impl Engine {
                 Some(Grant::Open(open)) if !desk.shut(grant) => open,
                 Some(_) | None => return Err(no_such("grant")),
             };
-            if open.single_use {
-                let why = "a certificate could be used again and again";
-                return Err(refusal(
-                    RefusalKind::Denied,
-                    "this grant is for one session",
-                    Some(why.into()),
-                    Some(through(&open.signed.claims.resource)),
-                ));
-            }
             let claims = &open.signed.claims;
             if desk.world.leases_of(grant).iter().filter(|lease| lease.intended().serial.is_some()).count() >= DIRECT_MAX {
                 let message = format!("{DIRECT_MAX} certificates have been given for this grant");
@@ -392,6 +404,14 @@ fn refused(error: &SshAuthorityError) -> Refusal {
 
 fn through(resource: &ResourceName) -> String {
     format!("go through the gateway: ajar ssh {resource}")
+}
+
+fn is_for_one_session(grant: &Grant) -> bool {
+    match grant {
+        Grant::Scheduled(scheduled) => scheduled.single_use,
+        Grant::Open(open) => open.single_use,
+        Grant::Closing(_) | Grant::Closed(_) | Grant::Failed(_) => false,
+    }
 }
 
 /// As which unix user, and with what forwarded, a role lets somebody go to a host itself.

@@ -97,7 +97,7 @@ impl Folder {
             && kept.public_key() == key.public_key().key_data()
             && token == kept.key_id()
             && said("ajar-resource") == want.resource()
-            && said("ajar-role") == want.role
+            && said("ajar-role") == want.role()
     }
 }
 
@@ -111,6 +111,10 @@ impl Want<'_> {
     fn resource(&self) -> Option<&str> {
         (self.name != GATEWAY).then_some(self.name)
     }
+
+    fn role(&self) -> Option<&str> {
+        self.role.filter(|_| self.resource().is_some())
+    }
 }
 
 /// What ssh calls before it connects: has a certificate ready. Nothing on standard output, and no connection to the server where it has
@@ -120,8 +124,8 @@ pub(super) async fn helper(url: Option<&str>, name: &str) -> Result<(), Failure>
     let role = std::env::var("AJAR_ROLE").ok().filter(|role| !role.is_empty());
     let want = Want { name, role: role.as_deref() };
     let path = folder.certificate(name);
-    let key = folder.own_key()?;
     let token = token_id(url)?.ok_or_else(|| Failure::new(Code::SignIn, "sign in first").hint("ajar login"))?;
+    let key = folder.own_key()?;
     if folder.fits(&path, &key, &token, &want, SystemClock::new().now()) {
         return Ok(());
     }
@@ -132,7 +136,7 @@ async fn renew(client: &Client, folder: &Folder, path: &Path, key: &PrivateKey, 
     let new = NewSshCertificate {
         public_key: line(key.public_key())?,
         resource: want.resource().map(str::to_owned),
-        role: want.role.filter(|_| want.resource().is_some()).map(str::to_owned),
+        role: want.role().map(str::to_owned),
     };
     let made: SshCertificate = client.post(&["ssh", "certificates"], &new).await?;
     folder.make()?;
