@@ -1,8 +1,18 @@
 //! What is transferred inside SSH: nothing panics, chunks change nothing, and a confused observer is silent.
 
+use ajar_wire::ssh::greeting::offers_strict;
 use ajar_wire::ssh::scp::Scp;
 use ajar_wire::ssh::sftp::Sftp;
 use ajar_wire::ssh::{Event, MAX_PATH, Side};
+
+/// A peer's first words: what is known of a beginning stays true of the whole, and the whole is known in bounded time.
+pub fn greeting(data: &[u8]) {
+    let whole = offers_strict(data);
+    for end in 0..data.len() {
+        let part = offers_strict(data.get(..end).unwrap_or_default());
+        assert!(part.is_none() || part == whole, "{end}: {part:?}, then {whole:?}");
+    }
+}
 
 /// Both directions of an SFTP channel, each chunk with a byte that says whose it is and two for its length.
 pub fn sftp(data: &[u8]) {

@@ -10,8 +10,9 @@
 //! read they give one [`Event::Confused`], close their books, and ignore what follows. Contents are hashed as they flow;
 //! what is kept is the heads of packets, questions without an answer and open files, all of them up to a limit.
 //!
-//! SSH itself isn't read here.
+//! Of SSH itself only [`greeting`] is read: whether a peer offers strict key exchange.
 
+pub mod greeting;
 pub mod scp;
 pub mod sftp;
 

@@ -47,6 +47,11 @@ fn ssh_sftp_corpus() {
 }
 
 #[test]
+fn s03_s07_ssh_greeting_corpus() {
+    replay("ssh_greeting", ssh::greeting);
+}
+
+#[test]
 fn ssh_scp_corpus() {
     replay("ssh_scp", ssh::scp);
 }
