@@ -46,6 +46,8 @@ mod rehearse;
 #[cfg(test)]
 mod ssh;
 #[cfg(test)]
+mod ssh_story;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod story;

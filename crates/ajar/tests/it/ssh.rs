@@ -1,7 +1,7 @@
 //! SSH with OpenSSH's own programs: how clients come, what they come with, and what goes past the gateway.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use ajar_sample::SshHost;
@@ -10,13 +10,20 @@ use serde_json::{Value, json};
 use crate::stage::{Stage, free_port, text};
 
 /// A stage with a host that trusts its authorities.
-struct Hosts {
-    stage: Stage,
-    host: SshHost,
+pub(crate) struct Hosts {
+    pub(crate) stage: Stage,
+    pub(crate) host: SshHost,
+    /// The gateway's.
+    pub(crate) port: u16,
 }
 
 impl Hosts {
     async fn new() -> Self {
+        Self::with(|_| String::new()).await
+    }
+
+    /// With more files; they are given how a resource on the host is described.
+    pub(crate) async fn with(more: impl FnOnce(&dyn Fn(&str, bool) -> String) -> String) -> Self {
         let mut stage = Stage::new().await;
         let port = free_port();
         stage.end("-TERM");
@@ -31,7 +38,7 @@ impl Hosts {
             Some(post(&stage, &stage.full_token("operator"), "/api/v1/ssh/hosts", &body).1["certificate"].as_str().unwrap().to_owned())
         };
         let folder = stage.folder().join("host");
-        let host = SshHost::start(&folder, users.trim(), certify, &format!("RevokedKeys {}", krl.display())).unwrap();
+        let host = SshHost::start(&folder, users.trim(), certify, &format!("SetEnv SHLVL=2\nRevokedKeys {}", krl.display())).unwrap();
         let account = SshHost::account().unwrap();
         let resource = |name: &str, direct: bool| {
             format!(
@@ -42,11 +49,11 @@ impl Hosts {
         };
         let rule = "[[rule]]\nname = \"web\"\nwho = [\"group:engineers\"]\nresources = [\"orders-web-1\", \"orders-web-2\"]\n\
                     roles = [\"deploy\", \"admin\"]\ndefault = \"10m\"\nmax = \"1h\"\napprove = \"auto\"\n";
-        let files = format!("{}{}{rule}", resource("orders-web-1", true), resource("orders-web-2", false));
+        let files = format!("{}{}{rule}{}", resource("orders-web-1", true), resource("orders-web-2", false), more(&resource));
         std::fs::write(stage.policy().join("hosts.toml"), files).unwrap();
         stage.end("-TERM");
         stage.run();
-        Self { stage, host }
+        Self { stage, host, port }
     }
 
     fn home(&self) -> PathBuf {
@@ -54,12 +61,28 @@ impl Hosts {
     }
 
     /// `ajar` as dev, at home.
-    fn ajar(&self, args: &[&str]) -> (i32, String, String) {
+    pub(crate) fn ajar(&self, args: &[&str]) -> (i32, String, String) {
         finished(self.stage.command("dev", args).env("HOME", self.home()))
     }
 
+    /// A program of OpenSSH's as dev, with their own configuration.
+    pub(crate) fn client(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        self.stage.dress(&mut command, "dev");
+        command.env("HOME", self.home()).env("SHELL", "/bin/sh").arg("-F").arg(self.home().join(".ssh/config"));
+        command.args(["-o", "BatchMode=yes"]).args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// A terminal of dev's on a host, which is typed into.
+    pub(crate) fn terminal(&self, host: &str) -> Command {
+        let mut command = self.client("ssh", &["-tt", host]);
+        command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
     /// ssh as dev, with their own configuration.
-    fn ssh(&self, args: &[&str]) -> (i32, String, String) {
+    pub(crate) fn ssh(&self, args: &[&str]) -> (i32, String, String) {
         self.ssh_with(&self.home().join(".ssh/config"), args)
     }
 

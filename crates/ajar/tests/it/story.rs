@@ -122,7 +122,7 @@ async fn story(major: u32) {
 }
 
 /// An auditor takes key, checkpoint and export away, and checks them without the server.
-fn proven_offline(stage: &Stage) {
+pub(crate) fn proven_offline(stage: &Stage) {
     let at = |name: &str| stage.folder().join(name).to_str().unwrap().to_owned();
     let (code, key, _) = stage.ajar("auditor", &["ledger", "key"]);
     assert_eq!(code, 0);
