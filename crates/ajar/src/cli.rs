@@ -97,9 +97,13 @@ pub(crate) enum Command {
     Return(Id),
     /// Take away a grant: for operators and owners. Its sessions end at once
     Revoke(Id),
-    /// Sessions: yours; all of them for auditors and operators
-    Sessions(List),
+    /// Sessions: yours; all of them for auditors and operators. Watch one, end one
+    Sessions(Sessions),
     /// What happened in a session
+    ///
+    /// On a terminal, what a terminal showed is played: space pauses and goes on, '.' shows the next frame meanwhile, the arrows go 10 s back
+    /// and forward, '+' and '-' change the speed, /TEXT and n look for a text, q quits. Everything else, and without a terminal, is shown as
+    /// lines.
     Replay(Replay),
     /// psql on a resource, through the gateway
     Psql(Psql),
@@ -363,12 +367,72 @@ pub(crate) struct Id {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Sessions {
+    #[command(subcommand)]
+    pub(crate) one: Option<OneSession>,
+    #[command(flatten)]
+    pub(crate) list: List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OneSession {
+    /// A session as it happens, to its end
+    Watch(Watch),
+    /// End a session at once: your own; for operators and owners, others' too. Its grant stays open
+    Kill(Kill),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// The session: its id, or the end of it
+    pub(crate) id: String,
+    /// Only what comes from now on, as lines
+    #[arg(long)]
+    pub(crate) now: bool,
+    /// Lines, also of what has a terminal
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The channel to show, of several: the first with a terminal, unless said
+    #[arg(long, value_name = "N")]
+    pub(crate) channel: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Kill {
+    /// The session: its id, or the end of it
+    pub(crate) id: String,
+    /// Why: for whoever is in it, and for the ledger
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Replay {
     /// The session
     pub(crate) id: String,
-    /// Only what holds this text
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) grep: Option<String>,
+    /// Lines, also of what has a terminal
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Only lines that hold this text, with their time; of terminals: as they showed it
+    #[arg(long, visible_alias = "grep", value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+    /// How many times as fast as it was
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = factor)]
+    pub(crate) speed: f64,
+    /// Wait no longer than this when nothing happens
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = time)]
+    pub(crate) max_idle: Duration,
+    /// Begin there: 1:30, 1:02:03, or seconds
+    #[arg(long, value_name = "M:SS", value_parser = offset)]
+    pub(crate) at: Option<Duration>,
+    /// The channel to play, of several: the first with a terminal, unless said
+    #[arg(long, value_name = "N")]
+    pub(crate) channel: Option<u64>,
+    /// Write the channel as an asciicast (version 2), for asciinema and players on web pages; - is standard output. What was sent stays in it
+    /// as it was: a player may not be as careful with it as this one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "search", "at"])]
+    pub(crate) cast: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -714,6 +778,24 @@ pub(crate) enum Internal {
 }
 
 /// A length of time, as everywhere: `90s`, `30m`, `2h`.
+fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.trim_end_matches('x').parse().ok().filter(|factor: &f64| (0.0625..=64.0).contains(factor));
+    factor.ok_or_else(|| "a number from 0.0625 to 64".to_owned())
+}
+
+fn offset(text: &str) -> Result<Duration, String> {
+    let bad = || "a time is written like 1:30, 1:02:03 or 90".to_owned();
+    let mut seconds = 0u64;
+    for (n, part) in text.split(':').enumerate() {
+        let part: u64 = part.parse().map_err(|_| bad())?;
+        if n > 2 || (n > 0 && part > 59) {
+            return Err(bad());
+        }
+        seconds = seconds.checked_mul(60).and_then(|s| s.checked_add(part)).ok_or_else(bad)?;
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
 fn time(text: &str) -> Result<Duration, String> {
     let span: ajar_core::time::Span = text.parse().map_err(|_| "a length of time is written like 90s, 30m or 2h".to_owned())?;
     Ok(span.into())

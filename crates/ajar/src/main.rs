@@ -9,6 +9,7 @@ mod exit;
 mod folder;
 mod logs;
 mod output;
+mod recording;
 mod server;
 
 use std::process::ExitCode;

@@ -143,6 +143,11 @@ fn json_escape(c: char) -> String {
     c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
+/// JSON in one line, inert, that reads back as it was.
+pub(crate) fn json_line(value: &Value) -> String {
+    escaped(&value.to_string(), json_escape)
+}
+
 fn yaml_escape(c: char) -> String {
     format!("\\U{:08x}", u32::from(c))
 }
@@ -185,7 +190,7 @@ pub(crate) fn can_ask() -> bool {
 }
 
 /// What moves the cursor, or makes text look like other text.
-fn dangerous(c: char) -> bool {
+pub(crate) fn dangerous(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
@@ -213,6 +218,7 @@ mod tests {
         let value = serde_json::json!({"no": [1, null, {}, [], true, {"n": "1"}], "why": "a\u{202e}b\u{9b}31m\u{1b}\u{e0041}\nc: \"d\""});
         let json = escaped(&format!("{value:#}\n"), json_escape);
         assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
+        assert_eq!(json_line(&"\u{9b}31m\u{202e}\n".into()), "\"\\u009b31m\\u202e\\n\"");
         let mut text = String::new();
         yaml(&value, 0, &mut text);
         let expected = concat!(

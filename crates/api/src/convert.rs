@@ -251,11 +251,11 @@ impl Api {
     }
 
     pub(crate) fn session(&self, view: SessionView) -> model::Session {
-        let SessionView { session, client } = view;
+        let SessionView { session, client, killed_because } = view;
         let arrived = session.arrived();
         let (role, live_at, ended) = match &session {
             Session::Held(_) => (None, None, None),
-            Session::Live(l) => (Some(&l.role), Some(l.at), None),
+            Session::Live(l) => (Some(&l.live.role), Some(l.live.at), None),
             Session::Ended(f) => (f.role.as_ref(), f.live_at, Some(&f.ended)),
         };
         let recording = ended.and_then(|e| e.recording.as_ref());
@@ -272,6 +272,8 @@ impl Api {
             live_at: live_at.map(|t| t.to_string()),
             ended_at: ended.map(|e| e.at.to_string()),
             ended_because: ended.map(|e| word(&e.reason)),
+            killed_by: session.killed().map(|k| self.engine.name(k.by)),
+            killed_because,
             entries: recording.map(|r| r.entries),
             recording_sha256: recording.map(|r| r.sha256.clone()),
         }

@@ -642,12 +642,24 @@ pub struct Session {
     pub live_at: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,
-    /// Why it ended: `client_left`, `cut`, …
+    /// Why it ended: `client_left`, `cut`, `killed`, …
     pub ended_because: Option<String>,
+    /// Who ended it, if somebody did.
+    pub killed_by: Option<String>,
+    /// Why they did; absent when it was erased.
+    pub killed_because: Option<String>,
     /// Statements recorded.
     pub entries: Option<u64>,
     /// SHA-256 of the recording, as the ledger has it.
     pub recording_sha256: Option<String>,
+}
+
+/// Why a session is ended.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KillSession {
+    /// For whoever is in it, and for the ledger.
+    pub reason: String,
 }
 
 /// A page of a list, newest first.

@@ -230,6 +230,7 @@ kinds! {
         Held = "session.held";
         Live = "session.live";
         Moved = "session.moved";
+        Killed = "session.killed";
         Ended = "session.ended";
     }
     LockEvent {

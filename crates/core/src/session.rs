@@ -34,6 +34,8 @@ pub enum SessionEvent {
     Live(Live),
     /// It goes on under another grant: the one that it was under was extended.
     Moved(Moved),
+    /// Somebody who may ends it.
+    Killed(Killed),
     /// It is over.
     Ended(Ended),
 }
@@ -71,6 +73,17 @@ pub struct Moved {
     pub at: Timestamp,
 }
 
+/// See [`SessionEvent::Killed`]. One that is held is over with it; one that is live when whoever carries it has cut it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Killed {
+    /// By whom.
+    pub by: PrincipalId,
+    /// Why, sealed.
+    pub reason: Commitment,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,6 +94,8 @@ pub enum EndReason {
     TargetLeft,
     /// The grant's end, or its revocation: cut.
     Cut,
+    /// Somebody ended this one session.
+    Killed,
     /// While held: the request was refused, withdrawn or expired.
     Refused,
     /// It could not be opened on the target.
@@ -128,9 +143,20 @@ pub enum Session {
     /// Waits.
     Held(HeldFor),
     /// Bytes flow.
-    Live(Live),
+    Live(Inside),
     /// Over.
     Ended(Finished),
+}
+
+/// A session that is live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// How it came in, and under which grant it is by now.
+    #[serde(flatten)]
+    pub live: Live,
+    /// Who ends it, if somebody does: it is about to be cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub killed: Option<Killed>,
 }
 
 /// A session that is over.
@@ -144,6 +170,9 @@ pub struct Finished {
     pub role: Option<RoleName>,
     /// When it went live, if it did.
     pub live_at: Option<Timestamp>,
+    /// Who ended it, if somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub killed: Option<Killed>,
     /// How it ended.
     pub ended: Ended,
 }
@@ -164,7 +193,7 @@ impl Session {
     pub fn arrived(&self) -> &Arrived {
         match self {
             Self::Held(h) => &h.arrived,
-            Self::Live(l) => &l.arrived,
+            Self::Live(l) => &l.live.arrived,
             Self::Ended(f) => &f.arrived,
         }
     }
@@ -174,8 +203,27 @@ impl Session {
     pub fn grant(&self) -> Option<GrantId> {
         match self {
             Self::Held(_) => None,
-            Self::Live(l) => Some(l.grant),
+            Self::Live(l) => Some(l.live.grant),
             Self::Ended(f) => f.grant,
+        }
+    }
+
+    /// Who ended it, if somebody did.
+    #[must_use]
+    pub fn killed(&self) -> Option<&Killed> {
+        match self {
+            Self::Held(_) => None,
+            Self::Live(l) => l.killed.as_ref(),
+            Self::Ended(f) => f.killed.as_ref(),
+        }
+    }
+
+    /// Somebody ends it. Repeating this changes nothing: the first one and their reason stay.
+    #[must_use]
+    pub fn kill(&self, killed: Killed) -> Vec<SessionEvent> {
+        match self {
+            Self::Held(_) | Self::Live(Inside { killed: None, .. }) => vec![SessionEvent::Killed(killed)],
+            Self::Live(Inside { killed: Some(_), .. }) | Self::Ended(_) => Vec::new(),
         }
     }
 
@@ -204,8 +252,8 @@ impl Session {
     pub fn born(event: &SessionEvent) -> Result<Self, Impossible> {
         match event {
             SessionEvent::Held(h) => Ok(Self::Held(h.clone())),
-            SessionEvent::Live(l) => Ok(Self::Live(l.clone())),
-            SessionEvent::Moved(_) | SessionEvent::Ended(_) => {
+            SessionEvent::Live(l) => Ok(Self::inside(l)),
+            SessionEvent::Moved(_) | SessionEvent::Killed(_) | SessionEvent::Ended(_) => {
                 Err(Impossible { subject: "a session".into(), state: "not there", event: event.kind() })
             }
         }
@@ -219,21 +267,31 @@ impl Session {
         let state = self.state();
         let id = self.arrived().id;
         match (self, event) {
-            (Self::Held(_), SessionEvent::Live(l)) => Ok(Self::Live(l.clone())),
-            (Self::Live(l), SessionEvent::Moved(m)) => Ok(Self::Live(Live { grant: m.grant, ..l })),
-            (Self::Held(h), SessionEvent::Ended(e)) => {
-                Ok(Self::Ended(Finished { arrived: h.arrived, grant: None, role: None, live_at: None, ended: e.clone() }))
+            (Self::Held(_), SessionEvent::Live(l)) => Ok(Self::inside(l)),
+            (Self::Live(l), SessionEvent::Moved(m)) => Ok(Self::Live(Inside { live: Live { grant: m.grant, ..l.live }, ..l })),
+            (Self::Live(l), SessionEvent::Killed(k)) => Ok(Self::Live(Inside { killed: Some(k.clone()), ..l })),
+            (Self::Held(h), SessionEvent::Killed(k)) => {
+                let ended = Ended { reason: EndReason::Killed, recording: None, bytes_in: 0, bytes_out: 0, late_ms: None, at: k.at };
+                Ok(Self::Ended(Finished { arrived: h.arrived, grant: None, role: None, live_at: None, killed: Some(k.clone()), ended }))
             }
-            (Self::Live(l), SessionEvent::Ended(e)) => Ok(Self::Ended(Finished {
-                arrived: l.arrived,
-                grant: Some(l.grant),
-                role: Some(l.role),
-                live_at: Some(l.at),
+            (Self::Held(h), SessionEvent::Ended(e)) => {
+                Ok(Self::Ended(Finished { arrived: h.arrived, grant: None, role: None, live_at: None, killed: None, ended: e.clone() }))
+            }
+            (Self::Live(Inside { live, killed }), SessionEvent::Ended(e)) => Ok(Self::Ended(Finished {
+                arrived: live.arrived,
+                grant: Some(live.grant),
+                role: Some(live.role),
+                live_at: Some(live.at),
+                killed,
                 ended: e.clone(),
             })),
             (Self::Held(_), SessionEvent::Held(_) | SessionEvent::Moved(_))
             | (Self::Live(_), SessionEvent::Held(_) | SessionEvent::Live(_))
             | (Self::Ended(_), _) => Err(Impossible { subject: id.to_string(), state, event: event.kind() }),
         }
+    }
+
+    fn inside(live: &Live) -> Self {
+        Self::Live(Inside { live: live.clone(), killed: None })
     }
 }

@@ -327,8 +327,8 @@ impl World {
                 }
             }
             Stream::Session(id) => {
-                if let Some(Session::Live(live)) = self.sessions.get(&id) {
-                    self.sessions_of.entry(live.grant).or_default().insert(id);
+                if let Some(Session::Live(inside)) = self.sessions.get(&id) {
+                    self.sessions_of.entry(inside.live.grant).or_default().insert(id);
                 }
             }
             Stream::Request(id) => {

@@ -14,7 +14,7 @@ use ajar_core::port::{
 use ajar_core::request::{DeniedBecause, Request, RequestEvent};
 use ajar_core::resource::Kind;
 use ajar_core::sealed::Disclosure;
-use ajar_core::session::{Arrived, Ended, HeldFor, Live};
+use ajar_core::session::{Arrived, Ended, HeldFor, Live, Session, SessionEvent};
 use ajar_core::world::{Decision, WorldError};
 use async_trait::async_trait;
 use tokio::sync::broadcast::error::RecvError;
@@ -87,7 +87,7 @@ impl Door for Engine {
         loop {
             let report = report.clone();
             let done = self.sequencer.run(crate::engine::SYSTEM, Vec::new(), move |desk| {
-                let grant = desk.world.session(session).and_then(ajar_core::session::Session::grant);
+                let grant = desk.world.session(session).and_then(Session::grant);
                 let ended = Ended {
                     reason: report.reason,
                     recording: report.recording,
@@ -212,20 +212,20 @@ impl Engine {
 
     async fn go_in_now(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> Result<Admission, Refusal> {
         let stopped = |_| crate::refusal::unavailable(&crate::Unavailable::Stopped);
-        Ok(Admission::Open(Box::new(self.go_in_detached(guest, grant).await.map_err(stopped)??)))
+        Ok(Admission::Open(Box::new(self.go_in_detached(guest, grant, false).await.map_err(stopped)??)))
     }
 
     /// [`Engine::go_in`], carried through even when nobody waits for it any more: a half-made lease would block the next one.
-    fn go_in_detached(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> oneshot::Receiver<Result<Opening, Refusal>> {
+    fn go_in_detached(self: &Arc<Self>, guest: &Guest, grant: GrantId, held: bool) -> oneshot::Receiver<Result<Opening, Refusal>> {
         let (done, opening) = oneshot::channel();
         let (engine, guest) = (Arc::clone(self), guest.clone());
-        self.spawn(async move { drop(done.send(engine.go_in(&guest, grant).await)) }.in_current_span());
+        self.spawn(async move { drop(done.send(engine.go_in(&guest, grant, held).await)) }.in_current_span());
         opening
     }
 
     /// From an open grant to a live session: lease, then `session.live`, durable before a byte flows.
     #[instrument(name = "open", skip_all, fields(session.id = %guest.arrived.id, grant.id = %grant, resource.name = %guest.arrived.resource))]
-    async fn go_in(self: &Arc<Self>, guest: &Guest, grant: GrantId) -> Result<Opening, Refusal> {
+    async fn go_in(self: &Arc<Self>, guest: &Guest, grant: GrantId, held: bool) -> Result<Opening, Refusal> {
         let started = self.clock.mono();
         let resource = self.rules().resource(&guest.arrived.resource).cloned().ok_or_else(|| no_such("such resource"))?;
         let (access, lease, resource) = match &resource.kind {
@@ -241,7 +241,9 @@ impl Engine {
         let guest = guest.clone();
         let orders = Arc::clone(&self.orders);
         let session = guest.arrived.id;
-        let done = self.sequencer.run(guest.who.actor, Vec::new(), move |desk| {
+        // One that was held may have been ended meanwhile.
+        let needs = if held { vec![Stream::Session(session)] } else { Vec::new() };
+        let done = self.sequencer.run(guest.who.actor, needs, move |desk| {
             // It may have been extended meanwhile: who comes in goes on with it, as its lease has.
             let grant = desk.world.standing_grant(grant);
             if desk.shut(grant) || !desk.rules.enabled(guest.who.principal) {
@@ -250,7 +252,10 @@ impl Engine {
             let signed = desk.world.grant(grant).and_then(Grant::signed).cloned().ok_or_else(|| no_such("grant"))?;
             let role: RoleName = signed.claims.role.clone();
             let live = Live { arrived: guest.arrived.clone(), grant, lease, role, at: desk.now };
-            let decision: Decision = desk.world.session_go_live(live).map_err(|e| world_refusal(&e))?;
+            let decision: Decision = desk.world.session_go_live(live).map_err(|e| {
+                let ended = matches!(e, WorldError::NoSuch(Stream::Session(_)));
+                if ended { ended_meanwhile() } else { world_refusal(&e) }
+            })?;
             let feed = orders.enrol(grant, session, signed.claims.ends_at);
             Ok((Draft { disclosures: vec![guest.client], ..Draft::from(decision) }, (signed, feed)))
         });
@@ -339,7 +344,7 @@ impl Waiting for Wait {
             match news {
                 Some(News::Say(line)) => return HeldNotice::Say(line),
                 Some(News::Refused(refusal)) => return HeldNotice::Refused(refusal),
-                Some(News::Open(grant)) => self.going_in = Some(self.engine.go_in_detached(&self.guest, grant)),
+                Some(News::Open(grant)) => self.going_in = Some(self.engine.go_in_detached(&self.guest, grant, true)),
                 None => {}
             }
         }
@@ -349,8 +354,12 @@ impl Waiting for Wait {
 impl Wait {
     /// How the request stands.
     async fn look(&mut self) -> Option<News> {
-        let id = self.request;
-        let done = self.engine.sequencer.run(crate::engine::SYSTEM, vec![Stream::Request(id)], move |desk| {
+        let (id, session) = (self.request, self.guest.arrived.id);
+        let needs = vec![Stream::Request(id), Stream::Session(session)];
+        let done = self.engine.sequencer.run(crate::engine::SYSTEM, needs, move |desk| {
+            if desk.world.session(session).is_some_and(|s| matches!(s, Session::Ended(_))) {
+                return Err(ended_meanwhile());
+            }
             let usable = |g: &Grant| match g {
                 Grant::Open(_) => true,
                 Grant::Scheduled(s) => s.redeem_by.is_some() && s.opens_at <= desk.now,
@@ -394,6 +403,9 @@ impl Wait {
                         }
                         (Event::Grant(GrantEvent::Scheduled(s)), _) if s.request == id && s.redeem_by.is_some() => {
                             last = Some(News::Open(s.id))
+                        }
+                        (Event::Session(SessionEvent::Killed(_)), Stream::Session(session)) if session == self.guest.arrived.id => {
+                            return Some(News::Refused(ended_meanwhile()));
                         }
                         (
                             Event::Request(_)
@@ -463,6 +475,12 @@ pub(crate) fn because(because: &DeniedBecause) -> String {
         DeniedBecause::StageTimedOut(stage) => format!("nobody decided its stage {} in time", stage + 1),
         DeniedBecause::GrantOver => "the grant that it was to go on with is over".into(),
     }
+}
+
+/// Somebody has ended a connection that was held.
+fn ended_meanwhile() -> Refusal {
+    let hint = "'ajar sessions' says by whom, and why; what was asked for is as it was: 'ajar requests'";
+    refusal(RefusalKind::Denied, "this connection was ended by somebody who may", None, Some(hint.into()))
 }
 
 fn over(id: RequestId) -> Refusal {

@@ -13,6 +13,7 @@ use ajar_core::permit::{GrantSigner, GrantVerifier};
 use ajar_core::port::{Clock, Connector, CutReason, Entropy, Probe, SshAuthority, Store, StoreError};
 use ajar_core::sealed::Disclosure;
 use ajar_core::secret::Secret;
+use ajar_core::session::SessionEvent;
 use ajar_core::time::Timestamp;
 use ajar_core::world::{DamagedLog, World};
 use ajar_ledger::note::Signer;
@@ -424,6 +425,8 @@ impl Listeners {
                     self.spans.end(id);
                     self.leases.forget(id);
                 }
+                // INVARIANT I09: the same for the one session.
+                (Stream::Session(id), Event::Session(SessionEvent::Killed(_))) => self.orders.cut_one(id, CutReason::Killed),
                 (Stream::Grant(id), Event::Grant(GrantEvent::Opened(opened))) => self.opened(id, opened),
                 (_, Event::Lease(LeaseEvent::Revoking(_) | LeaseEvent::Moved(_))) => self.effects.notify_one(),
                 _ => {}

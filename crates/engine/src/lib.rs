@@ -9,6 +9,7 @@
 //! | [`desk`] | reviews, grants: what people do |
 //! | [`extend`] | going on with a grant |
 //! | [`door`] | what gateways ask: identify, knock, hold, go live |
+//! | [`sessions`] | one session: ended by somebody, watched by somebody |
 //! | [`leases`] | minting, and revoking until the target confirms |
 //! | [`ssh`] | certificates: for visitors, hosts, and as leases past the gateway; which are revoked |
 //! | [`notices`] | what each person is told, and a flood as one |
@@ -46,6 +47,7 @@ mod records;
 mod refusal;
 mod rehearse;
 mod sequencer;
+mod sessions;
 mod spans;
 mod ssh;
 

@@ -93,6 +93,15 @@ impl Orders {
         }
     }
 
+    /// Cut this session, now.
+    pub(crate) fn cut_one(&self, session: SessionId, reason: CutReason) {
+        let all = self.lock();
+        let sender = all.under.get(&session).and_then(|grant| all.of.get(grant)).and_then(|sessions| sessions.get(&session));
+        if let Some(sender) = sender {
+            sender.send_replace(Order::Cut(reason));
+        }
+    }
+
     /// Cut every session there is.
     pub(crate) fn cut_all(&self, reason: CutReason) {
         for sender in self.lock().of.values().flat_map(BTreeMap::values) {

@@ -60,6 +60,8 @@ pub struct SessionView {
     pub session: Session,
     /// The client's address; `None` when it was erased, or the caller is neither its owner nor an auditor.
     pub client: Option<String>,
+    /// Why somebody ended it, if somebody did; `None` too when that was erased.
+    pub killed_because: Option<String>,
 }
 
 /// What a list is to hold; newest first.
@@ -341,9 +343,15 @@ impl Engine {
     }
 
     async fn session_views(&self, sessions: Vec<Session>) -> Vec<SessionView> {
-        let wanted: Vec<_> = sessions.iter().map(|s| s.arrived().client).collect();
+        let why = |s: &Session| s.killed().map(|k| k.reason);
+        let wanted: Vec<_> = sessions.iter().flat_map(|s| [Some(s.arrived().client), why(s)]).flatten().collect();
         let values = self.values(&wanted).await;
-        sessions.into_iter().map(|session| SessionView { client: values.get(&session.arrived().client).cloned(), session }).collect()
+        let view = |session: Session| SessionView {
+            client: values.get(&session.arrived().client).cloned(),
+            killed_because: why(&session).and_then(|reason| values.get(&reason).cloned()),
+            session,
+        };
+        sessions.into_iter().map(view).collect()
     }
 
     /// Where the recording of a session is that the caller may see.

@@ -73,6 +73,7 @@ pub(crate) fn because(reason: CutReason) -> EndReason {
         | CutReason::Locked
         | CutReason::PrincipalDisabled
         | CutReason::ResourceRemoved => EndReason::Cut,
+        CutReason::Killed => EndReason::Killed,
         CutReason::ServerStopping => EndReason::ServerStopped,
     }
 }

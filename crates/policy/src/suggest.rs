@@ -216,7 +216,8 @@ impl Suggest {
 
     fn session(&mut self, id: SessionId, event: &SessionEvent) {
         match event {
-            SessionEvent::Held(_) => {}
+            // One that is live ends when it is cut.
+            SessionEvent::Held(_) | SessionEvent::Killed(_) => {}
             SessionEvent::Live(live) => {
                 if let Some(grant) = self.grants.get_mut(&live.grant) {
                     grant.live += 1;

@@ -1,6 +1,6 @@
-//! Resources, grants, sessions, and how things stand.
+//! Resources, grants, and how things stand.
 
-use ajar_api::model::{Finding, Grant, Lease, Page, Resource, Session, Status};
+use ajar_api::model::{Finding, Grant, Lease, Page, Resource, Status};
 
 use serde::Serialize;
 
@@ -123,42 +123,6 @@ fn fields(grant: &Grant) -> Vec<(&'static str, String)> {
 pub(super) async fn end(client: &Client, out: Output, id: &str, how: &str) -> Result<(), Failure> {
     let grant: Grant = client.post_empty(&["grants", id, how], &[]).await?;
     out.one(&grant, || fields(&grant))
-}
-
-pub(super) async fn sessions(client: &Client, out: Output, args: &cli::List) -> Result<(), Failure> {
-    let some = |text: &Option<String>| text.clone().unwrap_or_default();
-    let because = |s: &Session| s.ended_because.clone().unwrap_or_else(|| s.state.clone());
-    if let Some(id) = &args.id {
-        let s: Session = client.get(&["sessions", id], &[]).await?;
-        return out.one(&s, || {
-            vec![
-                ("session", s.id.clone()),
-                ("state", s.state.clone()),
-                ("who", s.principal.clone()),
-                ("resource", s.resource.clone()),
-                ("role", some(&s.role)),
-                ("grant", some(&s.grant)),
-                ("protocol", s.protocol.clone()),
-                ("client", some(&s.client)),
-                ("arrived", s.arrived_at.clone()),
-                ("live", some(&s.live_at)),
-                ("ended", some(&s.ended_at)),
-                ("because", some(&s.ended_because)),
-                ("statements", s.entries.map(|n| n.to_string()).unwrap_or_default()),
-                ("sha256", some(&s.recording_sha256)),
-            ]
-        });
-    }
-    let page: Page<Session> = client.get(&["sessions"], &query(args)).await?;
-    out.list(&page.items, || {
-        let mut table = Table::new(&["session", "state", "who", "resource", "role", "arrived", "ended", "statements"]);
-        for s in &page.items {
-            let statements = s.entries.map(|n| n.to_string()).unwrap_or_default();
-            let (role, ended) = (some(&s.role), some(&s.ended_at));
-            table.row([s.id.clone(), because(s), s.principal.clone(), s.resource.clone(), role, s.arrived_at.clone(), ended, statements]);
-        }
-        table
-    })
 }
 
 pub(super) async fn doctor(client: &Client, out: Output, resource: Option<&str>) -> Result<(), Failure> {

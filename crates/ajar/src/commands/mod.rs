@@ -14,6 +14,7 @@ mod rehearse;
 mod replay;
 mod requests;
 mod run;
+mod sessions;
 mod ssh;
 
 use clap::CommandFactory;
@@ -23,7 +24,7 @@ pub(crate) use self::people::secret;
 
 use ajar_api::model::Verdict;
 
-use crate::cli::{Cli, Command, Helper, Internal};
+use crate::cli::{Cli, Command, Helper, Internal, OneSession};
 use crate::client::Client;
 use crate::exit::Failure;
 use crate::output::{self, Output};
@@ -66,7 +67,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Extend(args) => requests::extend(&client()?, out, args).await,
         Command::Return(args) => access::end(&client()?, out, &args.id, "return").await,
         Command::Revoke(args) => access::end(&client()?, out, &args.id, "revoke").await,
-        Command::Sessions(args) => access::sessions(&client()?, out, &args).await,
+        Command::Sessions(args) => match args.one {
+            None => sessions::list(&client()?, out, &args.list).await,
+            Some(OneSession::Watch(args)) => sessions::watch(&client()?, out, &args).await,
+            Some(OneSession::Kill(args)) => sessions::kill(&client()?, out, args).await,
+        },
         Command::Replay(args) => replay::replay(&client()?, out, &args).await,
         Command::Psql(args) => native::psql(&client()?, &args).await,
         Command::Ssh(args) => ssh::ssh(&client()?, args).await,

@@ -1,157 +1,165 @@
-//! A session's recording, for reading.
+//! A session's recording, for reading: as lines, played on a terminal, or as a cast.
 
-use futures::StreamExt;
-use serde::Deserialize;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures::{Stream, StreamExt};
+use tokio::time::Instant;
 
 use crate::cli::{self, Format};
 use crate::client::Client;
-use crate::exit::Failure;
-use crate::output::{Output, data, inert, say};
-
-/// A recording's first line.
-#[derive(Debug, Deserialize)]
-struct Head {
-    session: String,
-    grant: String,
-    resource: String,
-    role: String,
-    started: String,
-}
-
-/// A recorded statement or request; see the gateway's `postgres::line` and `http::visit` for the formats.
-#[derive(Debug, Deserialize)]
-struct Line {
-    /// Microseconds since the session's start.
-    t: u64,
-    /// Microseconds that it took.
-    d: u64,
-    kind: String,
-    #[serde(default)]
-    outcome: Option<String>,
-    #[serde(default)]
-    sql: Option<String>,
-    #[serde(default)]
-    sql_bytes: Option<u64>,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    tag: Option<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-    #[serde(default)]
-    rows: Option<u64>,
-    #[serde(default)]
-    err: Option<Error>,
-    #[serde(default)]
-    method: Option<String>,
-    #[serde(default)]
-    path: Option<String>,
-    #[serde(default)]
-    query: Option<String>,
-    #[serde(default)]
-    status: Option<u16>,
-    #[serde(default)]
-    bytes_in: u64,
-    #[serde(default)]
-    bytes_out: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Error {
-    code: String,
-    message: String,
-}
+use crate::exit::{Code, Failure};
+use crate::output::{Output, data, inert, raw, say};
+use crate::recording::list::{List, Told};
+use crate::recording::player::{Pace, Player, Then};
+use crate::recording::tape::{Channel, Tape};
+use crate::recording::tty::{self, Pressed, Tty};
+use crate::recording::{Lines, cast};
 
 pub(super) async fn replay(client: &Client, out: Output, args: &cli::Replay) -> Result<(), Failure> {
-    let mut chunks = client.get_stream(&["sessions", &args.id, "recording"], &[]).await?;
-    let (mut rest, mut first) = (Vec::new(), true);
-    while let Some(chunk) = chunks.next().await {
-        rest.extend(chunk?);
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = rest.drain(..=end).collect();
-            show(out, &line, first, args.grep.as_deref())?;
-            first = false;
-        }
-    }
-    if rest.is_empty() { Ok(()) } else { show(out, &rest, first, args.grep.as_deref()) }
-}
-
-fn show(out: Output, line: &[u8], first: bool, grep: Option<&str>) -> Result<(), Failure> {
-    let text = String::from_utf8_lossy(line);
-    if !first && grep.is_some_and(|wanted| !text.contains(wanted)) {
-        return Ok(());
+    if let Some(file) = &args.cast {
+        let tape = read(client, &args.id).await?;
+        let channel = chosen(&tape, args.channel)?;
+        return write_cast(&tape, channel, file);
     }
     if out.format != Format::Table {
-        return out.line(text.trim_end());
+        let chunks = client.get_stream(&["sessions", &args.id, "recording"], &[]).await?;
+        return pass_on(out, chunks, args.search.as_deref()).await;
     }
-    if first && let Ok(head) = serde_json::from_str::<Head>(&text) {
-        say(&inert(&format!("{} on {} as {} under {}, from {}", head.session, head.resource, head.role, head.grant, head.started)));
-        return Ok(());
-    }
-    match serde_json::from_str::<Line>(&text) {
-        Ok(line) => data(&line.render()),
-        // The last line of a session whose server died may be cut.
-        Err(_) => data(&format!("{}\n", inert(text.trim_end()))),
-    }
-}
-
-impl Line {
-    fn render(&self) -> String {
-        if let (Some(method), Some(path)) = (&self.method, &self.path) {
-            let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-            let status = self.status.map(|status| status.to_string());
-            let result: Vec<String> = status.into_iter().chain(self.outcome.clone()).collect();
-            let bytes = format!("{} bytes in, {} out", self.bytes_in, self.bytes_out);
-            let what = inert(&format!("{method} {path}{query}"));
-            return format!("{:>9}  {:>9}  {what}  → {}, {bytes}\n", offset(self.t), millis(self.d), inert(&result.join(" ")));
+    if !args.list && args.search.is_none() && tty::is_there() {
+        let tape = read(client, &args.id).await?;
+        if args.channel.is_some() || !tape.terminals().is_empty() {
+            let number = chosen(&tape, args.channel)?.number;
+            let others: Vec<_> = tape.terminals().iter().filter(|n| **n != number).map(ToString::to_string).collect();
+            let channel = tape.take(number).context("the channel is not there")?;
+            play(channel, args).await?;
+            if !others.is_empty() {
+                say(&format!("that was channel {number}; others with a terminal: {} (--channel N)", others.join(", ")));
+            }
+            return Ok(());
         }
-        let result = match (&self.err, &self.outcome) {
-            (Some(error), _) => format!("ERROR {} {}", error.code, error.message),
-            (None, Some(outcome)) => outcome.replace('_', " "),
-            (None, None) => self.tag.clone().unwrap_or_else(|| self.tags.join(", ")),
-        };
-        let rows = self.rows.map(|n| format!(", {n} row{}", if n == 1 { "" } else { "s" })).unwrap_or_default();
-        let (sql, name) = (self.sql.as_deref().unwrap_or_default(), self.name.as_deref().unwrap_or_default());
-        let what = match (sql.is_empty(), name.is_empty()) {
-            (false, _) => sql.split_whitespace().collect::<Vec<_>>().join(" "),
-            (true, false) => format!("({name})"),
-            (true, true) => format!("({})", self.kind),
-        };
-        let more = self.sql_bytes.map(|all| format!(" … ({all} bytes in all)")).unwrap_or_default();
-        format!("{:>9}  {:>9}  {}{}  → {}{rows}\n", offset(self.t), millis(self.d), inert(&what), more, inert(&result))
+    }
+    let chunks = client.get_stream(&["sessions", &args.id, "recording"], &[]).await?;
+    list(chunks, args.search.as_deref()).await
+}
+
+/// The lines as they are, those with `search` if that is given; for programs.
+pub(super) async fn pass_on(
+    out: Output,
+    mut chunks: impl Stream<Item = Result<Vec<u8>, Failure>> + Unpin,
+    search: Option<&str>,
+) -> Result<(), Failure> {
+    let (mut lines, mut first) = (Lines::default(), true);
+    let mut pass = |line: &str| {
+        let wanted = std::mem::take(&mut first) || search.is_none_or(|text| line.contains(text));
+        if wanted { out.line(line) } else { Ok(()) }
+    };
+    while let Some(chunk) = chunks.next().await {
+        for line in lines.push(&chunk?) {
+            pass(&line)?;
+        }
+    }
+    lines.rest().map_or(Ok(()), |line| pass(&line))
+}
+
+async fn list(mut chunks: impl Stream<Item = Result<Vec<u8>, Failure>> + Unpin, search: Option<&str>) -> Result<(), Failure> {
+    let mut lines = Lines::default();
+    let mut list = search.map_or_else(|| List::new(None), List::only);
+    while let Some(chunk) = chunks.next().await {
+        for line in lines.push(&chunk?) {
+            tell(list.line(&line))?;
+        }
+    }
+    if let Some(line) = lines.rest() {
+        tell(list.line(&line))?;
+    }
+    tell(list.rest())
+}
+
+/// Says whose recording it is, and writes what happened.
+pub(super) fn tell(told: Vec<Told>) -> Result<(), Failure> {
+    for told in told {
+        match told {
+            Told::Title(title) => say(&title),
+            Told::Line(line) => data(&format!("{line}\n"))?,
+        }
+    }
+    Ok(())
+}
+
+/// The whole recording, by channels.
+async fn read(client: &Client, id: &str) -> Result<Tape, Failure> {
+    let mut chunks = client.get_stream(&["sessions", id, "recording"], &[]).await?;
+    let (mut lines, mut tape) = (Lines::default(), Tape::default());
+    while let Some(chunk) = chunks.next().await {
+        for line in lines.push(&chunk?) {
+            tape.line(&line);
+        }
+    }
+    Ok(tape)
+}
+
+/// The channel that was named, or the first with a terminal.
+fn chosen(tape: &Tape, named: Option<u64>) -> Result<&Channel, Failure> {
+    let terminals = tape.terminals();
+    let hint = || {
+        let all: Vec<_> = terminals.iter().map(ToString::to_string).collect();
+        if all.is_empty() { "--list shows what happened in it".to_owned() } else { format!("channels with a terminal: {}", all.join(", ")) }
+    };
+    let number = named.or_else(|| terminals.first().copied());
+    let number = number.ok_or_else(|| Failure::new(Code::Error, "nothing in this session had a terminal").hint(hint()))?;
+    tape.channel(number).ok_or_else(|| Failure::new(Code::Error, format!("this session has no channel {number}")).hint(hint()))
+}
+
+/// Only for whoever asked for it: 0600.
+fn write_cast(tape: &Tape, channel: &Channel, file: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if file == Path::new("-") {
+        let mut all = Vec::new();
+        cast::write(tape, channel, &mut all)?;
+        return raw(&all);
+    }
+    let failed = || format!("cannot write {}", file.display());
+    let to = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(file).with_context(failed)?;
+    let mut to = std::io::BufWriter::new(to);
+    cast::write(tape, channel, &mut to).and_then(|()| to.flush()).with_context(failed)?;
+    say(&format!("{} holds channel {}: asciinema play {0}", inert(&file.display().to_string()), channel.number));
+    Ok(())
+}
+
+/// Plays a channel on the terminal.
+async fn play(channel: Channel, args: &cli::Replay) -> Result<(), Failure> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let mut player = Player::new(channel, Pace { speed: args.speed, max_idle: micros(args.max_idle) })?;
+    if let Some(at) = args.at {
+        player.jump_to(micros(at));
+    }
+    let mut tty = Tty::enter()?;
+    let begun = Instant::now();
+    loop {
+        player.tick(micros(begun.elapsed()));
+        let (cols, rows) = tty.size();
+        tty.draw(&player.paint(cols, rows))?;
+        // The time that is shown goes on although nothing else does.
+        let wait = player.wait().map(|wait| wait.clamp(SECOND / 100, SECOND));
+        tokio::select! {
+            biased;
+            pressed = tty.pressed() => match pressed {
+                Pressed::Keys(keys) => {
+                    player.tick(micros(begun.elapsed()));
+                    if keys.into_iter().any(|key| player.key(key) == Then::Quit) {
+                        return Ok(());
+                    }
+                }
+                Pressed::Resized => player.again(),
+                Pressed::Gone => return Ok(()),
+            },
+            () = tty::sleep(wait) => {}
+        }
     }
 }
 
-/// `+1:02.345`
-fn offset(micros: u64) -> String {
-    let (seconds, ms) = (micros / 1_000_000, micros / 1_000 % 1_000);
-    format!("+{}:{:02}.{ms:03}", seconds / 60, seconds % 60)
-}
-
-fn millis(micros: u64) -> String {
-    format!("{}.{:02}ms", micros / 1_000, micros % 1_000 / 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn i19_a_recorded_statement_is_one_line_of_text_only() {
-        let line: Line = serde_json::from_str(
-            r#"{"t":62345678,"d":1500,"kind":"simple","sql":"select\n 1; \u001b[2J","tag":"SELECT 1","rows":1,"row_bytes":5}"#,
-        )
-        .unwrap();
-        assert_eq!(line.render(), "+1:02.345     1.50ms  select 1; \\u{1b}[2J  → SELECT 1, 1 row\n");
-        let failed: Line = serde_json::from_str(
-            r#"{"t":1,"d":2,"kind":"simple","outcome":"failed","sql":"x","err":{"severity":"ERROR","code":"42501","message":"no"}}"#,
-        )
-        .unwrap();
-        assert!(failed.render().ends_with("x  → ERROR 42501 no\n"));
-        let request: Line = serde_json::from_str(
-            r#"{"t":1000,"d":2000,"kind":"request","method":"GET","path":"/a","query":"b=\u001b[2J","status":403,"outcome":"refused","bytes_in":0,"bytes_out":7}"#,
-        )
-        .unwrap();
-        assert_eq!(request.render(), "+0:00.001     2.00ms  GET /a?b=\\u{1b}[2J  → 403 refused, 0 bytes in, 7 out\n");
-    }
-}
+/// In microseconds.
+const SECOND: u64 = 1_000_000;

@@ -45,7 +45,7 @@ const SSH_DIRECT: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 58] = [
+const ROUTES: [Route; 60] = [
     get("GET /ssh/revocations", 200, "dev"),
     get("GET /ssh/users.pub", 200, "dev"),
     get("GET /api/v1/ssh/authorities", 200, "dev"),
@@ -70,6 +70,9 @@ const ROUTES: [Route; 58] = [
     get("GET /api/v1/sessions", 200, "dev"),
     get("GET /api/v1/sessions/{id}", 404, "dev"),
     get("GET /api/v1/sessions/{id}/recording", 404, "dev"),
+    get("GET /api/v1/sessions/{id}/watch", 404, "dev"),
+    // Of one that is over it changes nothing.
+    post("POST /api/v1/sessions/{id}/kill", r#"{"reason":"odd"}"#, 404, "peer", Some((r#"{"reason":7}"#, 422))),
     get("GET /api/v1/ledger", 403, "auditor"),
     get("GET /api/v1/ledger/export", 403, "auditor"),
     get("GET /api/v1/events", 200, "dev"),

@@ -193,7 +193,9 @@ async fn r07_w03_what_is_somebody_elses_looks_as_if_it_did_not_exist() {
     let request = stage.json("dev", &["requests"])[0]["id"].as_str().unwrap().to_owned();
     let nothing = "01900000000000000000000000";
     for (command, word, id) in [
-        ("grants", "grant", grant.as_str()),
+        ("sessions watch", "sess", session.as_str()),
+        ("sessions kill --reason odd", "sess", &session),
+        ("grants", "grant", &grant),
         ("return", "grant", &grant),
         ("revoke", "grant", &grant),
         ("sessions", "sess", &session),
@@ -203,8 +205,8 @@ async fn r07_w03_what_is_somebody_elses_looks_as_if_it_did_not_exist() {
         ("deny", "req", &request),
         ("withdraw", "req", &request),
     ] {
-        let theirs = stage.ajar("stranger", &[command, id]);
-        let no_such = stage.ajar("stranger", &[command, &format!("{word}_{nothing}")]);
+        let call = |id: &str| stage.ajar("stranger", &command.split(' ').chain([id]).collect::<Vec<_>>());
+        let (theirs, no_such) = (call(id), call(&format!("{word}_{nothing}")));
         assert_ne!(theirs.0, 0, "{command}");
         let (told, told_nothing) = (theirs.2.replace(id, "ID"), no_such.2.replace(&format!("{word}_{nothing}"), "ID"));
         assert_eq!((theirs.0, told), (no_such.0, told_nothing), "{command}");
@@ -213,6 +215,7 @@ async fn r07_w03_what_is_somebody_elses_looks_as_if_it_did_not_exist() {
     for who in ["boss", "auditor"] {
         assert_ne!(stage.ajar(who, &["return", &grant]).0, 0);
         assert_ne!(stage.ajar(who, &["revoke", &grant]).0, 0, "{who}");
+        assert_ne!(stage.ajar(who, &["sessions", "kill", &session, "--reason", "odd"]).0, 0, "{who}");
     }
     wire.query("select 2");
     assert_eq!(wire.types(), "TDCZ", "it lives");

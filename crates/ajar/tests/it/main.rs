@@ -52,4 +52,6 @@ mod stage;
 #[cfg(test)]
 mod story;
 #[cfg(test)]
+mod watching;
+#[cfg(test)]
 mod wire;

@@ -1,6 +1,6 @@
 //! Grants, leases, sessions and recordings.
 
-use ajar_core::event::Stream;
+use ajar_core::id::SessionId;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -102,9 +102,7 @@ pub(super) async fn session_show(State(api): State<Api>, Reader(caller): Reader,
 pub(super) async fn session_recording(State(api): State<Api>, Reader(caller): Reader, Path(id): Path<String>) -> Result<Response, Refused> {
     let id = api.session_id(&id).await?;
     let path = api.engine.recording(&caller, id).await?;
-    let file = tokio::fs::File::open(&path).await.map_err(|_| {
-        Refused::new(StatusCode::NOT_FOUND, "no_recording", &format!("{} has no recording: it never went live", Stream::Session(id)))
-    })?;
+    let file = tokio::fs::File::open(&path).await.map_err(|_| no_recording(id))?;
     let chunks = futures::stream::unfold(file, |mut file| async {
         use tokio::io::AsyncReadExt;
         let mut chunk = bytes::BytesMut::with_capacity(64 * 1024);
@@ -115,4 +113,8 @@ pub(super) async fn session_recording(State(api): State<Api>, Reader(caller): Re
         }
     });
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks)).into_response())
+}
+
+pub(super) fn no_recording(id: SessionId) -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, "no_recording", &format!("{id} has no recording: it never went live"))
 }

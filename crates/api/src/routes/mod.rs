@@ -1,6 +1,7 @@
 //! The routes. One list, from which the router and the OpenAPI document are made.
 
 mod access;
+mod live;
 mod locks;
 mod notices;
 mod operate;
@@ -78,6 +79,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(access::session_list))
         .routes(routes!(access::session_show))
         .routes(routes!(access::session_recording))
+        .routes(routes!(live::session_watch))
+        .routes(routes!(live::session_kill))
         .routes(routes!(requests::debt_list))
         .routes(routes!(requests::debt_review))
         .routes(routes!(locks::lock_list, locks::lock_place))

@@ -215,6 +215,8 @@ pub enum CutReason {
     PrincipalDisabled,
     /// The resource is gone from the files.
     ResourceRemoved,
+    /// Somebody who may has ended this one session; its grant stays open.
+    Killed,
     /// The server stops.
     ServerStopping,
 }

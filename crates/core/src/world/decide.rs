@@ -15,7 +15,7 @@ use crate::permit::{Claims, GrantSigner};
 use crate::plan::{Facts, Verdict};
 use crate::preapproval::{self, Given, PreapprovalEvent};
 use crate::request::{ByRules, Comment, Filed, Fresh, InForce, Pending, Request, RequestError, RequestEvent, ReviewCommand, Reviewed};
-use crate::session::{Ended, HeldFor, Live, SessionEvent};
+use crate::session::{Ended, HeldFor, Killed, Live, Session, SessionEvent};
 use crate::time::{Span, Timestamp};
 
 /// Pre-approvals of one principal that may be in force or to come at once.
@@ -513,8 +513,11 @@ impl World {
     /// is open *now*, for this principal, resource and role.
     ///
     /// # Errors
-    /// When the grant is not open at `live.at`, or is somebody else's, or the lease is not there any more.
+    /// When the grant is not open at `live.at`, or is somebody else's, or the lease is not there any more, or the session is over.
     pub fn session_go_live(&self, live: Live) -> Result<Decision, WorldError> {
+        if let Some(Session::Live(_) | Session::Ended(_)) = self.session(live.arrived.id) {
+            return Err(WorldError::NoSuch(Stream::Session(live.arrived.id)));
+        }
         let claims = self.open_claims(live.grant, live.at)?;
         let fits = claims.principal == live.arrived.principal && claims.resource == live.arrived.resource && claims.role == live.role;
         let leased = live.lease.is_none_or(|id| matches!(self.lease(id), Some(Lease::Minted(held)) if held.intended.grant == live.grant));
@@ -534,6 +537,15 @@ impl World {
         let mut decision = on_grant(live.grant, used);
         decision.extend(on_session(live.arrived.id, vec![SessionEvent::Live(live)]));
         Ok(decision)
+    }
+
+    /// Somebody who may ends one session; its grant stays as it is. Whoever carries it cuts it, and reports its end.
+    ///
+    /// # Errors
+    /// When there is no such session.
+    pub fn session_kill(&self, id: SessionId, killed: Killed) -> Result<Decision, WorldError> {
+        let session = self.session(id).ok_or(WorldError::NoSuch(Stream::Session(id)))?;
+        Ok(on_session(id, session.kill(killed)))
     }
 
     /// A connection is over.

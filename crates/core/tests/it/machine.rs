@@ -32,6 +32,7 @@ enum Step {
     ReviewDebt { debt: u8, by: u8, deny: bool },
     Redeem { grant: u8 },
     Leave { session: u8 },
+    Kill { session: u8, by: u8 },
     Unrule { who: u8 },
     Review { request: u8, by: u8, deny: bool, most: Option<u16> },
     TakeBack { request: u8, by: u8 },
@@ -62,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..3u8, 0..8u8, prop::bool::weighted(0.2)).prop_map(|(debt, by, deny)| Step::ReviewDebt { debt, by, deny }),
         3 => (0..6u8).prop_map(|grant| Step::Redeem { grant }),
         1 => (0..6u8).prop_map(|session| Step::Leave { session }),
+        1 => (0..6u8, 0..8u8).prop_map(|(session, by)| Step::Kill { session, by }),
         1 => (0..8u8).prop_map(|who| Step::Unrule { who }),
         8 => (0..6u8, 0..8u8, prop::bool::weighted(0.12), prop::option::weighted(0.2, 0..1_000u16)).prop_map(|(request, by, deny, most)| Step::Review { request, by, deny, most }),
         2 => (0..6u8, 0..8u8).prop_map(|(request, by)| Step::TakeBack { request, by }),
@@ -208,6 +210,11 @@ fn take(office: &mut Office, known: &mut Known, step: &Step) {
         Step::Leave { session } => {
             if let Some(id) = pick(&known.sessions, session) {
                 drop(office.leave(id));
+            }
+        }
+        Step::Kill { session, by } => {
+            if let Some(id) = pick(&known.sessions, session) {
+                drop(office.kill(id, by));
             }
         }
         Step::Unrule { who } => drop(office.people.unruled.insert(person(who))),

@@ -12,7 +12,7 @@ use ajar_core::plan::{Otherwise, Verdict};
 use ajar_core::preapproval::{Preapproval, PreapprovalEvent};
 use ajar_core::request::{InForce, Request, RequestEvent, ReviewCommand, Reviewed};
 use ajar_core::sealed::Disclosure;
-use ajar_core::session::{EndReason, Ended, HeldFor, Session, SessionEvent};
+use ajar_core::session::{EndReason, Ended, HeldFor, Killed, Session, SessionEvent};
 use ajar_core::time::Span;
 
 use crate::office::{Office, person, plan, stage};
@@ -188,12 +188,30 @@ fn every_event_of_a_session() {
     let gone = inside.clone().evolve(&ended).unwrap();
     let states = [waiting, inside, gone];
     let moved = made.sessions.iter().find(|e| e.kind() == "session.moved").unwrap().clone();
-    let events = kinds(&[held, live, moved.clone(), ended], SessionEvent::kind);
+    let SessionEvent::Moved(onto) = moved.clone() else { panic!() };
+    let reason = Disclosure::seal([5; 32], "odd".into()).commitment;
+    let killed = Killed { by: person(2), reason, at: made.office.now };
+    let events = kinds(&[held, live, moved.clone(), SessionEvent::Killed(killed.clone()), ended], SessionEvent::kind);
     compare(&table(&states, &events, Session::state, evolved(|s: Session, e| s.evolve(e).ok(), Session::state)), SESSION_EVENTS);
-    let end = |state: Session, (): &()| state.end(over.clone()).iter().try_fold(state, Session::evolve).unwrap().state().to_owned();
-    compare(&table(&states, &[("end", ())], Session::state, end), SESSION_COMMANDS);
-    let SessionEvent::Moved(moved) = moved else { panic!() };
-    let moves: Vec<_> = states.iter().map(|s| s.move_on(moved.clone()).len()).collect();
+    type Command = Box<dyn Fn(&Session) -> Vec<SessionEvent>>;
+    let (end, kill) = (over.clone(), killed.clone());
+    let commands: Vec<(&str, Command)> =
+        vec![("end", Box::new(move |s| s.end(end.clone()))), ("kill", Box::new(move |s| s.kill(kill.clone())))];
+    let after = |state: Session, command: &Command| {
+        command(&state).iter().try_fold(state, Session::evolve).expect("what a command decides can be").state().to_owned()
+    };
+    compare(&table(&states, &commands, Session::state, after), SESSION_COMMANDS);
+    // Who kills it stays with it, also when it has moved on and ended; who comes second changes nothing.
+    let second = Killed { by: person(3), ..killed.clone() };
+    for state in &states {
+        let kills = state.kill(killed.clone());
+        let dying = kills.iter().try_fold(state.clone(), Session::evolve).unwrap();
+        assert_eq!(dying.kill(second.clone()), [], "{}", state.state());
+        let steps = [dying.move_on(onto.clone()), dying.end(over.clone())].concat();
+        let over = steps.iter().try_fold(dying, Session::evolve).unwrap();
+        assert_eq!(over.killed(), kills.first().map(|_| &killed), "{}", state.state());
+    }
+    let moves: Vec<_> = states.iter().map(|s| s.move_on(onto.clone()).len()).collect();
     assert_eq!(moves, [0, 1, 0], "only what is live moves on");
 }
 
@@ -439,16 +457,16 @@ const GRANT_LEASES: &str = "
     failed: ·
 ";
 const SESSION_EVENTS: &str = "
-    session.held | session.live | session.moved | session.ended
-    held: ! | live | ! | ended
-    live: ! | ! | · | ended
-    ended: ! | ! | ! | !
+    session.held | session.live | session.moved | session.killed | session.ended
+    held: ! | live | ! | ended | ended
+    live: ! | ! | · | · | ended
+    ended: ! | ! | ! | ! | !
 ";
 const SESSION_COMMANDS: &str = "
-    end
-    held: ended
-    live: ended
-    ended: ·
+    end | kill
+    held: ended | ended
+    live: ended | ·
+    ended: · | ·
 ";
 const REQUEST_EVENTS: &str = "
     request.approved | request.auto_reviewed | request.commented | request.denied | request.expired | request.filed | request.plan_tightened | request.reminded | request.review_taken_back | request.reviewed | request.seen | request.stage_entered | request.stage_escalated | request.stage_skipped | request.withdrawn

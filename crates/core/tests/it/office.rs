@@ -167,6 +167,15 @@ impl Office {
         Ok(())
     }
 
+    /// Somebody ends a session.
+    pub(crate) fn kill(&mut self, session: SessionId, by: u8) -> Result<(), WorldError> {
+        let reason = Disclosure::seal([3; 32], "odd".into()).commitment;
+        let killed = ajar_core::session::Killed { by: person(by), reason, at: self.now };
+        let decision = self.world.session_kill(session, killed)?;
+        self.commit(decision);
+        Ok(())
+    }
+
     /// A session of a grant is over.
     pub(crate) fn leave(&mut self, session: SessionId) -> Result<(), WorldError> {
         use ajar_core::session::{EndReason, Ended};

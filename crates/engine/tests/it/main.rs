@@ -11,6 +11,7 @@
 mod alarm;
 mod cases;
 mod extending;
+mod kill;
 mod memory;
 mod notices;
 mod policies;

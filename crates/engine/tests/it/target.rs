@@ -59,6 +59,11 @@ impl Target {
         self.inside().logins.keys().cloned().collect()
     }
 
+    /// Connections that live.
+    pub(crate) fn connected(&self) -> u32 {
+        self.inside().logins.values().map(|l| l.connections).sum()
+    }
+
     /// The logins of no intent.
     pub(crate) fn strangers(&self) -> Vec<String> {
         let inside = self.inside();

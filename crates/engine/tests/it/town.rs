@@ -53,6 +53,8 @@ name = "peer"
 [[user]]
 name = "other"
 [[user]]
+name = "guest"
+[[user]]
 name = "boss"
 may = ["operate"]
 
@@ -187,7 +189,16 @@ impl Town {
         let reason = loop {
             let order = opening.orders.current();
             if let Order::Cut(reason) = order {
-                break if reason == CutReason::ServerStopping { EndReason::ServerStopped } else { EndReason::Cut };
+                break match reason {
+                    CutReason::ServerStopping => EndReason::ServerStopped,
+                    CutReason::Killed => EndReason::Killed,
+                    CutReason::Expired
+                    | CutReason::Returned
+                    | CutReason::Revoked
+                    | CutReason::Locked
+                    | CutReason::PrincipalDisabled
+                    | CutReason::ResourceRemoved => EndReason::Cut,
+                };
             }
             let (now, mono) = (self.weather.now(), self.weather.mono().0);
             if now >= held.ends_at || mono >= over {

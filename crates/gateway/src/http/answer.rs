@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ajar_core::permit::Claims;
 use ajar_core::port::{Admission, Held, HeldNotice, Identified, Knock, Opening, RefusalKind};
 use ajar_core::session::EndReason;
 use hyper::body::Incoming;
@@ -58,12 +57,12 @@ async fn walk(
         None => let_in(shared, guest, &who, key, &mut ask).await?,
     };
     if entered.deadline.check().is_none() {
-        return Err(over(entered.claims()));
+        return Err(over(&entered));
     }
     let place = tokio::select! {
         biased;
-        () = entered.over() => return Err(over(entered.claims())),
-        place = entered.lines.place() => place.ok_or_else(|| over(entered.claims()))?,
+        () = entered.over() => return Err(over(&entered)),
+        place = entered.lines.place() => place.ok_or_else(|| over(&entered))?,
     };
     let what = (request.method().clone(), ask.path.clone(), ask.query.clone());
     let visit = Arc::new(Visit::new(entered, what, place, Arc::clone(guest)));
@@ -165,8 +164,14 @@ async fn begin(shared: &listener::Shared, key: Key, opening: Opening, owed: Owed
     })
 }
 
-/// The grant is over.
-fn over(claims: &Claims) -> Problem {
+/// The session is over: with its grant, or because somebody has ended it.
+fn over(room: &Room) -> Problem {
+    let claims = room.claims();
+    if room.was_killed() {
+        return Problem::new(StatusCode::FORBIDDEN, "killed", "this session was ended by somebody who may")
+            .detail(format!("{} goes on; 'ajar sessions' says who ended the session, and why", claims.grant))
+            .hint("ask again if whoever ended it has nothing against it");
+    }
     let span = claims.ends_at.since(claims.starts_at);
     Problem::new(StatusCode::FORBIDDEN, "expired", format!("{} is over", claims.grant))
         .hint(format!("to go on, ask again: ajar request {} --role {} --for {span} --reason '…'", claims.resource, claims.role))
@@ -223,14 +228,14 @@ async fn pass_on(
         biased;
         () = ended => {
             visit.came_to(StatusCode::FORBIDDEN, Outcome::Cut);
-            return Err(over(room.claims()));
+            return Err(over(room));
         }
         sent = sent => sent,
     };
     let mut response = sent.map_err(|error| {
         if room.deadline.check().is_none() {
             visit.came_to(StatusCode::FORBIDDEN, Outcome::Cut);
-            return over(room.claims());
+            return over(room);
         }
         tracing::warn!(resource.name = %resource, %error, source = ?std::error::Error::source(&error), "an API did not answer");
         let word = if matches!(&error, Unsent::Failed(error) if error.is_connect()) { "can't be reached" } else { "did not answer" };

@@ -115,7 +115,7 @@ pub(super) struct Room {
     pub(super) upstream: Arc<Upstream>,
     pub(super) deadline: Arc<Deadline>,
     pub(super) lines: Lines,
-    over: watch::Receiver<bool>,
+    over: watch::Receiver<Option<Over>>,
     clock: Arc<dyn Clock>,
     begun: Mono,
     visits: AtomicUsize,
@@ -130,6 +130,15 @@ impl std::fmt::Debug for Room {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Room({:?})", self.key)
     }
+}
+
+/// What a session's requests are told when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// It is over, and so is what allowed it.
+    Ended,
+    /// Somebody who may has ended it.
+    Killed,
 }
 
 /// Why a session can't be begun.
@@ -166,7 +175,7 @@ impl Room {
                 return Err(error.into());
             }
         };
-        let (ending, over) = watch::channel(false);
+        let (ending, over) = watch::channel(None);
         let begun = shared.clock.mono();
         let room = Arc::new(Self {
             key,
@@ -218,13 +227,18 @@ impl Room {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        *self.over.borrow()
+        self.over.borrow().is_some()
+    }
+
+    /// Whether somebody has ended it.
+    pub(super) fn was_killed(&self) -> bool {
+        *self.over.borrow() == Some(Over::Killed)
     }
 
     /// Waits until it is over.
     pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut over = self.over.clone();
-        async move { drop(over.wait_for(|over| *over).await) }
+        async move { drop(over.wait_for(Option::is_some).await) }
     }
 
     pub(super) fn now(&self) -> Mono {
@@ -251,7 +265,7 @@ struct Host {
     rooms: Arc<Rooms>,
     room: Arc<Room>,
     keeper: Keeper,
-    ending: watch::Sender<bool>,
+    ending: watch::Sender<Option<Over>>,
     owed: Owed,
 }
 
@@ -267,7 +281,8 @@ impl Host {
         let live = Gauge::new("live");
         let end = self.watch().await;
         self.rooms.close(&self.room, false);
-        self.ending.send_replace(true);
+        let killed = matches!(end, End::Cut(CutReason::Killed));
+        self.ending.send_replace(Some(if killed { Over::Killed } else { Over::Ended }));
         drop(live);
         self.owed.because(match &end {
             End::Cut(reason) => because(*reason),

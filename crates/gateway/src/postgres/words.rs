@@ -74,10 +74,14 @@ pub(crate) fn cut(claims: &Claims, reason: CutReason) -> Vec<u8> {
         CutReason::Locked => ("is over", format!("{resource}, or your account, is locked; `ajar locks` says why.")),
         CutReason::PrincipalDisabled => ("is over", "Your account is disabled.".to_owned()),
         CutReason::ResourceRemoved => ("is over", format!("The resource {resource} was removed.")),
+        CutReason::Killed => {
+            ("goes on, but this session was ended by somebody who may", "`ajar sessions` says by whom, and why.".to_owned())
+        }
         CutReason::ServerStopping => ("goes on, but Ajar is stopping", format!("It allows role {role} on {resource} until {ends_at}.")),
     };
     let hint = match reason {
         CutReason::Expired | CutReason::Returned | CutReason::Revoked => Some(format!("to go on, ask again: {}", again(claims))),
+        CutReason::Killed => Some(format!("until {ends_at} you can connect again, if whoever ended it has nothing against it")),
         CutReason::ServerStopping => Some("connect again in a moment".to_owned()),
         CutReason::Locked | CutReason::PrincipalDisabled | CutReason::ResourceRemoved => None,
     };

@@ -43,11 +43,16 @@ pub(super) fn cut(claims: &Claims, reason: CutReason) -> String {
         CutReason::Locked => format!("{resource}, or your account, is locked; 'ajar locks' says why"),
         CutReason::PrincipalDisabled => "your account is disabled".to_owned(),
         CutReason::ResourceRemoved => format!("the resource {resource} was removed"),
+        CutReason::Killed => {
+            format!("it was ended by somebody who may, 'ajar sessions' says by whom and why; {grant} goes on until {ends_at}")
+        }
         CutReason::ServerStopping => format!("Ajar is stopping; {grant} goes on until {ends_at}: connect again in a moment"),
     };
     let next = match reason {
         CutReason::Expired | CutReason::Returned | CutReason::Revoked => format!(". To go on, ask again: {}", again(claims)),
-        CutReason::Locked | CutReason::PrincipalDisabled | CutReason::ResourceRemoved | CutReason::ServerStopping => String::new(),
+        CutReason::Locked | CutReason::PrincipalDisabled | CutReason::ResourceRemoved | CutReason::Killed | CutReason::ServerStopping => {
+            String::new()
+        }
     };
     format!("this session is cut: {what}{next}")
 }

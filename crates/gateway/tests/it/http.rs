@@ -366,6 +366,24 @@ async fn i09_i07_an_order_cuts_at_once_and_an_extension_goes_on() {
 }
 
 #[tokio::test]
+async fn i09_who_waits_for_an_answer_hears_that_somebody_has_ended_the_session() {
+    let (mut house, _) = house(Limits::default()).await;
+    let half = format!("POST /sample-api/upload HTTP/1.1\r\n{GOOD}Content-Length: 1000\r\n\r\nhalf of it");
+    let asking = ask(&house, &half);
+    let ending = async {
+        while house.seen.lock().unwrap().bytes == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        house.order(Order::Cut(CutReason::Killed));
+    };
+    let ((status, _, problem), ()) = tokio::join!(asking, ending);
+    assert_eq!((status, &problem["type"]), (403, &json!("urn:ajar:killed")), "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|d| d.contains("goes on") && d.contains("ajar sessions")), "{problem}");
+    assert_eq!(house.report().await.reason, EndReason::Killed);
+    assert_eq!(lines(&house).iter().filter(|l| l["outcome"] == "cut").count(), 1);
+}
+
+#[tokio::test]
 async fn p07_o01_who_does_not_say_who_they_are_is_cut_off() {
     let limits = Limits { start_up: Duration::from_millis(300), starting_per_address: 4, ..Limits::default() };
     let (house, _) = house(limits).await;

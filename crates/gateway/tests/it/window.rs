@@ -136,20 +136,27 @@ async fn t06_hundreds_of_sessions_that_end_together_are_cut_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_cuts_at_once_and_says_so() {
+    let words = ["was revoked", "ended by somebody who may"];
+    for (reason, words, ended) in [(CutReason::Revoked, words[0], EndReason::Cut), (CutReason::Killed, words[1], EndReason::Killed)] {
+        all_are_cut(reason, words, ended).await;
+    }
+}
+
+async fn all_are_cut(reason: CutReason, words: &str, ended: EndReason) {
     let mut house = House::with(Script::Answers).await;
     let mut clients = Vec::new();
     for _ in 0..20 {
         clients.push(house.enter().await);
     }
     let start = Instant::now();
-    house.order(Order::Cut(CutReason::Revoked));
+    house.order(Order::Cut(reason));
     for client in &mut clients {
         let (_, error) = rest(client).await;
-        assert!(error.contains("was revoked"), "{error}");
+        assert!(error.contains("57P01") && error.contains(words), "{error}");
     }
     assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
     for _ in 0..20 {
-        assert_eq!(house.report().await.reason, EndReason::Cut);
+        assert_eq!(house.report().await.reason, ended);
     }
 }
 
