@@ -37,7 +37,7 @@ impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let (status, code) = match refusal.kind {
             RefusalKind::BadCredential => (StatusCode::UNAUTHORIZED, "bad_credential"),
-            RefusalKind::NotRequestable => (StatusCode::NOT_FOUND, "not_requestable"),
+            RefusalKind::NotRequestable | RefusalKind::Lacking => (StatusCode::NOT_FOUND, "not_requestable"),
             RefusalKind::Denied => (StatusCode::FORBIDDEN, "denied"),
             RefusalKind::Expired => (StatusCode::GONE, "expired"),
             RefusalKind::BadInput => (StatusCode::BAD_REQUEST, "bad_input"),

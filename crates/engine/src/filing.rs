@@ -239,7 +239,8 @@ impl Together {
             RuleDecision::Refused(why) => {
                 metrics::counter!("ajar_denials_total", "rule" => why.rule.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))
                     .increment(1);
-                Err(refusal(RefusalKind::NotRequestable, why.message, why.detail, why.hint))
+                let kind = if why.lacking { RefusalKind::Lacking } else { RefusalKind::NotRequestable };
+                Err(refusal(kind, why.message, why.detail, why.hint))
             }
         }
     }

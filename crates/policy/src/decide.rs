@@ -124,6 +124,8 @@ pub struct Why {
     pub detail: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Whether it would be allowed if more were said: a reason, a scope, a ticket.
+    pub lacking: bool,
 }
 
 /// One question as rules and conditions see it.
@@ -466,7 +468,13 @@ impl Bound {
             return Decision::Denied(Denied { rule: name.clone(), duration: asking.duration, values: asking.values(&rule.when) });
         }
         let message = format!("{role} on {resource} is denied");
-        Decision::Refused(Why { rule: Some(name.clone()), message, detail: Some(format!("rule {name} forbids it")), hint: None })
+        Decision::Refused(Why {
+            rule: Some(name.clone()),
+            message,
+            detail: Some(format!("rule {name} forbids it")),
+            hint: None,
+            lacking: false,
+        })
     }
 
     /// Why no rule speaks of it, as far as it may be known: rules for the other kind, or whose condition does not hold.
@@ -479,6 +487,7 @@ impl Bound {
                 message: "no rule lets you ask for that now".into(),
                 detail: Some(format!("rule {} does when {}; {}", rule.name, when.as_str(), values.collect::<Vec<_>>().join(", "))),
                 hint: Some("ask when it fits, or see 'ajar policy explain'".into()),
+                lacking: false,
             };
         }
         let of_the_other_kind = mine().any(|r| asking.says(r) == Says::OfTheOtherKind);
@@ -489,7 +498,7 @@ impl Bound {
             (true, true) => ("no rule opens that at once", "ask without --emergency"),
             (false, _) => return unknown(),
         };
-        Why { rule: None, message: message.into(), detail: None, hint: Some(hint.into()) }
+        Why { rule: None, message: message.into(), detail: None, hint: Some(hint.into()), lacking: false }
     }
 
     /// Whether `principal` may ask for `beneficiary`: for oneself, or where every rule that matches names them.
@@ -531,7 +540,7 @@ impl Bound {
 fn conclude(terms: Combined<'_>, asking: &Asking<'_>, texts: bool) -> Decision {
     let Question { resource, role, duration, extension, emergency, .. } = asking.question;
     let refused = |rule: &RuleName, message: String, detail: String, hint: String| {
-        Decision::Refused(Why { rule: Some(rule.clone()), message, detail: Some(detail), hint: Some(hint) })
+        Decision::Refused(Why { rule: Some(rule.clone()), message, detail: Some(detail), hint: Some(hint), lacking: false })
     };
     if let Some(before) = extension.filter(|before| *before >= terms.times.0) {
         let (most, rule) = terms.times;
@@ -539,7 +548,8 @@ fn conclude(terms: Combined<'_>, asking: &Asking<'_>, texts: bool) -> Decision {
         return refused(rule, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
     }
     if let Some((rule, message, hint)) = terms.lacks_besides(asking.question, texts) {
-        return refused(rule, message, format!("rule {rule} asks for it"), hint.into());
+        let detail = Some(format!("rule {rule} asks for it"));
+        return Decision::Refused(Why { rule: Some(rule.clone()), message, detail, hint: Some(hint.into()), lacking: true });
     }
     let wanted = duration.unwrap_or(terms.default);
     if wanted > terms.max || wanted == Span::ZERO {
@@ -557,6 +567,7 @@ fn unknown() -> Why {
         message: "no rule lets you ask for that".into(),
         detail: None,
         hint: Some("'ajar ls' shows what you can ask for".into()),
+        lacking: false,
     }
 }
 
@@ -616,9 +627,8 @@ impl At<'_> {
 
 /// What is missing of a request's reason and scope, which are sealed, and how to give it.
 fn lacks_text(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
-    const REASON: &str = "--reason \"INC-7: fix stuck order\" (for a held connection: PGOPTIONS=\"-c ajar.reason=INC-7\")";
-    const SCOPE: &str =
-        "--scope \"order 4711\" (for a held connection: PGOPTIONS=\"-c ajar.scope=4711\"): what exactly it is to be used for";
+    const REASON: &str = "--reason \"INC-7: fix stuck order\" (from a client: PGOPTIONS=\"-c ajar.reason=INC-7\" psql, AJAR_REASON=INC-7 ssh, curl -H \"Ajar-Reason: INC-7\")";
+    const SCOPE: &str = "--scope \"order 4711\" (from a client: PGOPTIONS=\"-c ajar.scope=4711\" psql, AJAR_SCOPE=4711 ssh, curl -H \"Ajar-Scope: 4711\"): what exactly it is to be used for";
     let reason = question.reason.trim();
     if reason.chars().count() < carries.reason_min {
         return Some((format!("a reason of {} characters or more is needed", carries.reason_min), REASON));
@@ -631,7 +641,8 @@ fn lacks_text(carries: &Carries, question: &Question) -> Option<(String, &'stati
 
 /// What is missing of its ticket.
 fn lacks_ticket(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
-    const TICKET: &str = "--ticket INC-7 (for a held connection: PGOPTIONS=\"-c ajar.ticket=INC-7\")";
+    const TICKET: &str =
+        "--ticket INC-7 (from a client: PGOPTIONS=\"-c ajar.ticket=INC-7\" psql, AJAR_TICKET=INC-7 ssh, curl -H \"Ajar-Ticket: INC-7\")";
     lacks("ticket", carries.ticket, carries.ticket_pattern.as_ref(), question.ticket.as_deref()).map(|message| (message, TICKET))
 }
 

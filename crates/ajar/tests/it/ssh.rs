@@ -43,7 +43,7 @@ impl Hosts {
         let resource = |name: &str, direct: bool| {
             format!(
                 "[[resource]]\nname = \"{name}\"\nkind = \"ssh\"\nowners = [\"group:orders\"]\ndefault_role = \"deploy\"\nhost = \"127.0.0.1\"\n\
-                 port = {}\n[resource.roles.deploy]\nlogins = [\"{account}\"]\ndirect = {direct}\n[resource.roles.admin]\nlogins = [\"{account}\"]\n",
+                 port = {}\n[resource.roles.admin]\nlogins = [\"{account}\"]\n[resource.roles.deploy]\nlogins = [\"{account}\"]\ndirect = {direct}\n",
                 host.port()
             )
         };

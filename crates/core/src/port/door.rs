@@ -97,6 +97,8 @@ pub enum RefusalKind {
     BadCredential,
     /// No rule allows it, or there is no such resource: the two look the same.
     NotRequestable,
+    /// It could be asked for if more were said: a reason, a scope, a ticket.
+    Lacking,
     /// The request was denied or withdrawn.
     Denied,
     /// The request was not decided in time, or the grant is over.

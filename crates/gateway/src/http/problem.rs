@@ -91,7 +91,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let (status, code) = match refusal.kind {
             RefusalKind::BadCredential => (StatusCode::UNAUTHORIZED, "bad_credential"),
-            RefusalKind::NotRequestable => (StatusCode::FORBIDDEN, "not_requestable"),
+            RefusalKind::NotRequestable | RefusalKind::Lacking => (StatusCode::FORBIDDEN, "not_requestable"),
             RefusalKind::Denied => (StatusCode::FORBIDDEN, "denied"),
             RefusalKind::Expired => (StatusCode::FORBIDDEN, "expired"),
             RefusalKind::BadInput => (StatusCode::BAD_REQUEST, "bad_input"),

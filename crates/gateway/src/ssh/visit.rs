@@ -211,7 +211,7 @@ impl Visit {
             Ok(Admission::Held(held)) => self.hold(held).await,
             // That is for those who said that they don't wait.
             Ok(Admission::Asked(_)) => self.turn_away(&words::line(words::STOPPING)),
-            Err(refusal) if refusal.kind == RefusalKind::BadInput && !reasoned && self.ask_for_reason(&refusal) => Next::Again,
+            Err(refusal) if refusal.kind == RefusalKind::Lacking && !reasoned && self.ask_for_reason(&refusal) => Next::Again,
             Err(refusal) => self.turn_away(&words::refused(&refusal)),
         }
     }
