@@ -90,7 +90,7 @@ async fn the_story_by_http() {
     // What happened can be read, and holds no secret.
     stage.wait_until("the session has ended", || {
         stage
-            .json("auditor", &["sessions"])
+            .json("auditor", &["sessions", "--all"])
             .as_array()
             .unwrap()
             .iter()

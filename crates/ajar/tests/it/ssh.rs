@@ -38,7 +38,13 @@ impl Hosts {
             Some(post(&stage, &stage.full_token("operator"), "/api/v1/ssh/hosts", &body).1["certificate"].as_str().unwrap().to_owned())
         };
         let folder = stage.folder().join("host");
-        let host = SshHost::start(&folder, users.trim(), certify, &format!("SetEnv SHLVL=2\nRevokedKeys {}", krl.display())).unwrap();
+        let host = SshHost::start(
+            &folder,
+            users.trim(),
+            certify,
+            &format!("SetEnv SHLVL=2 HOME={}\nRevokedKeys {}", stage.folder().display(), krl.display()),
+        )
+        .unwrap();
         let account = SshHost::account().unwrap();
         let resource = |name: &str, direct: bool| {
             format!(

@@ -245,10 +245,11 @@ impl Handler for Front {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), russh::Error> {
-        if let Some(lane) = self.lane(channel)
-            && !prompt::takes(&self.0, &lane, data)
-        {
-            lane.far(Item::Data(self.0.valve.read_here.hold(data)));
+        if let Some(lane) = self.lane(channel) {
+            let data = prompt::behind(&self.0, &lane, data);
+            if !data.is_empty() {
+                lane.far(Item::Data(self.0.valve.read_here.hold(data)));
+            }
         }
         Ok(())
     }

@@ -69,10 +69,10 @@ pub(super) fn ask(lane: &Lane) {
     lane.near(Item::Words("ajar: reason: ".to_owned()));
 }
 
-/// Whether it was typed for the prompt.
-pub(super) fn takes(line: &Line, lane: &Lane, data: &[u8]) -> bool {
+/// What was typed for the host: all of it, unless there is a prompt, which takes up to the end of its line.
+pub(super) fn behind<'a>(line: &Line, lane: &Lane, data: &'a [u8]) -> &'a [u8] {
     let mut slot = lane.prompt.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(prompt) = &mut *slot else { return false };
+    let Some(prompt) = &mut *slot else { return data };
     let mut echo = Vec::new();
     let mut rest = data.iter();
     let typed = rest.find_map(|byte| Some(prompt.key(*byte, &mut echo)).filter(|typed| *typed != Typed::More));
@@ -90,7 +90,7 @@ pub(super) fn takes(line: &Line, lane: &Lane, data: &[u8]) -> bool {
             lane.refuse(String::new(), 255);
         }
     }
-    true
+    rest.as_slice()
 }
 
 #[cfg(test)]

@@ -51,7 +51,13 @@ impl Street {
             };
             ajar_core::port::SshAuthority::certify(&keys::Authority, &ask).ok()
         };
-        let host = SshHost::start(&home.path().join("host"), &keys::public(keys::USERS), certify, "SetEnv SHLVL=2").unwrap();
+        let host = SshHost::start(
+            &home.path().join("host"),
+            &keys::public(keys::USERS),
+            certify,
+            &format!("SetEnv SHLVL=2 HOME={}", home.path().display()),
+        )
+        .unwrap();
         let mut target = SshTarget {
             host: "127.0.0.1".into(),
             port: host.port(),

@@ -42,6 +42,13 @@ async fn a_terminal_is_noted_as_it_looks_with_its_sizes_and_not_what_is_typed() 
 }
 
 #[tokio::test]
+async fn what_is_typed_before_the_host_is_there_reaches_it() {
+    let street = Street::new(role()).await;
+    let out = street.shell("(echo 'echo early-$((40+2))'; echo exit) | TERM=xterm ssh -F $F -tt orders-web-1").await;
+    assert!(text(&out.stdout).contains("early-42"), "{out:?}");
+}
+
+#[tokio::test]
 async fn what_is_typed_is_noted_where_the_files_say_so() {
     let mut street = Street::with(role(), |target| target.record.input = true).await;
     street.shell("(sleep .5; echo 'exit 4') | ssh -F $F -tt orders-web-1").await;
