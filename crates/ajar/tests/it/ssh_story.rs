@@ -105,9 +105,14 @@ async fn the_story_by_ssh() {
     stage.wait_until("all have ended", || sessions(stage, "orders-web-3").iter().all(|s| s["state"] == "ended"));
     let replayed: String =
         sessions(stage, "orders-web-3").iter().map(|s| stage.ajar("auditor", &["replay", s["id"].as_str().unwrap()]).1).collect();
-    for part in ["echo in; exit 4", "copied", "seen-42"] {
+    for part in ["echo in; exit 4", "copied", "shell, as", "this session is cut"] {
         assert!(replayed.contains(part), "{part}\n{replayed}");
     }
+    let shown: String = sessions(stage, "orders-web-3")
+        .iter()
+        .map(|s| stage.ajar("dev", &["replay", s["id"].as_str().unwrap(), "--search", "seen-42"]).1)
+        .collect();
+    assert!(shown.contains("seen-42"), "{shown}");
     let digest = Command::new("sha256sum").arg(&file).output().unwrap();
     let digest = String::from_utf8_lossy(&digest.stdout).split_whitespace().next().unwrap().to_owned();
     let recordings: String = sessions(stage, "orders-web-3").iter().map(|s| recording(stage, s)).collect();
