@@ -32,6 +32,10 @@ pub fn serial(lease: LeaseId) -> u64 {
     lease.uuid().as_u64_pair().1
 }
 
+/// The number that is revoked for good: in every list of revoked certificates, and of none that anybody gets. A host that refuses it, and no
+/// other, has a list. No lease has it.
+pub const CANARY: u64 = 1;
+
 /// What a host is known by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

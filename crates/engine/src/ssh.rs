@@ -13,7 +13,7 @@ use ajar_core::lease::{Intended, LeaseEvent};
 use ajar_core::name::{ResourceName, RoleName};
 use ajar_core::port::{Refusal, RefusalKind, SshAuthority, SshAuthorityError, SshAuthorityKeys, SshCertify, SshForwarding, SshSubject};
 use ajar_core::resource::{Kind, Resource};
-use ajar_core::ssh::{SshRole, SshTarget, serial};
+use ajar_core::ssh::{CANARY, SshRole, SshTarget, serial};
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::WorldError;
 use sha2::{Digest, Sha256};
@@ -124,11 +124,11 @@ impl Certificates {
         }
     }
 
-    /// The numbers of those that a host could take for good at `now`.
+    /// The numbers of those that a host could take for good at `now`, and the one that shows that it has the list.
     fn revoked(&self, now: Timestamp) -> Vec<u64> {
         let mut listed = self.listed();
         listed.revoked.retain(|_, until| now < until.after(LISTED_LONGER));
-        listed.revoked.keys().copied().collect()
+        std::iter::once(CANARY).chain(listed.revoked.keys().copied()).collect()
     }
 }
 
@@ -508,11 +508,11 @@ mod tests {
         };
         hear(LeaseEvent::Intended(intended));
         hear(LeaseEvent::Moved(Moved { grant, valid_until: at(1_200), at: at(1) }));
-        assert!(certificates.revoked(at(2)).is_empty());
+        assert_eq!(certificates.revoked(at(2)), [CANARY]);
         hear(LeaseEvent::Revoking(Revoking { at: at(3) }));
-        assert_eq!(certificates.revoked(at(3)), [serial(id)]);
-        assert_eq!(certificates.revoked(at(600 + 3_599)), [serial(id)]);
-        assert!(certificates.revoked(at(600 + 3_600)).is_empty());
+        assert_eq!(certificates.revoked(at(3)), [CANARY, serial(id)]);
+        assert_eq!(certificates.revoked(at(600 + 3_599)), [CANARY, serial(id)]);
+        assert_eq!(certificates.revoked(at(600 + 3_600)), [CANARY]);
     }
 
     fn envelope(id: LeaseId, at: Timestamp) -> Envelope {

@@ -1,64 +1,21 @@
-//! What the host says, as the library hands it over; and how the host is reached: known by its key or certificate, with a permit.
+//! What the host says, as the library hands it over; and how a session gets there: with a permit.
 
 use std::sync::Arc;
 
 use ajar_core::permit::Permit;
-use ajar_core::port::{SshCertify, SshForwarding, SshSubject};
-use ajar_core::resource::{Resource, SecretSource};
-use ajar_core::ssh::{SshCredential, SshRole, SshTarget};
-use ajar_core::time::{Span, Timestamp};
-use russh::client::{AuthResult, ChannelOpenHandle, DisconnectReason, Handle, Handler, Msg, Session};
-use russh::keys::PrivateKeyWithHashAlg;
+use ajar_core::port::SshForwarding;
+use ajar_core::resource::Resource;
+use ajar_core::ssh::{SshRole, SshTarget};
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::keys::ssh_key::{Certificate, PrivateKey};
-use russh::{Channel, ChannelId, ChannelOpenFailure, Sig, client};
-use tokio::net::TcpStream;
+use russh::{Channel, ChannelId, ChannelOpenFailure, Sig};
 
-use super::gate::{Gate, Valve};
-use super::identity::{Known, NotProven};
+use super::gate::Valve;
+use super::identity::Known;
 use super::lane::{Item, STDERR, What};
 use super::line::{Call, Line, Phase};
+use super::reach::{DialError, HostError, Shown};
 use super::{Ssh, words};
-use crate::listener::settle;
-
-/// How long a certificate of the gateway's own is good for: it is shown at once.
-const SHOWN: Span = Span::from_secs(60);
-
-/// Why a host can't be opened. Holds no secret.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DialError {
-    #[error("{0}")]
-    Unreachable(String),
-    #[error("it took too long")]
-    Slow,
-    #[error("it is not the host that it should be: {0}")]
-    NotTheHost(NotProven),
-    #[error("it does not let the gateway in as {0}")]
-    Refused(String),
-    #[error("{0}")]
-    Misconfigured(String),
-    #[error("the protocol failed: {0}")]
-    Protocol(russh::Error),
-}
-
-/// What fails in a handler.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BackError {
-    #[error(transparent)]
-    Protocol(#[from] russh::Error),
-    #[error("{0}")]
-    NotTheHost(NotProven),
-}
-
-impl From<BackError> for DialError {
-    fn from(error: BackError) -> Self {
-        match error {
-            BackError::Protocol(russh::Error::IO(error)) => Self::Unreachable(error.to_string()),
-            BackError::Protocol(error) => Self::Protocol(error),
-            BackError::NotTheHost(why) => Self::NotTheHost(why),
-        }
-    }
-}
 
 /// See the module.
 pub(super) struct Back {
@@ -84,66 +41,27 @@ pub(super) async fn dial(
 ) -> Result<Handle<Back>, DialError> {
     let Errand { resource, target, role, login } = errand;
     let claims = permit.claims();
-    let names = vec![target.host.clone(), resource.name.to_string()];
-    let known = Known::new(&target.host_keys, &ssh.hosts, names).map_err(|why| DialError::Misconfigured(format!("host_keys: {why}")))?;
-    let config = Arc::clone(if known.by_certificate() { &ssh.to_certified } else { &ssh.to_known });
     let connect = async {
-        let tcp = TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|e| DialError::Unreachable(e.to_string()))?;
-        settle(&tcp).map_err(|e| DialError::Unreachable(e.to_string()))?;
-        let gate = Gate::new(tcp, Arc::clone(valve));
-        let mut host = client::connect_stream(config, gate, Back { line: Arc::clone(line), known }).await?;
-        let refused = || DialError::Refused((*login).to_owned());
-        let secret =
-            |source: &SecretSource| (line.shared.secrets)(source).map_err(|why| DialError::Misconfigured(format!("credential: {why}")));
-        let answer = match &target.credential {
-            SshCredential::Certificate => {
-                let now = line.shared.clock.now();
-                let ask = SshCertify {
-                    public_key: ssh.own_line.clone(),
-                    subject: SshSubject::Login {
-                        login: (*login).to_owned(),
-                        source: None,
-                        forwarding: SshForwarding {
-                            agent: role.agent,
-                            x11: role.x11,
-                            ports: !(role.forward.is_empty() && role.remote_forward.is_empty()),
-                        },
-                    },
-                    key_id: format!("ajar {} {}", claims.grant, claims.principal),
-                    serial: serial(line),
-                    valid_from: earlier(now),
-                    // INVARIANT I07.
-                    valid_until: now.after(SHOWN).min(claims.ends_at),
-                };
-                let made = ssh.authority.certify(&ask).map_err(|why| DialError::Misconfigured(why.to_string()))?;
-                let made = Certificate::from_openssh(&made).map_err(|why| DialError::Misconfigured(why.to_string()))?;
-                host.authenticate_openssh_cert(*login, Arc::clone(&ssh.own), made).await.map_err(DialError::Protocol)?
-            }
-            SshCredential::Key(source) => {
-                let text = secret(source)?;
-                let key = PrivateKey::from_openssh(text.expose())
-                    .map_err(|_| DialError::Misconfigured("credential: the key is not in OpenSSH's format, or has a passphrase".into()))?;
-                if key.is_encrypted() {
-                    return Err(DialError::Misconfigured("credential: the key has a passphrase".into()));
-                }
-                let hash = host.best_supported_rsa_hash().await.map_err(DialError::Protocol)?.flatten();
-                host.authenticate_publickey(*login, PrivateKeyWithHashAlg::new(Arc::new(key), hash)).await.map_err(DialError::Protocol)?
-            }
-            SshCredential::Password(source) => {
-                host.authenticate_password(*login, secret(source)?.expose()).await.map_err(DialError::Protocol)?
-            }
+        let known = ssh.towards.known(resource, target)?;
+        let by_certificate = known.by_certificate();
+        let mut host = ssh.towards.reach(target, by_certificate, valve, Back { line: Arc::clone(line), known }).await?;
+        let shown = Shown {
+            login,
+            forwarding: SshForwarding {
+                agent: role.agent,
+                x11: role.x11,
+                ports: !(role.forward.is_empty() && role.remote_forward.is_empty()),
+            },
+            key_id: format!("ajar {} {}", claims.grant, claims.principal),
+            serial: serial(line),
+            now: line.shared.clock.now(),
+            // INVARIANT I07.
+            until: claims.ends_at,
         };
-        match answer {
-            AuthResult::Success => Ok(host),
-            AuthResult::Failure { .. } => Err(refused()),
-        }
+        ssh.towards.sign_in(&mut host, &target.credential, &shown, &line.shared.secrets).await?;
+        Ok(host)
     };
     tokio::time::timeout(line.shared.limits.dial, connect).await.unwrap_or(Err(DialError::Slow))
-}
-
-/// A minute before, for clocks that differ.
-fn earlier(now: Timestamp) -> Timestamp {
-    now.before(SHOWN)
 }
 
 fn serial(line: &Line) -> u64 {
@@ -195,18 +113,18 @@ enum Opened {
 }
 
 impl Handler for Back {
-    type Error = BackError;
+    type Error = HostError;
 
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, BackError> {
-        self.known.is(shown, self.line.shared.clock.now()).map_err(BackError::NotTheHost)?;
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, HostError> {
+        self.known.is(shown, self.line.shared.clock.now()).map_err(HostError::NotTheHost)?;
         Ok(true)
     }
 
-    async fn channel_success(&mut self, _: ChannelId, _: &mut Session) -> Result<(), BackError> {
+    async fn channel_success(&mut self, _: ChannelId, _: &mut Session) -> Result<(), HostError> {
         Ok(())
     }
 
-    async fn channel_failure(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), BackError> {
+    async fn channel_failure(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), HostError> {
         // Only what a channel is for asks for an answer.
         if let Some(lane) = self.line.lane_of_host(channel) {
             lane.refuse(words::line("the host does not do that"), 255);
@@ -215,12 +133,12 @@ impl Handler for Back {
         Ok(())
     }
 
-    async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), BackError> {
+    async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), HostError> {
         self.line.host_says(channel, Item::Data(self.line.valve.to_write.hold(data)));
         Ok(())
     }
 
-    async fn extended_data(&mut self, channel: ChannelId, kind: u32, data: &[u8], _: &mut Session) -> Result<(), BackError> {
+    async fn extended_data(&mut self, channel: ChannelId, kind: u32, data: &[u8], _: &mut Session) -> Result<(), HostError> {
         if kind == STDERR {
             self.line.host_says(channel, Item::Error(self.line.valve.to_write.hold(data)));
         }
@@ -231,12 +149,12 @@ impl Handler for Back {
         self.line.valve.to_write.window()
     }
 
-    async fn channel_eof(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), BackError> {
+    async fn channel_eof(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), HostError> {
         self.line.host_says(channel, Item::Eof);
         Ok(())
     }
 
-    async fn exit_status(&mut self, channel: ChannelId, status: u32, _: &mut Session) -> Result<(), BackError> {
+    async fn exit_status(&mut self, channel: ChannelId, status: u32, _: &mut Session) -> Result<(), HostError> {
         self.line.host_says(channel, Item::Exit(status));
         Ok(())
     }
@@ -249,12 +167,12 @@ impl Handler for Back {
         message: &str,
         language: &str,
         _: &mut Session,
-    ) -> Result<(), BackError> {
+    ) -> Result<(), HostError> {
         self.line.host_says(channel, Item::Killed { signal, core, message: message.to_owned(), language: language.to_owned() });
         Ok(())
     }
 
-    async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), BackError> {
+    async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), HostError> {
         self.line.closed_by_host(channel);
         Ok(())
     }
@@ -268,7 +186,7 @@ impl Handler for Back {
         from_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), BackError> {
+    ) -> Result<(), HostError> {
         let open = Opened::Port { address: address.to_owned(), port, from: from.to_owned(), from_port };
         self.back("remote_forward", format!("{address}:{port}"), channel, reply, open);
         Ok(())
@@ -280,7 +198,7 @@ impl Handler for Back {
         _: &str,
         reply: ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), BackError> {
+    ) -> Result<(), HostError> {
         reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         Ok(())
     }
@@ -290,7 +208,7 @@ impl Handler for Back {
         channel: Channel<Msg>,
         reply: ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), BackError> {
+    ) -> Result<(), HostError> {
         self.back("agent", "the client's agent".to_owned(), channel, reply, Opened::Agent);
         Ok(())
     }
@@ -302,12 +220,12 @@ impl Handler for Back {
         from_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), BackError> {
+    ) -> Result<(), HostError> {
         self.back("x11", "the client's screen".to_owned(), channel, reply, Opened::X11 { from: from.to_owned(), from_port });
         Ok(())
     }
 
-    async fn server_channel_open_session(&mut self, _: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), BackError> {
+    async fn server_channel_open_session(&mut self, _: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), HostError> {
         reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         Ok(())
     }
@@ -321,7 +239,7 @@ impl Handler for Back {
         _: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), BackError> {
+    ) -> Result<(), HostError> {
         reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         Ok(())
     }
@@ -332,12 +250,12 @@ impl Handler for Back {
         _: &str,
         reply: ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), BackError> {
+    ) -> Result<(), HostError> {
         reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         Ok(())
     }
 
-    async fn disconnected(&mut self, _: DisconnectReason<BackError>) -> Result<(), BackError> {
+    async fn disconnected(&mut self, _: DisconnectReason<HostError>) -> Result<(), HostError> {
         self.line.call(Call::HostLeft);
         Ok(())
     }

@@ -17,7 +17,7 @@ impl Greeting {
         self.0.extend_from_slice(more);
         match offers_strict(&self.0) {
             Some(true) => Ok(true),
-            Some(false) => Err(io::Error::other("no strict key exchange is offered")),
+            Some(false) => Err(io::Error::new(io::ErrorKind::Unsupported, "no strict key exchange is offered")),
             None if self.0.len() > MAX => Err(io::Error::other("the first packet is too large")),
             None => Ok(false),
         }

@@ -7,7 +7,9 @@
 //! | --- | --- |
 //! | `visit` | the walk of one client: known, let in or held, dialled, carried, cut, reported |
 //! | `line` | one client's connection, as everything that works on it sees it |
-//! | `front`, `back` | what the client and what the host says; reaching the host |
+//! | `front`, `back` | what the client and what the host says |
+//! | `hosts` | what hosts show: that they are set up, that they refuse what is revoked |
+//! | `reach` | reaching a host, known to be it, and signing in |
 //! | `lane` | one channel, in both directions |
 //! | `gate`, `greeting` | the bytes below the encryption: the cut, waiting for a slow side; strict key exchange |
 //! | `identity` | certificates of visitors and hosts, hosts' keys |
@@ -19,10 +21,12 @@ mod back;
 mod front;
 mod gate;
 mod greeting;
+mod hosts;
 mod identity;
 mod lane;
 mod line;
 mod prompt;
+mod reach;
 mod room;
 mod tape;
 mod transfers;
@@ -38,11 +42,11 @@ use std::time::Duration;
 use ajar_core::port::{Entropy, SshAuthority, SshCertify, SshSubject};
 use ajar_core::secret::Secret;
 use ajar_core::time::{Span, Timestamp};
-use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::ssh_key::{Algorithm, Certificate, EcdsaCurve, HashAlg, PrivateKey};
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, client, compression, kex, mac, server};
 
+pub use hosts::{SshHosts, SshHostsSetup};
 pub(crate) use visit::serve;
 
 /// How long the gateway's own host certificates are good for. They are made again at each start, and when half of it is over.
@@ -73,15 +77,8 @@ impl std::fmt::Debug for SshConfig {
 pub(crate) struct Ssh {
     /// What clients meet at the door.
     server: Arc<server::Config>,
-    /// Towards hosts that are known by their keys.
-    to_known: Arc<client::Config>,
-    /// Towards hosts that certificates prove.
-    to_certified: Arc<client::Config>,
+    towards: reach::Towards,
     visitors: KeyData,
-    hosts: KeyData,
-    /// The key that the gateway shows hosts, with a certificate: made at the start, never written down.
-    own: Arc<PrivateKey>,
-    own_line: String,
     authority: Arc<dyn SshAuthority>,
     host_key: PrivateKey,
     /// What clients meet behind a jump.
@@ -98,21 +95,11 @@ impl Ssh {
     /// From the keys; in words when they can't be used.
     pub(crate) fn new(config: &SshConfig, entropy: &dyn Entropy, now: Timestamp) -> Result<Self, String> {
         let host_key = PrivateKey::from_openssh(config.host_key.expose()).map_err(|_| "the host key is not in OpenSSH's format")?;
-        let keys = config.authority.keys();
-        let read = |line: &str| identity::public_key(line).map_err(|why| why.to_string());
-        let mut seed = [0; 32];
-        entropy.fill(&mut seed);
-        let own = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
-        let own_line = own.public_key().to_openssh().map_err(|error| error.to_string())?;
         let certificate = host_certificate(&*config.authority, &host_key, &config.names, now)?;
         Ok(Self {
             server: Arc::new(server_config(&host_key, certificate)),
-            to_known: Arc::new(client_config(false)),
-            to_certified: Arc::new(client_config(true)),
-            visitors: read(&keys.visitors)?,
-            hosts: read(&keys.hosts)?,
-            own: Arc::new(own),
-            own_line,
+            towards: reach::Towards::new(Arc::clone(&config.authority), entropy)?,
+            visitors: identity::public_key(&config.authority.keys().visitors).map_err(|why| why.to_string())?,
             authority: Arc::clone(&config.authority),
             host_key,
             behind: Mutex::default(),

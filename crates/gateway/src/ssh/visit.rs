@@ -17,11 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::back::{self, DialError, Errand};
+use super::back::{self, Errand};
 use super::front::Front;
 use super::gate::{Gate, Valve};
 use super::lane::{Item, Lane, STDERR, What};
 use super::line::{Call, Guest, Line, Phase};
+use super::reach::DialError;
 use super::room::Room;
 use super::tape::Tape;
 use super::{Ssh, prompt, words};
