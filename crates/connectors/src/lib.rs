@@ -3,7 +3,5 @@
 //! Never decides who may get in: it does what the engine's leases say, and tells what the target shows.
 
 mod postgres;
-mod ssh;
 
 pub use postgres::{PostgresConnector, SecretResolver, Setup, Step, StepHook, Then, Timeouts};
-pub use ssh::SshHosts;

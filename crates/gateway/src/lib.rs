@@ -31,4 +31,4 @@ mod workers;
 pub use config::{GatewayConfig, Limits, SecretResolver};
 pub use http::HttpProbe;
 pub use listener::{Gateway, GatewayError};
-pub use ssh::SshConfig;
+pub use ssh::{SshConfig, SshHosts, SshHostsSetup};

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use ajar_api::Api;
 use ajar_api::model::{Doors, HttpDoor, PostgresDoor, SshDoor};
-use ajar_connectors::{PostgresConnector, Setup, SshHosts, Timeouts};
-use ajar_core::port::{Clock, Door, Entropy, Store};
+use ajar_connectors::{PostgresConnector, Setup, Timeouts};
+use ajar_core::port::{Clock, Door, Entropy, SshAuthority, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
 use ajar_engine::{Engine, Parts};
-use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver, SshConfig};
+use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver, SshConfig, SshHosts, SshHostsSetup};
 use ajar_store::{OpenOptions, SqliteStore};
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -77,11 +77,18 @@ pub(crate) async fn start_engine(
         timeouts: Timeouts::default(),
     }));
     let keys = Keys::load_or_make(&config.data_dir, &*entropy)?;
+    let authority: Arc<dyn SshAuthority> = Arc::new(SshAuthorities::load_or_make(&config.data_dir, Arc::clone(&entropy))?);
+    let hosts = SshHosts::new(SshHostsSetup {
+        authority: Arc::clone(&authority),
+        secrets: secrets(config),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+    });
     let parts = Parts {
         store: store as Arc<dyn Store>,
         postgres: connector,
-        ssh: Arc::new(SshHosts::new(Arc::clone(&clock))),
-        authority: Some(Arc::new(SshAuthorities::load_or_make(&config.data_dir, Arc::clone(&entropy))?)),
+        ssh: Arc::new(hosts.map_err(anyhow::Error::msg)?),
+        authority: Some(authority),
         http: Arc::new(HttpProbe::new(config.policy_dir.clone(), secrets(config), Arc::clone(&clock))),
         clock,
         entropy,

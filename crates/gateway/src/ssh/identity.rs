@@ -10,7 +10,7 @@ use ajar_core::time::Timestamp;
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::public::KeyData;
-use russh::keys::ssh_key::{Certificate, PublicKey};
+use russh::keys::ssh_key::{Certificate, HashAlg, PublicKey};
 
 /// The one principal of visitors' certificates: no unix user can have this name.
 const VISITOR: &str = "ajar-visitor";
@@ -89,8 +89,25 @@ pub(super) fn visitor(certificate: &Certificate, authority: &KeyData, now: Times
     Ok(visitor)
 }
 
+/// What a host has shown that it is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Proven {
+    /// A key with this fingerprint.
+    Key(String),
+    /// A certificate.
+    Certificate {
+        /// Whether it is by our own authority.
+        ours: bool,
+        /// The authority's fingerprint.
+        authority: String,
+        /// The end of it.
+        until: Timestamp,
+    },
+}
+
 /// What a host may be known by.
 pub(super) struct Known {
+    ours: KeyData,
     keys: Vec<KeyData>,
     authorities: Vec<KeyData>,
     /// By which names certificates may know it.
@@ -100,7 +117,7 @@ pub(super) struct Known {
 impl Known {
     /// `ajar` is our own authority for hosts.
     pub(super) fn new(by: &[HostKey], ajar: &KeyData, names: Vec<String>) -> Result<Self, NotProven> {
-        let mut known = Self { keys: Vec::new(), authorities: Vec::new(), names };
+        let mut known = Self { ours: ajar.clone(), keys: Vec::new(), authorities: Vec::new(), names };
         for key in by {
             match key {
                 HostKey::Ajar => known.authorities.push(ajar.clone()),
@@ -117,15 +134,22 @@ impl Known {
     }
 
     /// Whether this key exchange was signed by the host.
-    pub(super) fn is(&self, shown: &PublicKeyOrCertificate, now: Timestamp) -> Result<(), NotProven> {
+    pub(super) fn is(&self, shown: &PublicKeyOrCertificate, now: Timestamp) -> Result<Proven, NotProven> {
         match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } if self.keys.contains(key.key_data()) => Ok(()),
+            PublicKeyOrCertificate::PublicKey { key, .. } if self.keys.contains(key.key_data()) => {
+                Ok(Proven::Key(key.fingerprint(HashAlg::Sha256).to_string()))
+            }
             PublicKeyOrCertificate::PublicKey { .. } => Err(NotProven::Key),
             PublicKeyOrCertificate::Certificate(certificate) => {
                 holds(certificate, CertType::Host, &self.authorities, now)?;
                 let names = certificate.valid_principals();
                 if names.iter().any(|name| self.names.iter().any(|known| known.eq_ignore_ascii_case(name))) {
-                    Ok(())
+                    let by = certificate.signature_key();
+                    Ok(Proven::Certificate {
+                        ours: *by == self.ours,
+                        authority: by.fingerprint(HashAlg::Sha256).to_string(),
+                        until: Timestamp::from_millis(i64::try_from(certificate.valid_before()).unwrap_or(i64::MAX).saturating_mul(1_000)),
+                    })
                 } else {
                     Err(NotProven::Principal)
                 }
@@ -235,7 +259,7 @@ mod tests {
         let known = |by: &[HostKey]| Known::new(by, ours.public_key().key_data(), vec!["web-1.internal".into()]).unwrap();
         let shows = |key: &PrivateKey| PublicKeyOrCertificate::PublicKey { key: key.public_key().clone(), hash_alg: None };
         let by_key = known(&[HostKey::Key(line)]);
-        assert_eq!(by_key.is(&shows(&host), now), Ok(()));
+        assert_eq!(by_key.is(&shows(&host), now), Ok(Proven::Key(host.public_key().fingerprint(HashAlg::Sha256).to_string())));
         assert_eq!(by_key.is(&shows(&other), now), Err(NotProven::Key));
         let named = |name: &str| {
             let certificate = made(&ours, |b| {
@@ -244,7 +268,9 @@ mod tests {
             PublicKeyOrCertificate::Certificate(certificate)
         };
         let by_authority = known(&[HostKey::Ajar]);
-        assert_eq!(by_authority.is(&named("web-1.internal"), now), Ok(()));
+        let authority = ours.public_key().fingerprint(HashAlg::Sha256).to_string();
+        let until = Timestamp::from_millis((NOW + 60) * 1_000);
+        assert_eq!(by_authority.is(&named("web-1.internal"), now), Ok(Proven::Certificate { ours: true, authority, until }));
         assert_eq!(by_authority.is(&named("web-2.internal"), now), Err(NotProven::Principal));
         assert_eq!(by_authority.is(&shows(&host), now), Err(NotProven::Key));
         assert_eq!(by_key.is(&named("web-1.internal"), now), Err(NotProven::Authority));

@@ -8,6 +8,7 @@
 //! | `visit` | the walk of one client: known, let in or held, dialled, carried, cut, reported |
 //! | `line` | one client's connection, as everything that works on it sees it |
 //! | `front`, `back` | what the client and what the host says |
+//! | `hosts` | what hosts show: that they are set up, that they refuse what is revoked |
 //! | `reach` | reaching a host, known to be it, and signing in |
 //! | `lane` | one channel, in both directions |
 //! | `gate`, `greeting` | the bytes below the encryption: the cut, waiting for a slow side; strict key exchange |
@@ -20,6 +21,7 @@ mod back;
 mod front;
 mod gate;
 mod greeting;
+mod hosts;
 mod identity;
 mod lane;
 mod line;
@@ -44,6 +46,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::ssh_key::{Algorithm, Certificate, EcdsaCurve, HashAlg, PrivateKey};
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, client, compression, kex, mac, server};
 
+pub use hosts::{SshHosts, SshHostsSetup};
 pub(crate) use visit::serve;
 
 /// How long the gateway's own host certificates are good for. They are made again at each start, and when half of it is over.

@@ -41,13 +41,24 @@ use crate::keys;
 const PASSWORD: &str = "the lease's password";
 const SALT: [u8; 16] = [7; 16];
 
-/// The real clocks, whose wall clock a test can step.
+/// The real clocks, which a test can step.
 pub(crate) struct TestClock {
     start: Instant,
     step: AtomicI64,
+    step_mono: AtomicU64,
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self { start: Instant::now(), step: AtomicI64::new(0), step_mono: AtomicU64::new(0) }
+    }
 }
 
 impl TestClock {
+    pub(crate) fn step_mono(&self, by: Duration) {
+        self.step_mono.fetch_add(u64::try_from(by.as_nanos()).unwrap(), Ordering::SeqCst);
+    }
+
     pub(crate) fn step(&self, millis: i64) {
         self.step.fetch_add(millis, Ordering::SeqCst);
     }
@@ -60,7 +71,7 @@ impl Clock for TestClock {
     }
 
     fn mono(&self) -> Mono {
-        Mono(u64::try_from(self.start.elapsed().as_nanos()).unwrap())
+        Mono(u64::try_from(self.start.elapsed().as_nanos()).unwrap() + self.step_mono.load(Ordering::SeqCst))
     }
 }
 
@@ -247,7 +258,7 @@ impl House {
         let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
         let server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
 
-        let clock = Arc::new(TestClock { start: Instant::now(), step: AtomicI64::new(0) });
+        let clock = Arc::new(TestClock::default());
         let signer = GrantSigner::new(&[3; 32]);
         let verifier = signer.verifier();
         let (to, reports) = mpsc::unbounded_channel();

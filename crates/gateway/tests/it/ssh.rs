@@ -19,6 +19,7 @@ use crate::keys;
 mod clients;
 mod forwards;
 mod hostile;
+mod hosts;
 mod window;
 
 /// A gateway before a real host, and what a developer's client needs.
@@ -30,6 +31,17 @@ struct Street {
 
 fn role() -> SshRole {
     SshRole { subsystems: vec!["sftp".into()], env: vec!["LC_*".into()], ..SshRole::of(vec![SshHost::account().unwrap()]) }
+}
+
+fn resource(target: SshTarget) -> Resource {
+    Resource {
+        name: "orders-web-1".parse().unwrap(),
+        description: String::new(),
+        labels: Default::default(),
+        owners: Default::default(),
+        default_role: Some("read".parse().unwrap()),
+        kind: Kind::Ssh(target),
+    }
 }
 
 impl Street {
@@ -61,15 +73,7 @@ impl Street {
             roles: [("read".parse().unwrap(), role)].into(),
         };
         change(&mut target);
-        let resource = Resource {
-            name: "orders-web-1".parse().unwrap(),
-            description: String::new(),
-            labels: Default::default(),
-            owners: Default::default(),
-            default_role: Some("read".parse().unwrap()),
-            kind: Kind::Ssh(target),
-        };
-        let house = House::around(resource, Default::default(), JoinSet::new(), Limits::default()).await;
+        let house = House::around(resource(target), Default::default(), JoinSet::new(), Limits::default()).await;
         let street = Self { house, host, home };
         street.write("key", keys::private(keys::DEV).expose());
         let certificate = keys::visitor(keys::VISITORS, |b| {
