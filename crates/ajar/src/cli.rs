@@ -640,6 +640,20 @@ pub(crate) struct Explain {
 pub(crate) struct Doctor {
     /// Only this one
     pub(crate) resource: Option<String>,
+    /// A host, behind 'ssh': the same as the host alone
+    #[arg(requires = "resource", value_name = "HOST")]
+    pub(crate) host: Option<String>,
+}
+
+impl Doctor {
+    /// The one resource to check; nothing of two names, unless the first is `ssh`.
+    pub(crate) fn only(&self) -> Result<Option<&str>, &str> {
+        match (self.resource.as_deref(), self.host.as_deref()) {
+            (Some("ssh"), Some(host)) => Ok(Some(host)),
+            (Some(_) | None, Some(more)) => Err(more),
+            (only, None) => Ok(only),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

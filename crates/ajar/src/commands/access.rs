@@ -4,7 +4,7 @@ use ajar_api::model::{Finding, Grant, Lease, Page, Resource, Session, Status};
 
 use serde::Serialize;
 
-use crate::cli;
+use crate::cli::{self, Doctor};
 use crate::client::Client;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, Table, say};
@@ -161,7 +161,11 @@ pub(super) async fn sessions(client: &Client, out: Output, args: &cli::List) -> 
     })
 }
 
-pub(super) async fn doctor(client: &Client, out: Output, resource: Option<&str>) -> Result<(), Failure> {
+pub(super) async fn doctor(client: &Client, out: Output, args: &Doctor) -> Result<(), Failure> {
+    let resource = args.only().map_err(|more| {
+        let hint = "ajar doctor RESOURCE, ajar doctor ssh HOST, or ajar doctor for all";
+        Failure::new(Code::Usage, format!("one resource at a time: what is {more}?")).hint(hint)
+    })?;
     let query: Vec<_> = resource.iter().map(|r| ("resource", (*r).to_owned())).collect();
     let page: Page<Finding> = client.post_empty(&["doctor"], &query).await?;
     findings(out, &page.items)?;

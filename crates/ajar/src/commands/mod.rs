@@ -76,7 +76,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Setup(args) => native::setup(&client()?, &args).await,
         Command::Ledger(args) => ledger::run(client, out, args).await,
         Command::Policy(args) => policy::run(client, out, args).await,
-        Command::Doctor(args) => access::doctor(&client()?, out, args.resource.as_deref()).await,
+        Command::Doctor(args) => access::doctor(&client()?, out, &args).await,
         Command::Server(args) => server::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Completion { shell } => {
