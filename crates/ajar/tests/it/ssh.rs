@@ -74,11 +74,18 @@ impl Hosts {
         self.stage.folder().join(format!("dev/ajar/ssh/certificates/{name}-cert.pub"))
     }
 
-    /// Whether OpenSSH finds the certificate on the list of revoked ones.
-    fn is_revoked(&self, certificate: &Path) -> bool {
-        let krl = self.stage.folder().join("revoked.krl");
+    /// The list of revoked certificates, beside where the host looks.
+    fn fetched(&self) -> PathBuf {
+        let krl = self.stage.folder().join("fetched.krl");
         let url = format!("http://127.0.0.1:{}/ssh/revocations", self.stage.api());
         assert!(Command::new("curl").args(["-fsS", "-o"]).arg(&krl).arg(url).status().unwrap().success());
+        krl
+    }
+
+    /// Whether OpenSSH finds the certificate on the list of revoked ones, which the host has from now on.
+    fn is_revoked(&self, certificate: &Path) -> bool {
+        let krl = self.stage.folder().join("revoked.krl");
+        std::fs::rename(self.fetched(), &krl).unwrap();
         let out = Command::new("ssh-keygen").args(["-Q", "-f"]).arg(krl).arg(certificate).output().unwrap();
         let told = text(&out.stdout);
         assert!(told.contains("REVOKED") != told.contains(": ok"), "{told}");
@@ -279,14 +286,13 @@ async fn i10_i11_past_the_gateway_goes_a_lease() {
     hosts.stage.end("-KILL");
     hosts.stage.run();
     assert_eq!(leases(&hosts)[0]["state"], "minted");
-    assert!(!hosts.is_revoked(&certificate));
 
-    // Given back early, it is on the list at once; and it counts as there until its own end.
+    // Given back early, it counts as there until the host refuses it.
     assert_eq!(hosts.ajar(&["return", &grant]).0, 0);
-    assert!(hosts.is_revoked(&certificate));
     hosts.stage.wait_until("it is tried to revoke it", || leases(&hosts)[0]["state"] == "revoke_unconfirmed");
     let (code, told, _) = hosts.stage.ajar("auditor", &["status"]);
     assert!(code == 1 && told.contains("the host may accept its certificate until"), "{told}");
+    assert!(told.contains("has not fetched the list of revoked certificates yet"), "{told}");
     let again = |hosts: &Hosts| {
         let key = hosts.stage.folder().join("dev/ajar/ssh/key");
         let mut ssh = Command::new("ssh");
@@ -295,12 +301,43 @@ async fn i10_i11_past_the_gateway_goes_a_lease() {
         ssh.arg("-o").arg(format!("CertificateFile=\"{}\"", certificate.display()));
         finished(ssh.args(["127.0.0.1", "true"])).0
     };
-    // The host has the list, which was fetched to where it looks.
+    assert_eq!(again(&hosts), 0, "{}", hosts.host.log());
+    // The host has the list, which is fetched to where it looks.
+    assert!(hosts.is_revoked(&certificate));
     assert_eq!(again(&hosts), 255, "{}", hosts.host.log());
     assert!(hosts.host.log().contains("revoked"), "{}", hosts.host.log());
+    hosts.stage.wait_until("the host has shown it", || leases(&hosts)[0]["state"] == "revoked");
+    let proven = leases(&hosts)[0].to_string();
+    assert!(proven.contains("it refuses the one with") && proven.contains("goes on until"), "{proven}");
     hosts.stage.end("-KILL");
     hosts.stage.run();
     assert!(hosts.is_revoked(&certificate), "the list is the ledger's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r06_doctor_says_whether_a_host_is_set_up() {
+    let hosts = Hosts::new().await;
+    let doctor = |args: &[&str]| {
+        let (code, out, err) = hosts.stage.ajar("operator", &[&["doctor"], args, &["-o", "json"]].concat());
+        (code, serde_json::from_str(&out).unwrap_or(Value::Null), err)
+    };
+    let told = |findings: &Value, check: &str| {
+        let found = findings.as_array().unwrap().iter().find(|f| f["check"].as_str().unwrap().contains(check));
+        found.unwrap_or_else(|| panic!("no {check} in {findings}")).clone()
+    };
+    let (code, found, err) = doctor(&["ssh", "orders-web-1"]);
+    assert_eq!(code, 0, "{found} {err}");
+    assert!(told(&found, "host key")["result"].as_str().unwrap().contains("Ajar's authority for hosts"), "{found}");
+    assert_eq!(told(&found, "sign in as")["severity"], "good");
+    let past = told(&found, "past the gateway");
+    assert!(past["severity"] == "warning" && past["result"].as_str().unwrap().contains("RevokedKeys"), "{past}");
+    std::fs::rename(hosts.fetched(), hosts.stage.folder().join("revoked.krl")).unwrap();
+    assert_eq!(told(&doctor(&["orders-web-1"]).1, "past the gateway")["severity"], "good");
+    // Where nobody goes past it, nothing is needed for that.
+    assert!(!doctor(&["ssh", "orders-web-2"]).1.to_string().contains("past the gateway"));
+    let (code, _, err) = doctor(&["orders-web-1", "orders-web-2"]);
+    assert!(code == 2 && err.contains("ajar doctor ssh HOST"), "{code} {err}");
+    assert_eq!(doctor(&["ssh", "nothing"]).0, 7);
 }
 
 #[tokio::test(flavor = "multi_thread")]
