@@ -158,6 +158,7 @@ fn bench(args: &[String]) -> Result<()> {
         ("cut", "ajar-gateway", "cut"),
         ("gateway", "ajar", "gateway"),
         ("http", "ajar", "http"),
+        ("ssh", "ajar", "ssh"),
     ] {
         if part != "all" && part != name {
             continue;

@@ -85,6 +85,7 @@ impl Back {
             return self.line.beside(async move { reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await });
         };
         let (_, far) = channel.split();
+        line.opens();
         self.line.beside(async move {
             let opened = match open {
                 Opened::Port { address, port, from, from_port } => {
@@ -93,7 +94,7 @@ impl Back {
                 Opened::Agent => client.channel_open_agent().await,
                 Opened::X11 { from, from_port } => client.channel_open_x11(from, from_port).await,
             };
-            let lane = opened.ok().and_then(|near| line.open(near.split().1, client, Some(What::Back(what, to))));
+            let lane = line.opened(opened.ok().map(|near| near.split().1), client, What::Back(what, to));
             match lane {
                 Some(lane) => {
                     lane.begin(&room, &room.record);

@@ -245,11 +245,12 @@ impl Handler for Front {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), russh::Error> {
-        if let Some(lane) = self.lane(channel) {
-            let data = prompt::behind(&self.0, &lane, data);
-            if !data.is_empty() {
-                lane.far(Item::Data(self.0.valve.read_here.hold(data)));
-            }
+        let data = match self.lane(channel) {
+            Some(lane) => prompt::behind(&self.0, &lane, data),
+            None => data,
+        };
+        if !data.is_empty() {
+            self.0.client_says(channel, Item::Data(self.0.valve.read_here.hold(data)));
         }
         Ok(())
     }
@@ -266,16 +267,17 @@ impl Handler for Front {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), russh::Error> {
-        if let Some(lane) = self.lane(channel) {
-            lane.far(Item::Eof);
-        }
+        self.0.client_says(channel, Item::Eof);
         Ok(())
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), russh::Error> {
-        if let Some(lane) = self.0.close(channel) {
-            lane.far(Item::Close);
-            lane.gone(Side::Client);
+        match self.0.close(channel) {
+            Some(lane) => {
+                lane.far(Item::Close);
+                lane.gone(Side::Client);
+            }
+            None => self.0.client_says(channel, Item::Close),
         }
         Ok(())
     }

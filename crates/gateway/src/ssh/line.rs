@@ -19,7 +19,7 @@ use crate::listener::Shared;
 
 /// Channels that one connection may have at once.
 const CHANNELS: usize = 512;
-/// Channels of the host that nobody has adopted yet, and what they may have sent, in items.
+/// Channels that nobody has adopted yet, of each side, and what they may have sent, in items.
 const ORPHANS: (usize, usize) = (16, 256);
 
 /// What the keeper of a connection is told.
@@ -61,12 +61,26 @@ pub(super) enum Phase {
     Over,
 }
 
+/// What came in channels that are open already, but not known as such.
+type Orphans = HashMap<ChannelId, Vec<Item>>;
+
+fn keep(orphans: &mut Orphans, id: ChannelId, item: Item) {
+    if orphans.len() < ORPHANS.0 || orphans.contains_key(&id) {
+        let items = orphans.entry(id).or_default();
+        if items.len() < ORPHANS.1 {
+            items.push(item);
+        }
+    }
+}
+
 struct Inner {
     client: Option<Handle>,
     guest: Option<Guest>,
     lanes: HashMap<ChannelId, Arc<Lane>>,
     by_host: HashMap<ChannelId, Arc<Lane>>,
-    orphans: HashMap<ChannelId, Vec<Item>>,
+    orphans: Orphans,
+    /// The same for channels that are being opened towards the client, of which there are so many.
+    opening: (usize, Orphans),
     next: u32,
     tasks: JoinSet<()>,
     /// Connections inside this one: they end by themselves when it does, and are waited for.
@@ -99,7 +113,8 @@ impl Line {
             guest: None,
             lanes: HashMap::new(),
             by_host: HashMap::new(),
-            orphans: HashMap::new(),
+            orphans: Orphans::new(),
+            opening: (0, Orphans::new()),
             next: 0,
             tasks: JoinSet::new(),
             inside: JoinSet::new(),
@@ -171,6 +186,43 @@ impl Line {
         self.inner().lanes.get(&near).cloned()
     }
 
+    /// A channel is being opened towards the client: what it says in it is kept until [`Line::opened`].
+    pub(super) fn opens(&self) {
+        self.inner().opening.0 += 1;
+    }
+
+    /// It is open, as a lane; or it is not.
+    pub(super) fn opened(&self, half: Option<ChannelWriteHalf<russh::server::Msg>>, client: Handle, what: What) -> Option<Arc<Lane>> {
+        let near = half.as_ref().map(ChannelWriteHalf::id);
+        let lane = half.and_then(|half| self.open(half, client, Some(what)));
+        let mut inner = self.inner();
+        let early = near.and_then(|near| inner.opening.1.remove(&near)).unwrap_or_default();
+        inner.opening.0 = inner.opening.0.saturating_sub(1);
+        if inner.opening.0 == 0 {
+            inner.opening.1.clear();
+        }
+        if let Some(lane) = &lane {
+            for item in early {
+                if matches!(item, Item::Close) {
+                    inner.lanes.remove(&lane.near);
+                    lane.gone(Side::Client);
+                }
+                lane.far(item);
+            }
+        }
+        lane
+    }
+
+    /// What the client says in a channel of which nothing is known: it may be one that is being opened.
+    pub(super) fn client_says(&self, near: ChannelId, item: Item) {
+        let mut inner = self.inner();
+        match inner.lanes.get(&near) {
+            Some(lane) => lane.far(item),
+            None if inner.opening.0 > 0 => keep(&mut inner.opening.1, near, item),
+            None => {}
+        }
+    }
+
     /// The client is done with a channel.
     pub(super) fn close(&self, near: ChannelId) -> Option<Arc<Lane>> {
         self.inner().lanes.remove(&near)
@@ -182,10 +234,7 @@ impl Line {
         if let Some(lane) = inner.by_host.get(&far) {
             return lane.near(item);
         }
-        let room = inner.orphans.len() < ORPHANS.0 || inner.orphans.contains_key(&far);
-        if let Some(items) = room.then(|| inner.orphans.entry(far).or_default()).filter(|items| items.len() < ORPHANS.1) {
-            items.push(item);
-        }
+        keep(&mut inner.orphans, far, item);
     }
 
     /// The lane of a channel of the host's.
@@ -270,6 +319,7 @@ impl Line {
         inner.lanes.clear();
         let by_host = std::mem::take(&mut inner.by_host);
         inner.orphans.clear();
+        inner.opening.1.clear();
         inner.client = None;
         drop(inner);
         for lane in lanes.into_iter().chain(by_host.into_values()) {

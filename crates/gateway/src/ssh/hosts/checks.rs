@@ -22,20 +22,32 @@ fn finding(severity: Severity, check: impl Into<String>, result: impl Into<Strin
     Finding { severity, check: check.into(), result: result.into() }
 }
 
+/// As whom to sign in, and what else to look at on the way.
+struct Entrance<'a> {
+    resource: &'a Resource,
+    target: &'a SshTarget,
+    login: &'a str,
+    /// Whether certificates are given with which clients go there past the gateway.
+    direct: bool,
+    /// Whether the host has been looked at already.
+    known: bool,
+}
+
 impl SshHosts {
     pub(super) async fn checks(&self, resource: &Resource, target: &SshTarget) -> Vec<Finding> {
         let mut found = Vec::new();
         let mut first: BTreeMap<&str, bool> = BTreeMap::new();
         for role in target.roles.values() {
             if let Some(login) = role.logins.first() {
-                *first.entry(login).or_default() |= role.direct;
+                *first.entry(login).or_default() |= role.direct && role.commands.is_none();
             }
         }
         let all = target.roles.values().flat_map(|role| role.logins.iter().map(String::as_str));
         let more: BTreeSet<&str> = all.filter(|login| !first.contains_key(login)).collect();
         for (login, direct) in first {
             let (known, check) = (!found.is_empty(), format!("sign in as {login}"));
-            let signed_in = self.sign_in(resource, target, login, direct, known, &mut found);
+            let entrance = Entrance { resource, target, login, direct, known };
+            let signed_in = self.sign_in(&entrance, &mut found);
             let signed_in = tokio::time::timeout(ASKING, signed_in).await.unwrap_or(Err(DialError::Slow));
             match signed_in {
                 Ok(()) => found.push(finding(Severity::Good, check, "the host lets the gateway in")),
@@ -77,15 +89,8 @@ impl SshHosts {
 
     /// Signs in and leaves; opens nothing. On the way, what is to be seen of the host, unless that is known, and what certificates past the
     /// gateway need.
-    async fn sign_in(
-        &self,
-        resource: &Resource,
-        target: &SshTarget,
-        login: &str,
-        direct: bool,
-        known: bool,
-        found: &mut Vec<Finding>,
-    ) -> Result<(), DialError> {
+    async fn sign_in(&self, entrance: &Entrance<'_>, found: &mut Vec<Finding>) -> Result<(), DialError> {
+        let Entrance { resource, target, login, direct, known } = *entrance;
         let mut visit = self.visit(resource, target).await?;
         if !known {
             let reached = format!("{}:{} answers, with strict key exchange", target.host, target.port);
