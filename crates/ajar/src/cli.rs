@@ -775,7 +775,7 @@ pub(crate) struct Demo {
     /// PostgreSQL's programs for the sample target; looked for unless said
     #[arg(long, value_name = "DIR", env = "AJAR_POSTGRES_BIN")]
     pub(crate) postgres_bin: Option<PathBuf>,
-    /// The API listens on this port of loopback, the PostgreSQL gateway on the next; 0 takes free ones
+    /// The API listens on this port of loopback, the gateway's doors on the next three; 0 takes free ones
     #[arg(long, value_name = "N", default_value_t = 7431)]
     pub(crate) port_base: u16,
     /// Write where everything is to this file, as JSON, once it is ready

@@ -50,6 +50,12 @@ impl Api {
         Ok(Self { address, task: tokio::spawn(serve) })
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What every path of it begins with.
     #[must_use]
     pub fn url(&self) -> String {

@@ -72,14 +72,14 @@ impl SshHost {
         let certificate = match certify(&key) {
             Some(certificate) => {
                 write("host-cert.pub", &format!("{certificate}\n"))?;
-                format!("HostCertificate {}\n", folder.join("host-cert.pub").display())
+                format!("HostCertificate \"{}\"\n", folder.join("host-cert.pub").display())
             }
             None => String::new(),
         };
         let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_err(SampleError::io("find a free port"))?;
         let at = folder.display();
         let config = format!(
-            "ListenAddress 127.0.0.1:{}\nHostKey {at}/host\n{certificate}TrustedUserCAKeys {at}/users.pub\nAuthorizedKeysFile {at}/authorized_keys\n\
+            "ListenAddress 127.0.0.1:{}\nHostKey \"{at}/host\"\n{certificate}TrustedUserCAKeys \"{at}/users.pub\"\nAuthorizedKeysFile \"{at}/authorized_keys\"\n\
              PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
              PrintMotd no\nPrintLastLog no\nMaxStartups 200\nMaxSessions 1000\nAcceptEnv LANG LC_*\nX11Forwarding yes\nX11UseLocalhost yes\n\
              Subsystem sftp internal-sftp\n{settings}\n",

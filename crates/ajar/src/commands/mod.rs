@@ -21,6 +21,7 @@ use clap::CommandFactory;
 
 pub(crate) use self::native::{block, pass_line};
 pub(crate) use self::people::secret;
+pub(crate) use self::ssh::ssh_config;
 
 use ajar_api::model::Verdict;
 

@@ -357,6 +357,13 @@ fn undo_ssh(config: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A whole configuration for somebody whose folder for configuration is `own`, and beside it what the gateway is known by.
+pub(crate) fn ssh_config(door: &SshDoor, own: &Path, url: &str, logins: &BTreeMap<&str, Option<&str>>) -> Result<String, Failure> {
+    let (folder, ajar) = (Folder(own.join("ajar/ssh")), std::env::current_exe().context("where this program is can't be found out")?);
+    folder.know(door)?;
+    part(door, &folder, &ajar, url, logins)
+}
+
 /// Our part of ssh_config. Where the helper fails, it has said why, and nothing is connected to.
 fn part(door: &SshDoor, folder: &Folder, ajar: &Path, url: &str, logins: &BTreeMap<&str, Option<&str>>) -> Result<String, Failure> {
     let names: Vec<&str> = logins.keys().copied().chain([GATEWAY]).collect();

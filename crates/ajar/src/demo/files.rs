@@ -1,5 +1,6 @@
 //! The demo's company: its files.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use ajar_sample::{ADMIN, DATABASE};
@@ -76,6 +77,32 @@ reason = { min_length = 5 }
 approve = { from = ["owners"], within = "30m" }
 "#;
 
+/// Who may get into the host. Looking around takes the same approval as reading the database.
+pub(super) const HOST_RULES: &str = r#"
+[[rule]]
+name = "engineers-look-at-the-host"
+who = ["group:engineers"]
+resources = ["orders-web-1"]
+roles = ["look"]
+default = "10m"
+max = "4h"
+approve = { from = ["owners"], within = "30m" }
+
+# In a terminal, ssh asks for the reason when none was given.
+[[rule]]
+name = "engineers-deploy"
+who = ["group:engineers"]
+resources = ["orders-web-1"]
+roles = ["deploy"]
+default = "10m"
+max = "1h"
+reason = { min_length = 5 }
+approve = { from = ["owners"], within = "30m" }
+"#;
+
+/// The name of the SSH host.
+pub(super) const HOST: &str = "orders-web-1";
+
 /// The resource, with where the sample runs.
 pub(super) fn resources(port: u16, authority: &Path, password_file: &str) -> String {
     format!(
@@ -121,6 +148,34 @@ allow = ["GET /**"]
 
 [resource.roles.refund]
 allow = ["GET /**", "POST /orders/*/refund"]
+"#
+    )
+}
+
+/// The SSH host, with where it runs and as whom. Who deploys may reach the API from there as well.
+pub(super) fn host(port: u16, account: &str, api: SocketAddr) -> String {
+    format!(
+        r#"
+[[resource]]
+name = "{HOST}"
+kind = "ssh"
+description = "This machine, as who runs the demo"
+labels = {{ env = "demo" }}
+owners = ["group:orders"]
+default_role = "look"
+host = "127.0.0.1"
+port = {port}
+
+[resource.roles.look]
+logins = [{account:?}]
+subsystems = ["sftp"]
+env = ["LANG", "LC_*"]
+
+[resource.roles.deploy]
+logins = [{account:?}]
+subsystems = ["sftp"]
+env = ["LANG", "LC_*"]
+forward = ["{api}"]
 "#
     )
 }

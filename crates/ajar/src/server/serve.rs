@@ -47,6 +47,8 @@ pub(crate) struct Running {
     pub(crate) door: PostgresDoor,
     /// Where HTTP's clients are told to go.
     pub(crate) http: Option<HttpDoor>,
+    /// Where SSH's clients are told to go.
+    pub(crate) ssh: Option<SshDoor>,
     stop_gateway: watch::Sender<bool>,
     stop_api: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -153,7 +155,7 @@ impl Running {
         let ssh = gateway.ssh_addr().zip(hosts_authority);
         let ssh = ssh.map(|(at, hosts_authority)| SshDoor { host: host.clone(), port: at.port(), hosts_authority });
         let door = PostgresDoor { host, port: postgres.port(), ca_pem: authority_pem };
-        let doors = Doors { postgres: Some(door.clone()), http: http.clone(), ssh };
+        let doors = Doors { postgres: Some(door.clone()), http: http.clone(), ssh: ssh.clone() };
         let router = Api::new(Arc::clone(&engine), metrics.clone(), &config.public_url, doors).router();
         let tls = if config.api.tls { Some(api_tls(&identity)?) } else { None };
         let (stop_gateway, stop_api) = (watch::Sender::new(false), watch::Sender::new(false));
@@ -169,7 +171,7 @@ impl Running {
                 metrics.run_upkeep();
             }
         });
-        Ok(Self { engine, store, api, postgres, door, http, stop_gateway, stop_api, tasks })
+        Ok(Self { engine, store, api, postgres, door, http, ssh, stop_gateway, stop_api, tasks })
     }
 
     /// Cuts and records every session, then closes everything.

@@ -1,7 +1,10 @@
 //! `ajar demo`, as the README's first command starts it.
 
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use ajar_sample::SshHost;
 
 use crate::stage::{Kept, programs};
 
@@ -35,26 +38,69 @@ fn the_demo_opens_a_door_and_leaves_nothing_behind() {
         let text = format!(". '{}/{who}.sh'\n{script}", folder.display());
         Command::new("sh").args(["-ec", &text]).stdin(Stdio::null()).output().unwrap()
     };
-    let held = Command::new("sh")
-        .args(["-ec", &format!(". '{}/dev.sh'; psql -X -A -t service=orders-db -c 'select count(*) from orders'", folder.display())])
+    let held = |script: &str| {
+        let text = format!(". '{}/dev.sh'\n{script}", folder.display());
+        let mut command = Command::new("sh");
+        command.args(["-ec", &text]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Kept(command.spawn().unwrap())
+    };
+    let approve = || {
+        let start = Instant::now();
+        loop {
+            let inbox = shell("peer", "ajar inbox -o json");
+            let inbox: serde_json::Value = serde_json::from_slice(&inbox.stdout).unwrap();
+            if let Some(id) = inbox[0]["id"].as_str() {
+                let out = shell("peer", &format!("ajar approve {id} --note go"));
+                assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "no request was filed");
+        }
+    };
+    let reading = held("psql -X -A -t service=orders-db -c 'select count(*) from orders'");
+    approve();
+    let (code, out, err) = reading.finish();
+    assert_eq!((code, out.as_str()), (0, "5000\n"), "{err}");
+    // A host that lets in nobody else, and by Ajar's certificates only.
+    let account = SshHost::account().unwrap();
+    assert_eq!((told["host"]["login"].as_str(), told["resources"][2].as_str()), (Some(account.as_str()), Some("orders-web-1")), "{told}");
+    let looking = held("ssh orders-web-1 'echo in; exit 7'");
+    approve();
+    let (code, out, err) = looking.finish();
+    assert!(code == 7 && out.ends_with("in\n") && err.contains("held until it is decided"), "{code} {out} {err}");
+    let host_port = told["host"]["port"].to_string();
+    let past = format!("ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p {host_port} 127.0.0.1 true");
+    assert_eq!(shell("dev", &format!("command {past}")).status.code(), Some(255));
+    // In a terminal, the reason that the rule asks for is asked for.
+    let mut deploying = Command::new("sh")
+        .args(["-ec", &format!(". '{}/dev.sh'; AJAR_ROLE=deploy ssh -tt orders-web-1 'echo deployed'", folder.display())])
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let held = Kept(held);
-    let start = Instant::now();
-    loop {
-        let inbox = shell("peer", "ajar inbox -o json");
-        let inbox: serde_json::Value = serde_json::from_slice(&inbox.stdout).unwrap();
-        if let Some(id) = inbox[0]["id"].as_str() {
-            let out = shell("peer", &format!("ajar approve {id} --note go"));
-            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let mut said = Vec::new();
+    let mut stderr = std::io::BufReader::new(deploying.stderr.take().unwrap());
+    for byte in stderr.by_ref().bytes() {
+        said.push(byte.unwrap());
+        if said.ends_with(b"ajar: reason: ") {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(30), "no request was filed");
     }
-    let (code, out, err) = held.finish();
-    assert_eq!((code, out.as_str()), (0, "5000\n"), "{err}");
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("a reason of 5 characters") && said.ends_with("ajar: reason: "), "{said}");
+    let mut keys = deploying.stdin.take().unwrap();
+    keys.write_all(b"INC-7: roll out\r").unwrap();
+    approve();
+    let (code, out, _) = Kept(deploying).finish();
+    assert!(code == 0 && out.contains("deployed"), "{code} {out}");
+    drop(keys);
+    let grants: serde_json::Value = serde_json::from_slice(&shell("dev", "ajar grants -o json").stdout).unwrap();
+    let grant = grants.as_array().unwrap().iter().find(|grant| grant["role"] == "deploy").unwrap();
+    let request = shell("dev", &format!("ajar requests {} -o json", grant["request"].as_str().unwrap()));
+    assert!(String::from_utf8_lossy(&request.stdout).contains("INC-7: roll out"), "{request:?}");
+    let role = shell("dev", "AJAR_ROLE=look ssh -W 127.0.0.1:9 orders-web-1");
+    assert!(String::from_utf8_lossy(&role.stderr).contains("administratively prohibited"), "{role:?}");
     let api = r#"ajar run --with sample-api -- sh -c 'curl -sS --cacert $SAMPLE_API_CA_FILE -H "Authorization: Bearer $SAMPLE_API_TOKEN" $SAMPLE_API_URL/orders/3'"#;
     let out = shell("dev", api);
     let order: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
@@ -67,5 +113,7 @@ fn the_demo_opens_a_door_and_leaves_nothing_behind() {
     assert_eq!(code, 0, "{err}");
     assert!(!folder.exists());
     let port = target.split_whitespace().find_map(|w| w.strip_prefix("port=")).unwrap();
-    assert!(std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err(), "the sample still listens");
+    for port in [port, &host_port] {
+        assert!(std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err(), "a sample still listens on {port}");
+    }
 }
