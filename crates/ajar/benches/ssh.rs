@@ -12,8 +12,7 @@
     reason = "a benchmark says what it found, fails loudly, and measures by the real clock"
 )]
 
-#[expect(dead_code, reason = "the tests' hosts have more than is needed here")]
-#[expect(clippy::panic, reason = "the tests' hosts")]
+#[expect(dead_code, unused_imports, reason = "the tests' hosts have more than is needed here")]
 #[path = "../tests/it/ssh.rs"]
 mod ssh;
 #[expect(dead_code, reason = "the tests' stage has more than is needed here")]
@@ -149,7 +148,7 @@ fn main() {
 /// Direct, through a second server, through the gateway: the same client with the same key.
 fn ways(hosts: &Hosts) -> Vec<Way> {
     let at = hosts.stage.folder();
-    let jump = SshHost::start(&at.join("jump host"), "", |_| None, "SetEnv SHLVL=2").unwrap();
+    let jump = SshHost::start(&at.join("jump-host"), "", |_| None, "SetEnv SHLVL=2").unwrap();
     let key = at.join("dev/ajar/ssh/key");
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     for host in [&hosts.host, &jump] {

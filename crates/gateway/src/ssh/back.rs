@@ -76,7 +76,7 @@ impl Back {
         let line = Arc::clone(&self.line);
         let Phase::Open(room) = line.phase.borrow().clone() else { return };
         let allowed = match &open {
-            Opened::Port { .. } => !room.role.remote_forward.is_empty(),
+            Opened::Port { address, port, .. } => room.listens_at(address, *port),
             Opened::Agent => room.role.agent,
             Opened::X11 { .. } => room.role.x11,
         };
@@ -135,12 +135,14 @@ impl Handler for Back {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), HostError> {
-        self.line.host_says(channel, Item::Data(self.line.valve.to_write.hold(data)));
+        if !data.is_empty() {
+            self.line.host_says(channel, Item::Data(self.line.valve.to_write.hold(data)));
+        }
         Ok(())
     }
 
     async fn extended_data(&mut self, channel: ChannelId, kind: u32, data: &[u8], _: &mut Session) -> Result<(), HostError> {
-        if kind == STDERR {
+        if kind == STDERR && !data.is_empty() {
             self.line.host_says(channel, Item::Error(self.line.valve.to_write.hold(data)));
         }
         Ok(())

@@ -12,7 +12,8 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use super::identity::{self, Visitor};
 use super::lane::{Item, Lane, Side, Terminal, What, X11};
 use super::line::{Call, Guest, Line, Phase};
-use super::{prompt, visit};
+use super::room::Room;
+use super::{prompt, visit, words};
 
 /// The longest command that is taken, in bytes.
 const COMMAND: usize = 256 << 10;
@@ -63,20 +64,22 @@ impl Front {
         }
     }
 
-    /// Waits until the client is in, for what the library wants an answer to at once.
-    async fn room(&self) -> Option<Arc<super::room::Room>> {
-        self.0.call(Call::EnterAll);
+    /// Waits until the client is in, for what the library wants an answer to at once; none when it is turned away, or leaves.
+    async fn room(&self) -> Option<Arc<Room>> {
         let mut phase = self.0.phase.subscribe();
-        let mut tried = false;
-        loop {
-            match &*phase.borrow_and_update() {
-                Phase::Open(room) => return Some(Arc::clone(room)),
-                Phase::Over => return None,
-                Phase::Before if tried => return None,
-                Phase::Before => {}
-                Phase::Waiting => tried = true,
-            }
-            phase.changed().await.ok()?;
+        let before = match &*phase.borrow_and_update() {
+            Phase::Before { refused } => *refused,
+            Phase::Waiting | Phase::Open(_) | Phase::Over => u32::MAX,
+        };
+        self.0.call(Call::EnterAll);
+        let settled = phase.wait_for(|phase| match phase {
+            Phase::Open(_) | Phase::Over => true,
+            Phase::Before { refused } => *refused != before,
+            Phase::Waiting => false,
+        });
+        match &*settled.await.ok()? {
+            Phase::Open(room) => Some(Arc::clone(room)),
+            Phase::Before { .. } | Phase::Waiting | Phase::Over => None,
         }
     }
 }
@@ -232,20 +235,24 @@ impl Handler for Front {
         _: &mut Session,
     ) -> Result<(), russh::Error> {
         if let Some(lane) = self.lane(channel) {
-            lane.far(Item::Resize(cols, rows, width, height));
+            lane.resize(cols, rows, (width, height));
         }
         Ok(())
     }
 
     async fn signal(&mut self, channel: ChannelId, signal: Sig, _: &mut Session) -> Result<(), russh::Error> {
         if let Some(lane) = self.lane(channel) {
-            lane.far(Item::Signal(signal));
+            lane.signal(signal);
         }
         Ok(())
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), russh::Error> {
         let data = match self.lane(channel) {
+            Some(lane) if self.0.is_held() && lane.gives_up(data) => {
+                lane.refuse(words::line("you gave up waiting; the request stays as it is"), visit::NOT_IN);
+                &[]
+            }
             Some(lane) => prompt::behind(&self.0, &lane, data),
             None => data,
         };
@@ -256,7 +263,7 @@ impl Handler for Front {
     }
 
     async fn extended_data(&mut self, channel: ChannelId, _: u32, data: &[u8], _: &mut Session) -> Result<(), russh::Error> {
-        if let Some(lane) = self.lane(channel) {
+        if let Some(lane) = self.lane(channel).filter(|_| !data.is_empty()) {
             lane.far(Item::Error(self.0.valve.read_here.hold(data)));
         }
         Ok(())
@@ -292,6 +299,7 @@ impl Handler for Front {
                 if *port == 0 {
                     *port = at;
                 }
+                room.listen(address, *port);
                 room.tape.event(None, "listen", serde_json::json!({ "to": format!("{address}:{port}") }));
                 Ok(true)
             }
@@ -304,6 +312,7 @@ impl Handler for Front {
 
     async fn cancel_tcpip_forward(&mut self, address: &str, port: u32, _: &mut Session) -> Result<bool, russh::Error> {
         let Phase::Open(room) = self.0.phase.borrow().clone() else { return Ok(false) };
+        room.listen_no_more(address, port);
         Ok(room.host.cancel_tcpip_forward(address, port).await.is_ok())
     }
 }

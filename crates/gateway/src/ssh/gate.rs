@@ -25,7 +25,7 @@ const HARD: usize = 64 << 20;
 /// Bytes that are read at once where much comes …
 const READ: usize = 64 << 10;
 /// … and where little does.
-const READ_LITTLE: usize = 4 << 10;
+const READ_LITTLE: usize = 8 << 10;
 /// When both sides are full, each is still read a little: what makes room may stand behind what doesn't fit. So many bytes …
 const SIP: usize = 4 << 10;
 /// … so often at first, until what the other side was allowed to send is through …
@@ -163,9 +163,14 @@ impl Valve {
         drained
     }
 
+    /// Whether something waits for the network.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
     /// Whether everything that was meant for this leg is written.
     pub(super) fn is_drained(&self) -> bool {
-        self.to_write.bytes() == 0 && !self.blocked.load(Ordering::Relaxed)
+        self.to_write.bytes() == 0 && !self.is_blocked()
     }
 
     fn turn(&self, state: u8) {
@@ -274,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gate<S> {
         std::task::ready!(this.valve.check_read())?;
         if this.taken == this.buffer.len() {
             let appetite = std::task::ready!(this.appetite(cx))?;
-            if out.remaining() >= READ / 2 && this.greeting.is_none() {
+            if appetite > SIP && out.remaining() >= READ / 2 && this.greeting.is_none() {
                 // A large packet's rest goes where it belongs at once.
                 let before = out.filled().len();
                 std::task::ready!(Pin::new(&mut this.under).poll_read(cx, out))?;

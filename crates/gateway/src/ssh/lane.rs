@@ -3,7 +3,7 @@
 //! Each direction has a queue and a task of its own, which waits for its own window: a channel whose reader is slow holds up no other, as
 //! long as what waits is little (see `gate`).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ajar_core::ssh::SshRecord;
@@ -21,6 +21,10 @@ use super::transfers::Transfers;
 
 /// Environment variables that one channel may set.
 const VARIABLES: usize = 64;
+/// Signals that may be on their way at once.
+const SIGNALS: usize = 64;
+/// Bytes of an error output that are recorded whatever the files say of output.
+const ERRORS: u64 = 4_096;
 /// The longest name or value of one, in bytes.
 const VARIABLE: usize = 4_096;
 /// The first of OpenSSH's kinds of extended data (RFC 4254, 5.2).
@@ -100,7 +104,8 @@ pub(super) enum Item {
         message: String,
         language: String,
     },
-    Resize(u32, u32, u32, u32),
+    /// The terminal has another size: that which was asked for last.
+    Resize,
     Signal(Sig),
     Close,
 }
@@ -120,8 +125,19 @@ pub(super) struct Lane {
     /// The side is gone, whatever still waits for it.
     gone: [Notify; 2],
     entered: AtomicBool,
+    said: Said,
+    resizing: AtomicBool,
+    signals: AtomicUsize,
     reply: Mutex<Option<ChannelOpenHandle>>,
     pub(super) prompt: Mutex<Option<Prompt>>,
+}
+
+/// What was said, and is not said again.
+#[derive(Default)]
+struct Said {
+    eof_near: AtomicBool,
+    eof_far: AtomicBool,
+    exit: AtomicBool,
 }
 
 /// What is noted of a channel.
@@ -132,6 +148,8 @@ struct Track {
     bytes_out: u64,
     /// Bytes of output that may still be recorded; none for what isn't output.
     left: u64,
+    /// Bytes of errors that may still be recorded in any case.
+    errors: u64,
     unrecorded: u64,
     input: bool,
     tails: [Vec<u8>; 3],
@@ -157,6 +175,9 @@ impl Lane {
             ended: Default::default(),
             gone: Default::default(),
             entered: AtomicBool::new(false),
+            said: Said::default(),
+            resizing: AtomicBool::new(false),
+            signals: AtomicUsize::new(0),
             reply: Mutex::default(),
             prompt: Mutex::default(),
         };
@@ -171,14 +192,51 @@ impl Lane {
         self.track.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the client. Whoever is gone needs nothing.
+    /// For the client. Whoever is gone needs nothing. What can be said once is taken once: it has no size that could be limited.
     pub(super) fn near(&self, item: Item) {
-        drop(self.to_client.send(item));
+        let once = match &item {
+            Item::Eof => Some(&self.said.eof_near),
+            Item::Exit(_) | Item::Killed { .. } => Some(&self.said.exit),
+            Item::Data(_) | Item::Error(_) | Item::Words(_) | Item::Resize | Item::Signal(_) | Item::Close => None,
+        };
+        if once.is_none_or(|said| !said.swap(true, Ordering::Relaxed)) {
+            drop(self.to_client.send(item));
+        }
     }
 
     /// For the host.
     pub(super) fn far(&self, item: Item) {
-        drop(self.to_host.send(item));
+        if !matches!(item, Item::Eof) || !self.said.eof_far.swap(true, Ordering::Relaxed) {
+            drop(self.to_host.send(item));
+        }
+    }
+
+    /// The terminal's new size: only the last one counts.
+    pub(super) fn resize(&self, cols: u32, rows: u32, pixels: (u32, u32)) {
+        let mut asked = self.asked();
+        if let Some(terminal) = &mut asked.terminal {
+            (terminal.cols, terminal.rows, terminal.pixels) = (cols, rows, pixels);
+        }
+        // While one is on its way, it will be the last one's.
+        if !self.resizing.swap(true, Ordering::Relaxed) {
+            self.far(Item::Resize);
+        }
+    }
+
+    /// A signal, unless too many are on their way.
+    pub(super) fn signal(&self, signal: Sig) {
+        if self.signals.fetch_add(1, Ordering::Relaxed) < SIGNALS {
+            self.far(Item::Signal(signal));
+        } else {
+            self.signals.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody at a terminal types Ctrl-C or Ctrl-D, and nothing takes it yet.
+    pub(super) fn gives_up(&self, data: &[u8]) -> bool {
+        let asked = self.asked();
+        let prompts = self.prompt.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        asked.terminal.is_some() && asked.what.is_some() && !prompts && data.iter().any(|byte| matches!(byte, 3 | 4)) && self.enters()
     }
 
     /// What waits for the host, once.
@@ -238,6 +296,7 @@ impl Lane {
             (None, true) => record.output,
             (None, false) => 0,
         };
+        track.errors = ERRORS;
         track.transfers = transfers;
         drop(track);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -287,7 +346,7 @@ impl Lane {
             Stream::In if track.input => (input, bytes),
             Stream::In => return,
             Stream::Out => (out, track.left),
-            Stream::Err => (err, track.left.max(4_096)),
+            Stream::Err => (err, track.left.max(track.errors)),
         };
         let part = data.get(..usize::try_from(left).unwrap_or(usize::MAX).min(data.len())).unwrap_or(data);
         if !part.is_empty() {
@@ -295,6 +354,9 @@ impl Lane {
         }
         if stream != Stream::In && track.left != u64::MAX {
             track.left = track.left.saturating_sub(bytes);
+            if stream == Stream::Err {
+                track.errors = track.errors.saturating_sub(bytes);
+            }
             track.unrecorded += bytes - part.len() as u64;
         }
     }
@@ -310,6 +372,9 @@ impl Lane {
         let mut track = self.track();
         let bytes = (track.bytes_in, track.bytes_out);
         if let Some(room) = self.room.get().filter(|_| std::mem::take(&mut track.open)) {
+            for (tail, stream) in std::mem::take(&mut track.tails).into_iter().zip([Stream::In, Stream::Out, Stream::Err]) {
+                room.tape.rest(self.number, stream, &tail);
+            }
             if let Some(transfers) = track.transfers.take() {
                 transfers.end(|kind, fields| room.tape.event(Some(self.number), kind, fields));
             }
@@ -409,7 +474,7 @@ impl Lane {
                 drop(half.close().await);
                 false
             }
-            Item::Resize(..) | Item::Signal(_) => true,
+            Item::Resize | Item::Signal(_) => true,
         }
     }
 
@@ -423,11 +488,18 @@ impl Lane {
             }
             Item::Error(data) => half.extended_data_bytes(STDERR, data).await.is_ok(),
             Item::Eof => half.eof().await.is_ok(),
-            Item::Resize(cols, rows, x, y) => {
+            Item::Resize => {
+                self.recorded().await;
+                self.resizing.store(false, Ordering::Relaxed);
+                let size = self.asked().terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows, terminal.pixels));
+                let Some((cols, rows, pixels)) = size else { return true };
                 self.resized(cols, rows);
-                half.window_change(cols, rows, x, y).await.is_ok()
+                half.window_change(cols, rows, pixels.0, pixels.1).await.is_ok()
             }
-            Item::Signal(signal) => half.signal(signal).await.is_ok(),
+            Item::Signal(signal) => {
+                self.signals.fetch_sub(1, Ordering::Relaxed);
+                half.signal(signal).await.is_ok()
+            }
             Item::Close => {
                 drop(half.close().await);
                 false

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ajar_core::name::ResourceName;
@@ -52,7 +53,10 @@ pub(super) struct Guest {
 #[derive(Clone)]
 pub(super) enum Phase {
     /// Nothing has needed the host yet, or it was refused: the next that does asks again.
-    Before,
+    Before {
+        /// How often somebody was turned away.
+        refused: u32,
+    },
     /// Somebody knocks, or waits.
     Waiting,
     /// In.
@@ -97,6 +101,8 @@ pub(super) struct Line {
     pub(super) jumped_to: Option<ResourceName>,
     pub(super) calls: UnboundedSender<Call>,
     pub(super) phase: watch::Sender<Phase>,
+    /// How often whoever knocked was turned away.
+    refusals: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -119,8 +125,8 @@ impl Line {
             tasks: JoinSet::new(),
             inside: JoinSet::new(),
         };
-        let phase = watch::Sender::new(Phase::Before);
-        Arc::new(Self { shared, address, valve, jumped_to, calls, phase, inner: Mutex::new(inner) })
+        let phase = watch::Sender::new(Phase::Before { refused: 0 });
+        Arc::new(Self { shared, address, valve, jumped_to, calls, phase, refusals: AtomicU32::new(0), inner: Mutex::new(inner) })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -148,6 +154,19 @@ impl Line {
 
     pub(super) fn guest(&self) -> Option<Guest> {
         self.inner().guest.clone()
+    }
+
+    /// Whoever knocked does not come in.
+    pub(super) fn turned_away(&self) {
+        self.phase.send_modify(|phase| {
+            let times = self.refusals.fetch_add(1, Ordering::Relaxed) + 1;
+            *phase = Phase::Before { refused: times };
+        });
+    }
+
+    /// Whether somebody waits to come in.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::Waiting)
     }
 
     /// Runs beside; ends with the connection.

@@ -1,6 +1,8 @@
 //! What a client's channels share once it is in.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ajar_core::permit::Claims;
 use ajar_core::ssh::{SshRecord, SshRole};
@@ -18,11 +20,31 @@ pub(super) struct Room {
     pub(super) host: client::Handle<Back>,
     pub(super) tape: Tape,
     bytes: [AtomicU64; 2],
+    /// Where the host listens for the client.
+    listens: Mutex<HashSet<(String, u32)>>,
 }
 
 impl Room {
     pub(super) fn new(claims: Claims, role: SshRole, login: String, record: SshRecord, host: client::Handle<Back>, tape: Tape) -> Self {
-        Self { claims, role, login, record, host, tape, bytes: Default::default() }
+        Self { claims, role, login, record, host, tape, bytes: Default::default(), listens: Mutex::default() }
+    }
+
+    fn listens(&self) -> MutexGuard<'_, HashSet<(String, u32)>> {
+        self.listens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The host listens there, since the client asked for it.
+    pub(super) fn listen(&self, address: &str, port: u32) {
+        self.listens().insert((address.to_owned(), port));
+    }
+
+    pub(super) fn listen_no_more(&self, address: &str, port: u32) {
+        self.listens().remove(&(address.to_owned(), port));
+    }
+
+    /// Whether the host may say that somebody came in there.
+    pub(super) fn listens_at(&self, address: &str, port: u32) -> bool {
+        self.listens().contains(&(address.to_owned(), port))
     }
 
     /// A channel has carried so much.

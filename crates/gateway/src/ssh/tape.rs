@@ -64,6 +64,13 @@ impl Tape {
         self.event(channel, "said", json!({ "text": text.trim_end() }));
     }
 
+    /// What was the beginning of a character, and stays one.
+    pub(super) fn rest(&self, channel: u32, stream: Stream, tail: &[u8]) {
+        if !tail.is_empty() {
+            self.event(Some(channel), stream.word(), json!({ "b64": STANDARD.encode(tail) }));
+        }
+    }
+
     /// Bytes of a stream. Text is text, as far as it goes; `tail` holds the beginning of a character that isn't complete.
     pub(super) fn bytes(&self, channel: u32, stream: Stream, data: &[u8], tail: &mut Vec<u8>) {
         let whole;

@@ -42,7 +42,7 @@ const SHOWN: Duration = Duration::from_millis(30);
 /// How long what a host has said at last may take to reach the client.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What a command ends with that never ran.
-const NOT_IN: u32 = 255;
+pub(super) const NOT_IN: u32 = 255;
 /// What a command ends with that its role does not allow, as with shells: it can't be run.
 const NOT_IN_ROLE: u32 = 126;
 
@@ -50,7 +50,7 @@ const NOT_IN_ROLE: u32 = 126;
 pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, address: IpAddr, starting: Starting) {
     let Some(ssh) = shared.ssh.clone() else { return };
     let config = Arc::clone(&ssh.server);
-    Arrival { shared, ssh, config, address, jumped_to: None }.walk(tcp, Some(starting)).await;
+    Arrival { shared, ssh, config, address, jumped_to: None, around: None }.walk(tcp, Some(starting)).await;
 }
 
 /// Serves a connection inside another one, to a resource that the client has named there.
@@ -60,8 +60,9 @@ pub(super) fn jump(outer: Arc<Line>, channel: Channel<Msg>, resource: ResourceNa
         match ssh.server_for(resource.as_str(), outer.shared.clock.now()) {
             Ok(config) => {
                 let (shared, address) = (Arc::clone(&outer.shared), outer.address);
+                let around = Some(Arc::clone(&outer.valve));
                 drop(outer);
-                Arrival { shared, ssh, config, address, jumped_to: Some(resource) }.walk(channel.into_stream(), None).await;
+                Arrival { shared, ssh, config, address, jumped_to: Some(resource), around }.walk(channel.into_stream(), None).await;
             }
             Err(error) => tracing::error!(resource.name = %resource, %error, "a host certificate could not be made for a jump"),
         }
@@ -76,11 +77,13 @@ struct Arrival {
     config: Arc<server::Config>,
     address: IpAddr,
     jumped_to: Option<ResourceName>,
+    /// The leg of the connection that it comes inside of.
+    around: Option<Arc<Valve>>,
 }
 
 impl Arrival {
     async fn walk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, starting: Option<Starting>) {
-        let Self { shared, ssh, config, address, jumped_to } = self;
+        let Self { shared, ssh, config, address, jumped_to, around } = self;
         let (calls, mut heard) = unbounded_channel();
         let valve = Valve::new();
         let gate = Gate::new(stream, Arc::clone(&valve));
@@ -108,7 +111,7 @@ impl Arrival {
         }
         drop(starting);
         let Some(guest) = line.guest() else { return };
-        Visit { shared, ssh, line: Arc::clone(&line), guest, session, heard, reason: None }.run().await;
+        Visit { shared, ssh, line: Arc::clone(&line), guest, session, heard, around, reason: None }.run().await;
         drop(shut);
         line.all_inside().join_all().await;
     }
@@ -132,6 +135,7 @@ struct Visit {
     guest: Guest,
     session: RunningSession<Front>,
     heard: UnboundedReceiver<Call>,
+    around: Option<Arc<Valve>>,
     /// Typed when it was asked for.
     reason: Option<String>,
 }
@@ -187,7 +191,7 @@ impl Visit {
                 None => lane.refuse(text.to_owned(), NOT_IN),
             }
         }
-        self.line.phase.send_replace(Phase::Before);
+        self.line.turned_away();
         Next::Again
     }
 
@@ -220,7 +224,7 @@ impl Visit {
     /// Where there is a terminal, its user can say why.
     fn ask_for_reason(&self, refusal: &Refusal) -> bool {
         let Some(lane) = self.waiting().into_iter().find(|lane| lane.asked().terminal.is_some()) else { return false };
-        self.line.phase.send_replace(Phase::Before);
+        self.line.turned_away();
         lane.near(Item::Words(words::line(&refusal.message)));
         prompt::ask(&lane);
         true
@@ -429,6 +433,10 @@ impl Visit {
             };
             self.drain(limit).await;
             room.tape.said(None, &text);
+            if let Some(around) = self.around.as_ref().filter(|around| around.is_blocked()) {
+                // INVARIANT I09: what lies in the connection around this one would arrive later.
+                around.shut();
+            }
             if self.line.valve.last_words() {
                 self.goodbye(&text).await;
             }
@@ -450,7 +458,7 @@ impl Visit {
     /// Waits until the client has what was passed on.
     async fn drain(&self, limit: Duration) {
         let begun = self.shared.clock.mono();
-        while !self.line.valve.is_drained() {
+        while !self.line.valve.is_drained() || self.around.as_ref().is_some_and(|around| around.is_blocked()) {
             let since = Duration::from_nanos(self.shared.clock.mono().0.saturating_sub(begun.0));
             if since >= limit {
                 return;

@@ -67,9 +67,15 @@ const METADATA_NAMES: [&str; 3] = ["instance-data.ec2.internal", "metadata.goog"
 /// What is wrong with a text, and how to mend it.
 type Wrong = (String, String);
 
+/// What clients' own configuration calls the gateway, for jumps.
+const GATEWAY: &str = "ajar-gateway";
+
 impl Check {
     pub(super) fn ssh(&mut self, at: Place<'_>, raw: &raw::Resource, roles: &Roles<'_>) -> Kind {
         self.only(at, ("resources", "ssh"), keys(raw), &["host", "port", "host_keys", "credential", "record"]);
+        if raw.name.get_ref() == GATEWAY {
+            self.problem(at, &raw.name, format!("{GATEWAY} is what clients call the gateway itself"), Some("another name".into()));
+        }
         let host = self.needed(at, raw, ("host", "\"web-1.internal\""), raw.host.as_ref());
         if let Some(port) = raw.port.as_ref().filter(|port| *port.get_ref() == 0) {
             self.problem(at, port, "a port is a number from 1 to 65535", None);

@@ -37,7 +37,7 @@ async fn s01_nothing_happens_for_channels_before_authentication() {
 }
 
 #[tokio::test]
-async fn s02_a_certificate_counts_only_with_its_key() {
+async fn s02_s08_a_certificate_counts_only_with_its_key_and_a_failure_before_makes_nobody_else() {
     let street = Street::new(role()).await;
     let good = keys::visitor(keys::VISITORS, |b| {
         b.valid_principal("ajar-visitor").unwrap().extension("ajar-resource", "orders-web-1").unwrap();
