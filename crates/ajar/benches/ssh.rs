@@ -150,7 +150,7 @@ fn ways(hosts: &Hosts) -> Vec<Way> {
     let at = hosts.stage.folder();
     let jump = SshHost::start(&at.join("jump-host"), "", |_| None, "SetEnv SHLVL=2").unwrap();
     let key = at.join("dev/ajar/ssh/key");
-    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let public = Command::new("ssh-keygen").arg("-y").arg("-f").arg(&key).output().unwrap().stdout;
     for host in [&hosts.host, &jump] {
         std::fs::write(host.folder().join("authorized_keys"), &public).unwrap();
     }
