@@ -89,13 +89,23 @@ fn python_without_venv() -> bool {
 fn python() -> Result<PathBuf> {
     let folder = cache()?.join("python");
     let python = folder.join("bin/python");
-    let works = |python: &Path| Command::new(python).args(["-c", "import psycopg, asyncpg"]).output().is_ok_and(|o| o.status.success());
+    let works =
+        |python: &Path| Command::new(python).args(["-c", "import psycopg, asyncpg, ansible"]).output().is_ok_and(|o| o.status.success());
     if !works(&python) {
-        say("Making a Python environment with psycopg and asyncpg …");
+        say("Making a Python environment with psycopg, asyncpg and Ansible …");
         good(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        good(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "psycopg[binary]", "asyncpg"]))?;
+        good(Command::new(&python).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "psycopg[binary]",
+            "asyncpg",
+            "ansible-core",
+        ]))?;
     }
-    if works(&python) { Ok(python) } else { bail!("psycopg and asyncpg can't be had in {}", folder.display()) }
+    if works(&python) { Ok(python) } else { bail!("psycopg, asyncpg and Ansible can't be had in {}", folder.display()) }
 }
 
 /// A folder with the Node driver that tests use.

@@ -37,10 +37,10 @@ pub(super) struct Picture {
     drawn: Option<(usize, usize, usize)>,
 }
 
-/// A size that can be meant.
+/// A size that can be meant; the usual one where a client didn't know its own, and said 0.
 pub(super) fn believed(cols: u64, rows: u64) -> (usize, usize) {
-    let believed = |n: u64| usize::try_from(n.clamp(1, MOST)).unwrap_or(1);
-    (believed(cols), believed(rows))
+    let believed = |n: u64, usual: usize| if n == 0 { usual } else { usize::try_from(n.min(MOST)).unwrap_or(usual) };
+    (believed(cols, 80), believed(rows, 24))
 }
 
 /// Rows that have scrolled out of the picture.
@@ -306,10 +306,10 @@ mod tests {
     #[test]
     fn a_size_that_nobody_has_is_not_believed() {
         let mut picture = Picture::new(u64::MAX, 0).unwrap();
-        assert_eq!(picture.terminal.size(), (1_000, 1));
+        assert_eq!(picture.terminal.size(), (1_000, 24));
         picture.show(&Show::Resize(0, u64::MAX));
-        assert_eq!(picture.terminal.size(), (1, 1_000));
+        assert_eq!(picture.terminal.size(), (80, 1_000));
         picture.show(&Show::Text("\x1b[8;30000;30000t".into()));
-        assert_eq!(picture.terminal.size(), (1, 1_000));
+        assert_eq!(picture.terminal.size(), (80, 1_000));
     }
 }

@@ -62,7 +62,7 @@ impl Hosts {
         Self { stage, host, port }
     }
 
-    fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.stage.folder().join("home of dev")
     }
 

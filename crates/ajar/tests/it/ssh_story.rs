@@ -186,3 +186,30 @@ fn askpass(stage: &Stage, token: &str) -> std::path::PathBuf {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
     path
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ansible_copies_and_runs_over_its_own_multiplexing() {
+    let hosts = hosts().await;
+    let python = std::env::var("AJAR_TEST_PYTHON").expect("`cargo xtask test` names a Python with Ansible in AJAR_TEST_PYTHON");
+    let program = std::path::Path::new(&python).parent().unwrap().join("ansible");
+    let run = |module: &[&str]| {
+        let mut command = Command::new(&program);
+        hosts.stage.dress(&mut command, "dev");
+        let config = format!("-F '{}' -o ControlMaster=auto -o ControlPersist=2s", hosts.home().join(".ssh/config").display());
+        command.env("HOME", hosts.home()).env("SHELL", "/bin/sh").env("AJAR_REASON", "INC-9 by Ansible").env("ANSIBLE_SSH_ARGS", config);
+        command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", hosts.stage.folder().join("cp")).env("ANSIBLE_REMOTE_TMP", hosts.stage.folder());
+        command.env("ANSIBLE_PYTHON_INTERPRETER", &python).env("ANSIBLE_NOCOLOR", "1");
+        let out = command.args(["all", "-i", "orders-web-4,"]).args(module).stdin(Stdio::null()).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.success(), "{said}");
+        said
+    };
+    let to = hosts.stage.folder().join("by-ansible");
+    run(&["-m", "copy", "-a", &format!("content=hello dest={}", to.display())]);
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "hello");
+    assert!(run(&["-m", "command", "-a", &format!("cat {}", to.display())]).contains("hello"));
+    hosts.stage.wait_until("its master has left", || sessions(&hosts.stage, "orders-web-4").iter().all(|s| s["state"] == "ended"));
+    let all = sessions(&hosts.stage, "orders-web-4");
+    let recordings: String = all.iter().map(|session| recording(&hosts.stage, session)).collect();
+    assert!(all.len() <= 2 && recordings.contains("by-ansible") && recordings.contains("sha256_written"), "{recordings}");
+}
