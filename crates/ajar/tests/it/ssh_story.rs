@@ -213,3 +213,25 @@ async fn ansible_copies_and_runs_over_its_own_multiplexing() {
     let recordings: String = all.iter().map(|session| recording(&hosts.stage, session)).collect();
     assert!(all.len() <= 2 && recordings.contains("by-ansible") && recordings.contains("sha256_written"), "{recordings}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t05_a_server_that_was_stopped_across_the_deadline_forwards_nothing_on_waking() {
+    let hosts = hosts().await;
+    let stage = &hosts.stage;
+    let got = stage.folder().join("got");
+    let mut command = hosts.client("ssh", &["orders-web-1", "while :; do head -c 4096 /dev/zero; sleep .01; done"]);
+    command.env("AJAR_FOR", "5s").stdout(std::fs::File::create(&got).unwrap()).stderr(Stdio::piped());
+    let client = Kept(command.spawn().unwrap());
+    let size = || std::fs::metadata(&got).unwrap().len();
+    stage.wait_until("bytes flow", || size() > 0);
+    let end =
+        stage.json("dev", &["grants", "--resource", "orders-web-1"])[0]["ends_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let left = || end.as_millisecond() - jiff::Timestamp::now().as_millisecond();
+    std::thread::sleep(std::time::Duration::from_millis(u64::try_from(left() - 700).unwrap()));
+    stage.signal("-STOP");
+    std::thread::sleep(std::time::Duration::from_millis(u64::try_from(left() + 500).unwrap()));
+    let before = size();
+    stage.signal("-CONT");
+    let (code, _, _) = client.finish();
+    assert_eq!((code, size()), (255, before));
+}

@@ -93,7 +93,9 @@ impl Arrival {
             metrics::counter!("ajar_gateway_rejections_total", "why" => why).increment(1);
             tracing::debug!(why, "a connection ended before it was known who it is");
         };
-        let begun = tokio::time::timeout(shared.limits.start_up, server::run_stream(config, gate, Front(Arc::clone(&line)))).await;
+        // On the heap for as long as it takes, and not a part of what a session needs to its end.
+        let beginning = Box::pin(server::run_stream(config, gate, Front(Arc::clone(&line))));
+        let begun = tokio::time::timeout(shared.limits.start_up, beginning).await;
         let mut session = match begun {
             Ok(Ok(session)) => session,
             Ok(Err(_)) => return turned_away("start_up"),
@@ -348,7 +350,7 @@ impl Visit {
             biased;
             reason = keeper.cut.reached() => Err(Undialled::Cut(reason)),
             _ = &mut self.session => Err(Undialled::ClientLeft),
-            dialled = back::dial(&self.line, &self.ssh, permit, errand, far) => dialled.map_err(Undialled::Failed),
+            dialled = Box::pin(back::dial(&self.line, &self.ssh, permit, errand, far)) => dialled.map_err(Undialled::Failed),
         }
     }
 
