@@ -155,7 +155,7 @@ fn ways(hosts: &Hosts) -> Vec<Way> {
         std::fs::write(host.folder().join("authorized_keys"), &public).unwrap();
     }
     let common = format!(
-        "  IdentityFile \"{}\"\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n  BatchMode yes\n",
+        "  IdentityFile \"{}\"\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n  BatchMode yes\n  KexAlgorithms curve25519-sha256\n",
         key.display()
     );
     let one = |name: &str, port: u16, more: &str| format!("Host {name}\n  HostName 127.0.0.1\n  Port {port}\n{more}{common}");
