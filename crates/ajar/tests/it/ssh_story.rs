@@ -166,7 +166,7 @@ async fn i05_i20_a_denied_request_and_a_host_that_is_unknown_say_so() {
     let told = |host: &str| {
         let line = format!(
             "SSH_ASKPASS_REQUIRE=force SSH_ASKPASS={} setsid ssh -F none -o PubkeyAuthentication=no -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
-             -o ProxyCommand=\"sshpass -p {stranger} ssh -F none -o PubkeyAuthentication=no -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -p {} -W {host}:22 x@127.0.0.1\" root@{host} true",
+             -o ProxyCommand=\"ssh -F none -o PubkeyAuthentication=no -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -p {} -W {host}:22 x@127.0.0.1\" root@{host} true",
             askpass(stage, &stranger).display(),
             hosts.port
         );
