@@ -174,13 +174,11 @@ impl Engine {
             None => (None, None),
         };
         let valid_until = now.after(VISITOR_LIFE).min(issued.expires_at);
-        let mut number = [0; 8];
-        self.entropy.fill(&mut number);
         let ask = SshCertify {
             public_key: public_key.to_owned(),
             subject: SshSubject::Visitor { token, resource, role },
             key_id: token.to_string(),
-            serial: u64::from_be_bytes(number).max(1),
+            serial: self.entropy.number().max(1),
             valid_from: now,
             valid_until,
         };
@@ -351,13 +349,11 @@ impl Engine {
             return Err(bad_input(format!("a host has 1 to {NAMES_MAX} names, without patterns"), hint));
         }
         let now = self.clock.now();
-        let mut number = [0; 8];
-        self.entropy.fill(&mut number);
         let ask = SshCertify {
             public_key: public_key.to_owned(),
             key_id: names.first().cloned().unwrap_or_default(),
             subject: SshSubject::Host { names },
-            serial: u64::from_be_bytes(number).max(1),
+            serial: self.entropy.number().max(1),
             valid_from: now,
             valid_until: now.after(life),
         };

@@ -20,6 +20,12 @@ pub trait Clock: Send + Sync + 'static {
 pub trait Entropy: Send + Sync + 'static {
     /// Fills `out` with random bytes.
     fn fill(&self, out: &mut [u8]);
+    /// A random number.
+    fn number(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_be_bytes(bytes)
+    }
     /// A `UUIDv7` for the instant `now`.
     fn uuid(&self, now: Timestamp) -> Uuid;
 }

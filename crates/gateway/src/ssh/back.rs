@@ -53,7 +53,7 @@ pub(super) async fn dial(
                 ports: !(role.forward.is_empty() && role.remote_forward.is_empty()),
             },
             key_id: format!("ajar {} {}", claims.grant, claims.principal),
-            serial: serial(line),
+            serial: line.shared.entropy.number(),
             now: line.shared.clock.now(),
             // INVARIANT I07.
             until: claims.ends_at,
@@ -64,14 +64,9 @@ pub(super) async fn dial(
     tokio::time::timeout(line.shared.limits.dial, connect).await.unwrap_or(Err(DialError::Slow))
 }
 
-fn serial(line: &Line) -> u64 {
-    let mut bytes = [0; 8];
-    line.shared.entropy.fill(&mut bytes);
-    u64::from_be_bytes(bytes)
-}
-
 impl Back {
-    /// A channel that the host opens: the client's agent, a window, a port that it listens on.
+    /// A channel that the host opens: the client's agent, a window, a port that it listens on. What nobody accepts, here and below, the
+    /// library prohibits.
     fn back(&self, what: &'static str, to: String, channel: Channel<Msg>, reply: ChannelOpenHandle, open: Opened) {
         let line = Arc::clone(&self.line);
         let Phase::Open(room) = line.phase.borrow().clone() else { return };
@@ -82,7 +77,7 @@ impl Back {
         };
         let Some(client) = line.client().filter(|_| allowed) else {
             room.tape.event(None, "refused", serde_json::json!({ "what": what, "name": to, "why": "the role does not allow it" }));
-            return self.line.beside(async move { reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await });
+            return;
         };
         let (_, far) = channel.split();
         line.opens();
@@ -97,7 +92,7 @@ impl Back {
             let lane = line.opened(opened.ok().map(|near| near.split().1), client, What::Back(what, to));
             match lane {
                 Some(lane) => {
-                    lane.begin(&room, &room.record);
+                    lane.begin(&room);
                     reply.accept().await;
                     line.connect(&lane, far);
                 }
@@ -119,10 +114,6 @@ impl Handler for Back {
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, HostError> {
         self.known.is(shown, self.line.shared.clock.now()).map_err(HostError::NotTheHost)?;
         Ok(true)
-    }
-
-    async fn channel_success(&mut self, _: ChannelId, _: &mut Session) -> Result<(), HostError> {
-        Ok(())
     }
 
     async fn channel_failure(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), HostError> {
@@ -199,10 +190,9 @@ impl Handler for Back {
         &mut self,
         _: Channel<Msg>,
         _: &str,
-        reply: ChannelOpenHandle,
+        _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HostError> {
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         Ok(())
     }
 
@@ -228,8 +218,7 @@ impl Handler for Back {
         Ok(())
     }
 
-    async fn server_channel_open_session(&mut self, _: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), HostError> {
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+    async fn server_channel_open_session(&mut self, _: Channel<Msg>, _: ChannelOpenHandle, _: &mut Session) -> Result<(), HostError> {
         Ok(())
     }
 
@@ -240,10 +229,9 @@ impl Handler for Back {
         _: u32,
         _: &str,
         _: u32,
-        reply: ChannelOpenHandle,
+        _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HostError> {
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         Ok(())
     }
 
@@ -251,10 +239,9 @@ impl Handler for Back {
         &mut self,
         _: Channel<Msg>,
         _: &str,
-        reply: ChannelOpenHandle,
+        _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HostError> {
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         Ok(())
     }
 

@@ -112,8 +112,6 @@ pub(super) struct Valve {
     blocked: AtomicBool,
     /// When the last byte was written, on the monotonic clock.
     last: AtomicU64,
-    read: AtomicU64,
-    written: AtomicU64,
     wakers: Mutex<[Option<Waker>; 2]>,
     /// What was read here and isn't taken by the other side yet.
     pub(super) read_here: Arc<Backlog>,
@@ -132,8 +130,6 @@ impl Valve {
             deadline: OnceLock::new(),
             blocked: AtomicBool::new(false),
             last: AtomicU64::new(0),
-            read: AtomicU64::new(0),
-            written: AtomicU64::new(0),
             wakers: Mutex::default(),
             read_here,
             to_write,
@@ -281,11 +277,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gate<S> {
             let appetite = std::task::ready!(this.appetite(cx))?;
             if appetite > SIP && out.remaining() >= READ / 2 && this.greeting.is_none() {
                 // A large packet's rest goes where it belongs at once.
-                let before = out.filled().len();
                 std::task::ready!(Pin::new(&mut this.under).poll_read(cx, out))?;
-                std::task::ready!(this.valve.check_read())?;
-                this.valve.read.fetch_add((out.filled().len() - before) as u64, Ordering::Relaxed);
-                return Poll::Ready(Ok(()));
+                return this.valve.check_read();
             }
             this.taken = 0;
             this.buffer.resize(appetite, 0);
@@ -303,7 +296,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gate<S> {
                 }
             }
             std::task::ready!(this.valve.check_read())?;
-            this.valve.read.fetch_add(got as u64, Ordering::Relaxed);
             if let Some(greeting) = &mut this.greeting
                 && greeting.look(&this.buffer)?
             {
@@ -329,9 +321,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         let written = Pin::new(&mut this.under).poll_write(cx, data);
         let whole = matches!(&written, Poll::Ready(Ok(all)) if *all == data.len());
         this.valve.blocked.store(!whole, Ordering::Relaxed);
-        if let Poll::Ready(Ok(bytes)) = &written {
-            this.valve.written.fetch_add(*bytes as u64, Ordering::Relaxed);
-        }
         written
     }
 

@@ -140,9 +140,7 @@ impl SshHosts {
 
     /// A number that no lease has: theirs begin with a bit that is set (RFC 9562, 4.1).
     fn fresh(&self) -> u64 {
-        let mut bytes = [0; 8];
-        self.setup.entropy.fill(&mut bytes);
-        (u64::from_be_bytes(bytes) >> 1).max(ajar_core::ssh::CANARY + 1)
+        (self.setup.entropy.number() >> 1).max(ajar_core::ssh::CANARY + 1)
     }
 
     /// A certificate over a key that nobody has, as soon as this returns: it can be shown, and never used.

@@ -6,7 +6,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use ajar_core::ssh::SshRecord;
 use bytes::Bytes;
 use russh::server::{ChannelOpenHandle, Handle};
 use russh::{ChannelId, ChannelWriteHalf, Pty, Sig, client, server};
@@ -272,16 +271,20 @@ impl Lane {
         !self.entered.swap(true, Ordering::Relaxed)
     }
 
-    /// Ends it in words: it never got to the host, or can't go on.
+    /// Ends it: it never got to the host, or can't go on. In words, unless it isn't open to the client yet: then the library, which is
+    /// left with an open that nobody accepts, prohibits it.
     pub(super) fn refuse(&self, words: String, status: u32) {
+        if self.reply().is_some() {
+            return;
+        }
         self.near(Item::Words(words));
         self.near(Item::Exit(status));
         self.near(Item::Close);
     }
 
     /// From now on it is noted: it opens on the host.
-    pub(super) fn begin(&self, room: &Arc<Room>, record: &SshRecord) {
-        let asked = self.asked().clone();
+    pub(super) fn begin(&self, room: &Arc<Room>) {
+        let asked = self.asked();
         let terminal = asked.terminal.as_ref().filter(|_| matches!(asked.what, Some(What::Shell | What::Exec(_))));
         let transfers = match &asked.what {
             Some(What::Subsystem(name)) if name == "sftp" => Some(Transfers::sftp()),
@@ -290,10 +293,10 @@ impl Lane {
         };
         let mut track = self.track();
         let output = matches!(asked.what, Some(What::Shell | What::Exec(_)));
-        (track.since, track.open, track.input) = (room.tape.now(), true, record.input && terminal.is_some());
+        (track.since, track.open, track.input) = (room.tape.now(), true, room.record.input && terminal.is_some());
         track.left = match (terminal, output && transfers.is_none()) {
             (Some(_), _) => u64::MAX,
-            (None, true) => record.output,
+            (None, true) => room.record.output,
             (None, false) => 0,
         };
         track.errors = ERRORS;
@@ -368,9 +371,8 @@ impl Lane {
     }
 
     /// Its last line, once.
-    pub(super) fn noted(&self, outcome: Option<&str>) -> (u64, u64) {
+    pub(super) fn noted(&self, outcome: Option<&str>) {
         let mut track = self.track();
-        let bytes = (track.bytes_in, track.bytes_out);
         if let Some(room) = self.room.get().filter(|_| std::mem::take(&mut track.open)) {
             for (tail, stream) in std::mem::take(&mut track.tails).into_iter().zip([Stream::In, Stream::Out, Stream::Err]) {
                 room.tape.rest(self.number, stream, &tail);
@@ -387,9 +389,8 @@ impl Lane {
                     "d": room.tape.now().saturating_sub(track.since), "unrecorded": unrecorded, "outcome": outcome,
                 }),
             );
-            room.carried(bytes.0, bytes.1);
+            room.carried(track.bytes_in, track.bytes_out);
         }
-        bytes
     }
 
     /// One side is done with it: whether both are.
@@ -404,42 +405,36 @@ impl Lane {
 /// Brings items to the client until the channel is closed. When both directions are done, the channel's last line is noted.
 pub(super) async fn to_client(lane: Arc<Lane>, mut items: UnboundedReceiver<Item>, half: ChannelWriteHalf<server::Msg>, client: Handle) {
     let all = async {
-        while let Some(item) = items.recv().await {
-            if !lane.bring_client(item, &half, &client).await {
-                break;
-            }
-        }
+        while let Some(item) = items.recv().await
+            && lane.bring_client(item, &half, &client).await
+        {}
     };
-    tokio::select! {
-        biased;
-        () = lane.until_gone(Side::Client) => {}
-        () = all => {}
-    }
-    if lane.end(Side::Client) {
-        lane.noted(None);
-    }
+    lane.carry(Side::Client, all).await;
 }
 
 /// Brings items to the host until the channel is closed.
 pub(super) async fn to_host(lane: Arc<Lane>, mut items: UnboundedReceiver<Item>, half: ChannelWriteHalf<client::Msg>) {
     let all = async {
-        while let Some(item) = items.recv().await {
-            if !lane.bring_host(item, &half).await {
-                break;
-            }
-        }
+        while let Some(item) = items.recv().await
+            && lane.bring_host(item, &half).await
+        {}
     };
-    tokio::select! {
-        biased;
-        () = lane.until_gone(Side::Host) => {}
-        () = all => {}
-    }
-    if lane.end(Side::Host) {
-        lane.noted(None);
-    }
+    lane.carry(Side::Host, all).await;
 }
 
 impl Lane {
+    /// Carries all that is for a side, unless that is gone before.
+    async fn carry(&self, side: Side, all: impl Future<Output = ()>) {
+        tokio::select! {
+            biased;
+            () = self.until_gone(side) => {}
+            () = all => {}
+        }
+        if self.end(side) {
+            self.noted(None);
+        }
+    }
+
     /// Whether it goes on.
     async fn bring_client(&self, item: Item, half: &ChannelWriteHalf<server::Msg>, client: &Handle) -> bool {
         match item {
@@ -457,9 +452,7 @@ impl Lane {
                 if let Some(room) = self.room.get() {
                     room.tape.said(Some(self.number), &words);
                 }
-                let raw = self.asked().terminal.is_some();
-                let words = if raw { words.replace('\n', "\r\n") } else { words };
-                half.extended_data_bytes(STDERR, words.into_bytes()).await.is_ok()
+                half.extended_data_bytes(STDERR, self.shown(words).into_bytes()).await.is_ok()
             }
             Item::Eof => half.eof().await.is_ok(),
             Item::Exit(status) => {
@@ -506,6 +499,11 @@ impl Lane {
             }
             Item::Words(_) | Item::Exit(_) | Item::Killed { .. } => true,
         }
+    }
+
+    /// Words as its client shows them: a terminal goes back to the beginning of a line only when it is told.
+    pub(super) fn shown(&self, words: String) -> String {
+        if self.asked().terminal.is_some() { words.replace('\n', "\r\n") } else { words }
     }
 
     /// Waits while the recording is behind: nothing passes that can't be noted.

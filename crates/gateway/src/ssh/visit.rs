@@ -188,10 +188,7 @@ impl Visit {
     /// All who wait are told why they don't come in.
     fn turn_away(&self, text: &str) -> Next {
         for lane in self.waiting().into_iter().filter(|lane| lane.enters()) {
-            match lane.reply() {
-                Some(reply) => self.line.beside(async move { reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await }),
-                None => lane.refuse(text.to_owned(), NOT_IN),
-            }
+            lane.refuse(text.to_owned(), NOT_IN);
         }
         self.line.turned_away();
         Next::Again
@@ -390,14 +387,7 @@ impl Visit {
         if let Err((kind, name)) = allowed(room, &what) {
             let why = format!("role {} does not allow it", room.claims.role);
             room.tape.event(Some(lane.number), "refused", json!({ "what": kind, "name": name, "why": why }));
-            match lane.reply() {
-                Some(reply) => {
-                    let why = ChannelOpenFailure::AdministrativelyProhibited;
-                    self.line.beside(async move { reply.reject(why).await });
-                }
-                None => lane.refuse(words::not_in_role(&room.claims, &format!("{kind} {name}")), NOT_IN_ROLE),
-            }
-            return;
+            return lane.refuse(words::not_in_role(&room.claims, &format!("{kind} {name}")), NOT_IN_ROLE);
         }
         let (line, room) = (Arc::clone(&self.line), Arc::clone(room));
         self.line.beside(async move {
@@ -478,9 +468,7 @@ impl Visit {
         let Some(client) = self.line.client() else { return };
         let said = async {
             for lane in self.line.listeners() {
-                let line = words::line(text);
-                let line = if lane.asked().terminal.is_some() { line.replace('\n', "\r\n") } else { line };
-                drop(client.extended_data(lane.near, STDERR, line.into_bytes()).await);
+                drop(client.extended_data(lane.near, STDERR, lane.shown(words::line(text)).into_bytes()).await);
             }
             tokio::time::sleep(SHOWN).await;
             drop(client.disconnect(Disconnect::ByApplication, words::inert(text), String::new()).await);
@@ -523,7 +511,7 @@ async fn open(line: &Arc<Line>, room: &Arc<Room>, lane: &Arc<Lane>, what: What) 
         What::Unix(path) => room.host.channel_open_direct_streamlocal(path).await?.split(),
         What::Shell | What::Exec(_) | What::Subsystem(_) | What::Back(..) => room.host.channel_open_session().await?.split(),
     };
-    lane.begin(room, &room.record);
+    lane.begin(room);
     if matches!(what, What::Shell | What::Exec(_) | What::Subsystem(_)) {
         for (name, value) in asked.env.iter().filter(|(name, _)| room.role.allows_env(name)) {
             half.set_env(false, name, value).await?;
