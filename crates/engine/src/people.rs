@@ -211,10 +211,13 @@ impl Engine {
     /// # Errors
     /// When it isn't one, is expired or revoked, or its owner is disabled.
     pub fn authenticate(&self, token: &Secret) -> Result<Caller, Refusal> {
-        let (issued, name) = self.people.token(token.expose(), self.clock.now()).ok_or_else(bad_credential)?;
-        if !self.rules().enabled(issued.principal) {
-            return Err(bad_credential());
-        }
+        self.holder(self.people.token(token.expose(), self.clock.now()))
+    }
+
+    /// Who comes with a token that is good.
+    fn holder(&self, found: Option<(Issued, PrincipalName)>) -> Result<Caller, Refusal> {
+        let enabled = |(issued, _): &(Issued, PrincipalName)| self.rules().enabled(issued.principal);
+        let (issued, name) = found.filter(enabled).ok_or_else(bad_credential)?;
         let actor = Actor::Principal { id: issued.principal, proof: Proof::Token(issued.id) };
         Ok(Caller { principal: issued.principal, name, actor, scope: issued.scope })
     }
@@ -243,12 +246,7 @@ impl Engine {
     /// # Errors
     /// When it is expired or revoked, or its owner is disabled.
     pub(crate) fn keyed(&self, token: TokenId) -> Result<Caller, Refusal> {
-        let (issued, name) = self.people.token_known(token, self.clock.now()).ok_or_else(bad_credential)?;
-        if !self.rules().enabled(issued.principal) {
-            return Err(bad_credential());
-        }
-        let actor = Actor::Principal { id: issued.principal, proof: Proof::Token(token) };
-        Ok(Caller { principal: issued.principal, name, actor, scope: Scope::Connect })
+        Ok(Caller { scope: Scope::Connect, ..self.holder(self.people.token_known(token, self.clock.now()))? })
     }
 
     /// Signs in with a password (argon2id) and issues a token.

@@ -76,8 +76,6 @@ impl Engine {
             Actor::Principal { proof: Proof::Token(token), .. } => token,
             Actor::Principal { proof: Proof::Password | Proof::Certificate, .. } | Actor::System => return Err(bad_credential()),
         };
-        let (issued, _) = self.people.token_known(token, self.clock.now()).ok_or_else(bad_credential)?;
-        let same = issued.principal == caller.principal && self.rules().enabled(caller.principal);
-        if same { Ok(()) } else { Err(bad_credential()) }
+        if self.keyed(token)?.principal == caller.principal { Ok(()) } else { Err(bad_credential()) }
     }
 }

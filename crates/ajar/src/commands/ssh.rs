@@ -140,7 +140,12 @@ async fn renew(client: &Client, folder: &Folder, path: &Path, key: &PrivateKey, 
     };
     let made: SshCertificate = client.post(&["ssh", "certificates"], &new).await?;
     folder.make()?;
-    Ok(write_private(path, format!("{}\n", made.certificate.trim_end()).as_bytes())?)
+    keep(path, &made.certificate)
+}
+
+/// Writes a certificate down.
+fn keep(path: &Path, certificate: &str) -> Result<(), Failure> {
+    Ok(write_private(path, format!("{}\n", certificate.trim_end()).as_bytes())?)
 }
 
 async fn door(client: &Client) -> Result<SshDoor, Failure> {
@@ -209,18 +214,28 @@ fn options(command: &mut std::process::Command, options: &[(&str, String)]) {
 
 /// The settings with which ssh goes to the gateway.
 fn to_gateway(door: &SshDoor, folder: &Folder, certificate: &str, user: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
-    let mut settings = vec![
-        ("HostName", quoted(&door.host)?),
-        ("Port", door.port.to_string()),
-        ("IdentityFile", quoted_path(&folder.key())?),
-        ("CertificateFile", quoted(certificate)?),
-        ("IdentitiesOnly", "yes".into()),
-        ("UserKnownHostsFile", quoted_path(&folder.known_hosts())?),
-        ("StrictHostKeyChecking", "yes".into()),
-        ("SendEnv", SAID.join(" ")),
-    ];
+    let mut settings = towards((&door.host, door.port), folder, quoted(certificate)?, &folder.known_hosts())?;
+    settings.push(("SendEnv", SAID.join(" ")));
     settings.extend(user.map(|user| quoted(user).map(|user| ("User", user))).transpose()?);
     Ok(settings)
+}
+
+/// The settings with which ssh goes anywhere of ours: with our key and a certificate alone, to what is known there and nothing else.
+fn towards(
+    (host, port): (&str, u16),
+    folder: &Folder,
+    certificate: String,
+    known_hosts: &Path,
+) -> Result<Vec<(&'static str, String)>, Failure> {
+    Ok(vec![
+        ("HostName", quoted(host)?),
+        ("Port", port.to_string()),
+        ("IdentityFile", quoted_path(&folder.key())?),
+        ("CertificateFile", certificate),
+        ("IdentitiesOnly", "yes".into()),
+        ("UserKnownHostsFile", quoted_path(known_hosts)?),
+        ("StrictHostKeyChecking", "yes".into()),
+    ])
 }
 
 /// A path in ssh_config: what it reads as a token, or as the end of a word, it must not.
@@ -253,22 +268,12 @@ async fn past_the_gateway(client: &Client, folder: &Folder, new: &NewSshDirect, 
     folder.make()?;
     let (certificate, known_hosts) =
         (folder.certificate(&format!("{name}@direct")), folder.0.join(format!("certificates/{name}@known_hosts")));
-    write_private(&certificate, format!("{}\n", made.certificate.trim_end()).as_bytes())?;
+    keep(&certificate, &made.certificate)?;
     write_private(&known_hosts, format!("{}\n", made.known_hosts.join("\n")).as_bytes())?;
     let mut command = std::process::Command::new("ssh");
-    options(
-        &mut command,
-        &[
-            ("HostName", quoted(&made.host)?),
-            ("Port", made.port.to_string()),
-            ("User", quoted(&made.login)?),
-            ("IdentityFile", quoted_path(&folder.key())?),
-            ("CertificateFile", quoted_path(&certificate)?),
-            ("IdentitiesOnly", "yes".into()),
-            ("UserKnownHostsFile", quoted_path(&known_hosts)?),
-            ("StrictHostKeyChecking", "yes".into()),
-        ],
-    );
+    let mut settings = towards((&made.host, made.port), folder, quoted_path(&certificate)?, &known_hosts)?;
+    settings.push(("User", quoted(&made.login)?));
+    options(&mut command, &settings);
     command.arg(&made.host).args(args);
     say(&format!(
         "past the gateway: what you do on {name} as {} is not recorded. It ends at {} ({})",
