@@ -5,12 +5,14 @@
 
 mod api;
 mod orders;
+mod port;
 mod programs;
 mod server;
 mod ssh;
 
 pub use api::Api;
 pub use orders::{ADMIN, DATABASE, seed};
+pub use port::free_port;
 pub use programs::Programs;
 pub use server::{Options, Postgres};
 pub use ssh::SshHost;

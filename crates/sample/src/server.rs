@@ -1,7 +1,6 @@
 //! A PostgreSQL server of one's own.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio_postgres::{Client, NoTls};
 
-use crate::{Programs, SampleError};
+use crate::{Programs, SampleError, free_port};
 
 /// The superuser.
 const SUPERUSER: &str = "postgres";
@@ -57,8 +56,7 @@ impl Postgres {
         let Options { folder, password, settings } = options;
         let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
         made.map_err(SampleError::io(format!("make {}", folder.display())))?;
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_err(SampleError::io("find a free port"))?;
-        let mut server = Self { programs, folder, password, port: free.port(), account: account()?, supervisor: None };
+        let mut server = Self { programs, folder, password, port: free_port()?, account: account()?, supervisor: None };
         std::fs::write(server.folder.join("forget"), "").map_err(SampleError::io("write into the sample's folder"))?;
         server.certificates()?;
         server.give(&server.folder.clone())?;
@@ -112,8 +110,15 @@ impl Postgres {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         self.supervisor = Some(command.spawn().map_err(failed())?);
         for _ in 0..LOOKS {
-            if self.connect("postgres").await.is_ok() {
-                return Ok(());
+            if let Ok(client) = self.connect("postgres").await {
+                // Not another that has taken the port.
+                let its: String = client.query_one("SHOW data_directory", &[]).await?.get(0);
+                return match std::fs::canonicalize(&self.folder).is_ok_and(|folder| folder.join("data") == Path::new(&its)) {
+                    true => Ok(()),
+                    false => {
+                        Err(SampleError::Failed { program: "postgres", said: format!("port {} is taken by that in {its}", self.port) })
+                    }
+                };
             }
             if let Some(Ok(Some(_))) = self.supervisor.as_mut().map(Child::try_wait) {
                 break;

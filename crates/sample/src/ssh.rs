@@ -1,13 +1,13 @@
 //! An SSH host of one's own: OpenSSH's server, which lets in the account that runs it, by certificate only.
 
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::SampleError;
+use crate::{SampleError, free_port};
 
 /// Where distributions put it.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
@@ -76,21 +76,21 @@ impl SshHost {
             }
             None => String::new(),
         };
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_err(SampleError::io("find a free port"))?;
+        let port = free_port()?;
         let at = folder.display();
         let config = format!(
             "ListenAddress 127.0.0.1:{}\nHostKey \"{at}/host\"\n{certificate}TrustedUserCAKeys \"{at}/users.pub\"\nAuthorizedKeysFile \"{at}/authorized_keys\"\n\
              PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
              PrintMotd no\nPrintLastLog no\nMaxStartups 200\nMaxSessions 1000\nAcceptEnv LANG LC_*\nX11Forwarding yes\nX11UseLocalhost yes\n\
              Subsystem sftp internal-sftp\n{settings}\n",
-            free.port()
+            port
         );
         write("sshd_config", &config)?;
         let mut command = Command::new("sh");
         command.args(["-c", SUPERVISOR, "sh"]).arg(program).arg(folder.join("sshd_config")).arg(folder.join("log"));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let supervisor = command.spawn().map_err(SampleError::io("start sshd"))?;
-        let host = Self { folder: folder.to_owned(), port: free.port(), key, supervisor: Some(supervisor) };
+        let host = Self { folder: folder.to_owned(), port, key, supervisor: Some(supervisor) };
         host.wait()?;
         Ok(host)
     }

@@ -1,7 +1,6 @@
 //! A server with its target, and people in front of it.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -101,7 +100,7 @@ pub(crate) fn programs(major: u32) -> Programs {
 }
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    ajar_sample::free_port().unwrap()
 }
 
 impl Stage {

@@ -1,7 +1,6 @@
 //! Real PostgreSQL servers for these tests, started by them and stopped with them.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -59,7 +58,7 @@ impl Server {
     pub(crate) async fn start_with(major: u32, auth: &str, settings: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("ajar-connectors").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ajar_sample::free_port().unwrap();
         let mut server = Self { port, bin: binaries(major), ids: unprivileged(), running: None, dir, major };
         certificates(server.dir.path());
         std::fs::write(server.dir.path().join("pw"), PASSWORD).unwrap();
