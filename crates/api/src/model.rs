@@ -2,6 +2,7 @@
 //!
 //! Instants are RFC 3339 with milliseconds, in UTC; lengths of time are texts such as `10m`; ids carry their prefix.
 
+mod lookback;
 mod policy;
 mod rehearse;
 mod ssh;
@@ -11,6 +12,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use lookback::{
+    Alike, CatalogueEntry, CatalogueRole, EarlierRequest, Group, Happened, Health, Opens, Person, PersonAway, RecentGrant, RequestContext,
+    RequesterContext, Timeline,
+};
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,
 };

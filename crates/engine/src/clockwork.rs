@@ -7,7 +7,7 @@ use std::time::Duration;
 use ajar_core::event::Stream;
 use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::port::Refusal;
-use ajar_core::resource::Resource;
+use ajar_core::resource::{Kind, Resource};
 use ajar_core::session::{EndReason, Ended};
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::Decision;
@@ -173,7 +173,9 @@ impl Engine {
 
     async fn reconcile_target(&self, resource: &Arc<Resource>) {
         let Some(connector) = self.connector(resource) else { return };
-        let found = match connector.inspect(resource).await {
+        let inspected = connector.inspect(resource).await;
+        self.keep_in_mind(resource, inspected.as_ref().map(|_| ()).map_err(ToString::to_string));
+        let found = match inspected {
             Ok(found) => found,
             Err(error) => {
                 return tracing::warn!(resource.name = %resource.name, error = %error, "a target could not be compared with the ledger");
@@ -189,6 +191,17 @@ impl Engine {
             if let Err(error) = connector.remove_unknown(resource, &stray.login).await {
                 tracing::error!(resource.name = %resource.name, login = %stray.login, error = %error, "the stray login could not be removed yet");
             }
+        }
+    }
+
+    /// Whether a target was reached counts for all resources on the same server. Nobody is asked to inspect an SSH host: it isn't reached.
+    fn keep_in_mind(&self, resource: &Resource, reached: Result<(), String>) {
+        if !matches!(resource.kind, Kind::Postgres(_)) {
+            return;
+        }
+        let rules = self.rules();
+        for there in rules.resources().filter(|other| server_of(other) == server_of(resource)) {
+            self.healths.reached(&there.name, reached.clone(), self.now());
         }
     }
 
@@ -219,12 +232,9 @@ impl Engine {
     pub(crate) async fn grants_of(&self, id: ajar_core::id::RequestId) -> Vec<ajar_core::id::GrantId> {
         let query = ajar_core::port::RowQuery {
             word: "grant",
-            states: Vec::new(),
-            principal: None,
-            resource: None,
             parent: Some(Stream::Request(id)),
-            before: None,
             limit: 100,
+            ..ajar_core::port::RowQuery::default()
         };
         let rows = self.store.rows(&query).await.unwrap_or_default();
         rows.iter().filter_map(|row| serde_json::from_str::<Grant>(&row.doc).ok()).map(|g| g.id()).collect()

@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::applied::Drift;
 use crate::brake::Brake;
+use crate::health::Healths;
 use crate::leases::Leases;
 use crate::log::Log;
 use crate::notices::Notices;
@@ -155,6 +156,8 @@ pub struct Engine {
     pub(crate) barred: Arc<Mutex<BTreeSet<GrantId>>>,
     /// How the files of the folder that is followed differ from what is in force.
     pub(crate) drift: Mutex<Option<Drift>>,
+    /// How targets are, as far as somebody has looked.
+    pub(crate) healths: Healths,
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     hashing: Semaphore,
@@ -270,6 +273,7 @@ impl Engine {
             decoy_hash: Secret::new(decoy_hash),
             barred,
             drift: Mutex::default(),
+            healths: Healths::default(),
             rules,
             frontier,
             hashing: Semaphore::new(2),

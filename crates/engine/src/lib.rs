@@ -21,11 +21,16 @@
 //! | [`applied`] | what is in force, who put it there, and how a folder differs from it |
 //! | [`mod@rebuild`] | the projections, made anew from the log |
 //! | [`rehearse`] | a draft run over the past, and what that suggests |
+//! | [`catalogue`], [`health`], [`members`] | what there is to ask for and how it is used; how targets are; who there is |
+//! | [`timeline`], [`context`] | what happened to a request; what helps to decide it |
+//! | [`words`], [`role_words`] | events and roles in words |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
 mod applied;
 mod brake;
+mod catalogue;
 mod clockwork;
+mod context;
 mod debts;
 mod desk;
 mod door;
@@ -33,9 +38,11 @@ mod engine;
 mod explain;
 mod extend;
 mod filing;
+mod health;
 mod leases;
 mod locks;
 mod log;
+mod members;
 mod notices;
 mod orders;
 mod people;
@@ -46,19 +53,26 @@ mod rebuild;
 mod records;
 mod refusal;
 mod rehearse;
+mod role_words;
 mod sequencer;
 mod sessions;
 mod spans;
 mod ssh;
+mod timeline;
+mod words;
 
 pub use applied::{AppliedView, Drift};
+pub use catalogue::{CatalogueEntry, CatalogueRole, RecentGrant};
+pub use context::{Alike, Context, Earlier, Opens, Used};
 pub use debts::DebtView;
 pub use desk::NewReview;
 pub use engine::{Config, Engine, Keys, Parts, StartError};
 pub use explain::{ExplainView, StageView};
 pub use extend::NewExtension;
 pub use filing::{NewRequest, Submitted};
+pub use health::Health;
 pub use locks::{LockView, NewDelegation, ToLock};
+pub use members::{Away, GroupView, PersonView};
 pub use notices::NoticeView;
 pub use people::{Caller, IssuedToken};
 pub use plan::{GrantEnd, PolicyPlan, RequestTurn, Turn};
@@ -68,3 +82,4 @@ pub use rebuild::rebuild;
 pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};
 pub use sequencer::Unavailable;
 pub use ssh::{Certified, Direct, NewDirect, Revocations};
+pub use timeline::{Happened, Timeline};

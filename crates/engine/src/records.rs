@@ -128,9 +128,9 @@ impl Engine {
             states: query.states,
             principal: (query.mine || !all).then_some(caller.principal),
             resource: query.resource,
-            parent: None,
             before: query.before,
             limit: query.limit.unwrap_or(50).min(PAGE_MAX),
+            ..RowQuery::default()
         };
         self.store.rows(&query).await.map_err(|e| unavailable(&e).into())
     }
@@ -305,15 +305,7 @@ impl Engine {
     /// When they may not.
     pub async fn leases_of(&self, caller: &Caller, id: GrantId) -> Result<Vec<Lease>, Refusal> {
         self.grant(caller, id).await?;
-        let query = RowQuery {
-            word: "lease",
-            states: Vec::new(),
-            principal: None,
-            resource: None,
-            parent: Some(Stream::Grant(id)),
-            before: None,
-            limit: PAGE_MAX,
-        };
+        let query = RowQuery { word: "lease", parent: Some(Stream::Grant(id)), limit: PAGE_MAX, ..RowQuery::default() };
         let rows = self.store.rows(&query).await.map_err(|e| Refusal::from(unavailable(&e)))?;
         Ok(rows.iter().filter_map(parse).collect())
     }
@@ -455,6 +447,7 @@ impl Engine {
             let findings = self.prober(&resource).probe(&resource).await.unwrap_or_else(|error| {
                 vec![Finding { severity: Severity::Bad, check: "reach the target".into(), result: error.to_string() }]
             });
+            self.healths.checked(&resource.name, &findings, self.now());
             (resource.name.clone(), findings)
         });
         Ok(probed.buffered(PROBING).collect().await)

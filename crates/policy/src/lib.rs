@@ -15,6 +15,7 @@
 //! | [`decide`] | what may be asked for, and what it takes |
 //! | [`mod@diff`] | what differs between two sets |
 //! | [`explain`] | why the rules answer as they do |
+//! | [`look`] | who is who, and a rule in words, for people who look |
 //! | [`suite`] | the tests in the files, and what they cover |
 //! | [`lint`] | rules that can't be meant so |
 //! | [`past`] | what was asked for and what became of it, from the ledger |
@@ -31,6 +32,7 @@ mod diff;
 mod explain;
 mod grants;
 mod lint;
+mod look;
 mod past;
 mod problem;
 mod public_key;
@@ -49,6 +51,7 @@ pub use decide::{Allowed, Decision, Denied, Question, Values, Why};
 pub use diff::{Change, Differs, How, KeyChange, Thing, diff};
 pub use explain::{Able, Explanation, RulePart, Stricter};
 pub use lint::{Finding, Lint, Severity};
+pub use look::Member;
 pub use past::{Became, Disclosed, PastRequest};
 pub use problem::Problem;
 pub use replay::{ChangeKind, Replay, Report, Row, Waits};

@@ -31,6 +31,8 @@ mod from_git;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod lookback;
+#[cfg(test)]
 #[path = "../../../policy/tests/it/made.rs"]
 mod made;
 #[cfg(test)]

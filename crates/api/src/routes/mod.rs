@@ -1,6 +1,8 @@
 //! The routes. One list, from which the router and the OpenAPI document are made.
 
+mod about;
 mod access;
+mod catalogue;
 mod live;
 mod locks;
 mod notices;
@@ -61,10 +63,15 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(sign_in::token_revoke))
         .routes(routes!(requests::resources))
         .routes(routes!(requests::explain))
+        .routes(routes!(catalogue::catalogue))
+        .routes(routes!(catalogue::people))
+        .routes(routes!(catalogue::groups))
         .routes(routes!(requests::request_list, requests::request_file))
         .routes(routes!(requests::inbox))
         .routes(routes!(notices::notice_list))
         .routes(routes!(requests::request_show))
+        .routes(routes!(about::request_timeline))
+        .routes(routes!(about::request_context))
         .routes(routes!(requests::request_review))
         .routes(routes!(requests::request_take_back))
         .routes(routes!(requests::request_comment))

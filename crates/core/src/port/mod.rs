@@ -13,4 +13,4 @@ pub use door::{
     Access, Admission, Credential, CutReason, Door, Held, HeldNotice, Identified, Knock, Opening, Order, OrderFeed, Refusal, RefusalKind,
     SessionReport, Waiting, Wishes,
 };
-pub use store::{Batch, Effect, Leaf, PendingEffect, RowQuery, Store, StoreError, StoredRow};
+pub use store::{Batch, Effect, Leaf, PendingEffect, RowQuery, SeenBy, Store, StoreError, StoredRow, Tally};

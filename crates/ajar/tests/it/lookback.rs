@@ -1,0 +1,184 @@
+//! Looking back over a real server: what there is, who there is, what happened.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::stage::{Stage, text};
+
+/// An answer of the API, as somebody.
+pub(crate) struct Look<'a> {
+    stage: &'a Stage,
+    tokens: Vec<(&'static str, String)>,
+}
+
+impl<'a> Look<'a> {
+    pub(crate) fn at(stage: &'a Stage, who: &[&'static str]) -> Self {
+        Self { stage, tokens: who.iter().map(|name| (*name, stage.full_token(name))).collect() }
+    }
+
+    /// Status and body.
+    fn raw(&self, who: &str, path: &str) -> (u16, String) {
+        let token = &self.tokens.iter().find(|(name, _)| *name == who).unwrap().1;
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--max-time", "60", "-w", "\n%{http_code}", "-H", &format!("Authorization: Bearer {token}")]);
+        let out = curl.arg(format!("http://127.0.0.1:{}/api/v1{path}", self.stage.api())).output().unwrap();
+        let text = text(&out.stdout);
+        let (body, status) = text.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), body.to_owned())
+    }
+
+    fn json(&self, who: &str, path: &str) -> Value {
+        let (status, body) = self.raw(who, path);
+        assert_eq!(status, 200, "{who} {path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
+}
+
+fn find<'v>(page: &'v Value, name: &str) -> &'v Value {
+    page["items"].as_array().unwrap().iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("no {name} in {page}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w03_i20_the_catalogue_shows_each_what_they_may_ask_for_and_owners_how_it_is_used() {
+    let stage = Stage::new().await;
+    // Engineers without owning: only what they may ask for.
+    let extra = "\n[[user]]\nname = \"newcomer\"\n[[group]]\nname = \"readers\"\nmembers = [\"newcomer\", \"stranger\"]\n";
+    let people = std::fs::read_to_string(stage.policy().join("people.toml")).unwrap();
+    std::fs::write(stage.policy().join("people.toml"), people + extra).unwrap();
+    let rule = "[[rule]]\nname = \"readers\"\nwho = [\"group:readers\"]\nresources = [\"orders-db\"]\nroles = [\"read\"]\nmax = \"1h\"\n\
+                approve = { from = [\"owners\"], within = \"30m\" }\n";
+    std::fs::write(stage.policy().join("readers.toml"), rule).unwrap();
+    let (code, _, err) = stage.ajar("operator", &["policy", "apply", stage.policy().to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    let grant = stage.approved("dev", "read", "10m");
+    let out = stage.psql("dev", "orders-db", &["SELECT 1"]).output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let look = Look::at(&stage, &["dev", "stranger", "auditor", "boss", "operator"]);
+
+    let mine = look.json("stranger", "/catalogue");
+    assert_eq!(names(&mine), ["orders-db"]);
+    let entry = find(&mine, "orders-db");
+    assert_eq!(entry["roles"].as_array().unwrap().len(), 1, "roles that aren't theirs are not told of: {entry}");
+    assert_eq!((&entry["roles"][0]["name"], &entry["roles"][0]["yours"]), (&"read".into(), &true.into()));
+    assert_eq!(entry["roles"][0]["words"], "member of orders_read");
+    assert_eq!((&entry["recent"], &entry["open"]), (&serde_json::json!([]), &1.into()));
+    assert_eq!(look.json("boss", "/catalogue")["items"], serde_json::json!([]));
+
+    let owned = look.json("dev", "/catalogue");
+    assert_eq!(names(&owned), ["orders-db", "quick-db"]);
+    let entry = find(&owned, "orders-db");
+    assert_eq!(entry["owners"], serde_json::json!(["group:orders"]));
+    assert_eq!(entry["recent"][0]["grant"], grant.as_str());
+    assert_eq!((&entry["recent"][0]["who"], &entry["recent"][0]["role"]), (&"dev".into(), &"read".into()));
+    let read = entry["roles"].as_array().unwrap().iter().find(|role| role["name"] == "read").unwrap();
+    assert_eq!(read["grants_90d"], 1);
+    assert!(read["last_used"].is_string(), "{read}");
+    let write = entry["roles"].as_array().unwrap().iter().find(|role| role["name"] == "write").unwrap();
+    assert_eq!((&write["grants_90d"], &write["last_used"]), (&0.into(), &Value::Null));
+    // The auditor sees everything, and may ask for nothing.
+    let all = look.json("auditor", "/catalogue");
+    assert_eq!(names(&all), ["orders-db", "quick-db"]);
+    assert!(find(&all, "orders-db")["roles"].as_array().unwrap().iter().all(|role| role["yours"] == false));
+
+    // The reconciler reaches databases by itself; a check says what is wrong, to who may know.
+    stage.wait_until("the target was reached", || find(&look.json("auditor", "/catalogue"), "orders-db")["health"]["state"] == "good");
+    let resources = std::fs::read_to_string(stage.policy().join("resources.toml")).unwrap();
+    let broken = resources.replacen(&format!("port = {}", stage.target.port()), "port = 1", 1);
+    assert_ne!(broken, resources);
+    std::fs::write(stage.policy().join("resources.toml"), broken).unwrap();
+    let (code, _, err) = stage.ajar("operator", &["policy", "apply", stage.policy().to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    stage.ajar("operator", &["doctor", "orders-db"]);
+    let bad = find(&look.json("auditor", "/catalogue"), "orders-db")["health"].clone();
+    assert_eq!(bad["state"], "bad", "{bad}");
+    assert!(bad["words"].as_str().is_some_and(|words| words.contains("reach")), "{bad}");
+    let told = find(&look.json("stranger", "/catalogue"), "orders-db")["health"].clone();
+    assert_eq!((&told["state"], &told["words"]), (&"bad".into(), &Value::Null), "addresses are not for everybody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w03_people_and_groups_are_shown_to_who_shares_them() {
+    let stage = Stage::new().await;
+    stage.json("peer", &["delegate", "second", "--for", "1d"]);
+    stage.json("operator", &["lock", "user:second", "--reason", "lost laptop"]);
+    let look = Look::at(&stage, &["dev", "stranger", "auditor"]);
+    let alone = look.json("stranger", "/people");
+    assert_eq!(names(&alone), ["stranger"]);
+    assert_eq!(look.json("stranger", "/groups")["items"], serde_json::json!([]));
+    let seen = look.json("dev", "/people");
+    assert_eq!(names(&seen), ["dev", "dev-admin", "peer", "robot", "second"]);
+    assert_eq!(find(&seen, "dev")["manager"], "boss", "one knows one's own manager");
+    assert_eq!(find(&seen, "robot")["kind"], "workload");
+    assert_eq!(find(&seen, "peer")["away"]["delegate"], "second");
+    assert_eq!(find(&seen, "second")["locked"], false, "a lock is not told to whom it doesn't concern");
+    assert_eq!(names(&look.json("dev", "/groups")), ["engineers", "orders"]);
+    let all = look.json("auditor", "/people");
+    assert_eq!(names(&all).len(), 9);
+    assert_eq!(find(&all, "second")["locked"], true);
+    assert_eq!(find(&all, "second")["groups"], serde_json::json!(["engineers", "orders"]));
+    assert_eq!(names(&look.json("auditor", "/groups")), ["engineers", "orders"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w03_a_timeline_tells_a_request_to_its_end_and_sessions_only_to_who_may_see_them() {
+    let stage = Stage::new().await;
+    let reason = "=HYPERLINK(\"x\") <b>\u{202e}stuck</b>";
+    let request = stage.json("dev", &["request", "orders-db", "--role", "write", "--for", "10m", "--reason", reason]);
+    let id = request["id"].as_str().unwrap();
+    stage.json("peer", &["approve", id, "--note", "looks right"]);
+    let approved = stage.json("second", &["approve", id]);
+    let grant = approved["grants"][0]["id"].as_str().unwrap();
+    let out = stage.psql("dev", "orders-db", &["SELECT 1"]).env("PGOPTIONS", "-c ajar.role=write").output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    stage.ajar("dev", &["return", grant]);
+    stage.proven_gone(grant);
+    let look = Look::at(&stage, &["dev", "peer", "boss", "stranger", "auditor"]);
+    let path = format!("/requests/{id}/timeline");
+    assert_eq!(look.raw("stranger", &path).0, 404);
+    let told = look.json("dev", &path);
+    let items = told["items"].as_array().unwrap();
+    let seqs: Vec<u64> = items.iter().map(|item| item["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.is_sorted() && seqs.windows(2).all(|two| two[0] != two[1]), "{seqs:?}");
+    let kinds: Vec<&str> = items.iter().map(|item| item["kind"].as_str().unwrap()).collect();
+    for kind in ["request.filed", "request.reviewed", "request.approved", "grant.opened", "grant.closing", "grant.closed"] {
+        assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
+    }
+    let filed = &items[0];
+    assert_eq!(filed["by"], "dev");
+    assert!(filed["text"].as_str().unwrap().ends_with(reason), "what somebody wrote stays as it is: {filed}");
+    assert!(items.iter().any(|item| item["text"] == "peer approved it: looks right"), "{told}");
+    for what in ["session", "lease"] {
+        assert!(items.iter().any(|item| item["what"] == what), "{what} in {told}");
+    }
+    assert_eq!(look.json("auditor", &path)["items"].as_array().unwrap().len(), items.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w03_the_context_of_a_request_is_for_who_may_see_it() {
+    let stage = Stage::new().await;
+    stage.approved("dev", "read", "10m");
+    let out = stage.psql("dev", "orders-db", &["SELECT 1", "SELECT 2"]).output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    stage.wait_until("the session is over", || {
+        stage.json("dev", &["sessions"]).as_array().is_some_and(|all| all.iter().all(|s| s["state"] == "ended"))
+    });
+    let denied = stage.json("dev", &["request", "orders-db", "--role", "write", "--reason", "first"]);
+    stage.json("peer", &["deny", denied["id"].as_str().unwrap(), "--note", "no"]);
+    let pending = stage.json("dev", &["request", "orders-db", "--role", "write", "--reason", "second"]);
+    let look = Look::at(&stage, &["peer", "stranger"]);
+    let path = format!("/requests/{}/context", pending["id"].as_str().unwrap());
+    assert_eq!(look.raw("stranger", &path).0, 404);
+    let context = look.json("peer", &path);
+    let last = context["requester"]["last"].as_array().unwrap();
+    assert_eq!(last.len(), 2, "not the request itself: {context}");
+    assert_eq!((&last[0]["state"], &last[0]["role"]), (&"denied".into(), &"write".into()));
+    assert_eq!((&last[1]["state"], &last[1]["sessions"], &last[1]["statements"]), (&"approved".into(), &1.into(), &2.into()));
+    assert_eq!((&context["alike"]["approved"], &context["alike"]["denied"]), (&0.into(), &1.into()));
+    assert_eq!(context["opens"][0]["words"], "member of orders_write");
+    assert_eq!(context["rule_words"], serde_json::json!(["write: 2 of owners must approve, for 1h at most"]));
+}

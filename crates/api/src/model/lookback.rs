@@ -1,0 +1,213 @@
+//! Looking back, and around: what happened, what helps to decide, what there is and who.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What happened to a request, and to what came of it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Timeline {
+    /// Oldest first.
+    pub items: Vec<Happened>,
+    /// Whether there are more sessions and logins than are told.
+    pub left_off: bool,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Happened {
+    /// Its number in the ledger.
+    pub seq: u64,
+    /// When.
+    pub at: String,
+    /// Who did it; absent when it was Ajar itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The event's kind: `grant.opened`.
+    pub kind: String,
+    /// In one sentence. It may hold what people wrote.
+    pub text: String,
+    /// To what it happened: `request`, `grant`, `lease`, `session` or `debt`.
+    pub what: String,
+    /// Which.
+    pub id: String,
+}
+
+/// What helps to decide a request.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RequestContext {
+    /// Whom it is for.
+    pub requester: RequesterContext,
+    /// What became of the like.
+    pub alike: Alike,
+    /// What it opens.
+    pub opens: Vec<Opens>,
+    /// The rules that speak of it, in words.
+    pub rule_words: Vec<String>,
+    /// Whether every rule that speaks of it calls it low risk.
+    pub low_risk: bool,
+    /// Who of those asked is there now.
+    pub online: Vec<String>,
+}
+
+/// What somebody did before.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RequesterContext {
+    /// Their last requests for the same resource, newest first: five at the most.
+    pub last: Vec<EarlierRequest>,
+}
+
+/// An earlier request.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EarlierRequest {
+    /// Its id.
+    pub request: String,
+    /// When it was filed.
+    pub at: String,
+    /// On what.
+    pub resource: String,
+    /// As what.
+    pub role: String,
+    /// What became of it.
+    pub state: String,
+    /// Sessions under its grants.
+    pub sessions: u64,
+    /// What was recorded in them: statements, requests, commands.
+    pub statements: u64,
+}
+
+/// What became of requests for the same role on the same resource in the last 90 days, whoever asked.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Alike {
+    /// Approved.
+    pub approved: u64,
+    /// Denied.
+    pub denied: u64,
+    /// Not decided in time.
+    pub expired: u64,
+    /// In how many seconds people approved, half of the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median_s: Option<f64>,
+}
+
+/// What a request opens.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Opens {
+    /// On what.
+    pub resource: String,
+    /// `postgres`, `http` or `ssh`; empty when the files don't have it any more.
+    pub kind: String,
+    /// As what.
+    pub role: String,
+    /// What the role is.
+    pub words: String,
+}
+
+/// A resource that somebody may ask for, owns or looks after.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CatalogueEntry {
+    /// Its name.
+    pub name: String,
+    /// `postgres`, `http` or `ssh`.
+    pub kind: String,
+    /// What it is.
+    pub description: String,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// Who owns it: `group:orders`, `user:peer`.
+    pub owners: Vec<String>,
+    /// Its roles: those that the caller may ask for; all for owners, auditors and operators.
+    pub roles: Vec<CatalogueRole>,
+    /// The role when none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_role: Option<String>,
+    /// How its target is.
+    pub health: Health,
+    /// Grants that are open now.
+    pub open: usize,
+    /// The last five that opened: for owners, auditors and operators.
+    pub recent: Vec<RecentGrant>,
+}
+
+/// A role, and how it is used.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CatalogueRole {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub words: String,
+    /// When a session as it began last, within 90 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<String>,
+    /// Grants of it that opened within 90 days.
+    pub grants_90d: u64,
+    /// Whether the caller may ask for it.
+    pub yours: bool,
+}
+
+/// How a target is.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `good`, `warning`, `bad`, or `unknown` when nobody has looked since the server's start.
+    pub state: String,
+    /// When that was found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<String>,
+    /// What is wrong, and what to do: for owners, auditors and operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+}
+
+/// A grant that opened lately.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RecentGrant {
+    /// Who got in.
+    pub who: String,
+    /// As what.
+    pub role: String,
+    /// When.
+    pub at: String,
+    /// The grant's id.
+    pub grant: String,
+}
+
+/// A user or a workload.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Person {
+    /// The name.
+    pub name: String,
+    /// `user` or `workload`.
+    pub kind: String,
+    /// Groups: all of one's own, and for auditors and operators; of others, those that the caller is in too.
+    pub groups: Vec<String>,
+    /// The manager, if the caller may know of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// Whether they may do anything.
+    pub enabled: bool,
+    /// Whether they are locked: said of oneself, and to auditors and operators.
+    pub locked: bool,
+    /// Until when they are away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<PersonAway>,
+}
+
+/// Somebody is away.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PersonAway {
+    /// Until when.
+    pub until: String,
+    /// Who is asked instead, if the caller may know of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegate: Option<String>,
+}
+
+/// A group.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Who is in it.
+    pub members: Vec<String>,
+}
