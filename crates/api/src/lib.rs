@@ -7,12 +7,15 @@
 //! | [`caller`] | who is asking |
 //! | [`problem`] | refusals as `application/problem+json` |
 //! | [`convert`] | the engine's types → the API's |
+//! | [`download`], [`csv`] | lists as files |
 //! | [`explained`] | what would come of a request |
 //!
 //! It decides nothing: every question of who may do what is the engine's.
 
 mod caller;
 mod convert;
+mod csv;
+mod download;
 mod explained;
 pub mod model;
 mod problem;

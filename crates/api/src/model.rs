@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use lookback::{
-    Alike, CatalogueEntry, CatalogueRole, EarlierRequest, Group, Happened, Health, Opens, Person, PersonAway, RecentGrant, RequestContext,
-    RequesterContext, Timeline,
+    Access, AccessReviewer, Alike, CatalogueEntry, CatalogueRole, EarlierRequest, Group, Happened, Health, Opens, Person, PersonAway,
+    RecentGrant, RequestContext, RequesterContext, Timeline,
 };
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,

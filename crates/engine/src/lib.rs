@@ -21,11 +21,13 @@
 //! | [`applied`] | what is in force, who put it there, and how a folder differs from it |
 //! | [`mod@rebuild`] | the projections, made anew from the log |
 //! | [`rehearse`] | a draft run over the past, and what that suggests |
+//! | [`accesses`] | every access of a time, for auditors |
 //! | [`catalogue`], [`health`], [`members`] | what there is to ask for and how it is used; how targets are; who there is |
 //! | [`timeline`], [`context`] | what happened to a request; what helps to decide it |
 //! | [`words`], [`role_words`] | events and roles in words |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
+mod accesses;
 mod applied;
 mod brake;
 mod catalogue;
@@ -61,6 +63,7 @@ mod ssh;
 mod timeline;
 mod words;
 
+pub use accesses::{Access, AccessQuery, Accesses, Reviewer};
 pub use applied::{AppliedView, Drift};
 pub use catalogue::{CatalogueEntry, CatalogueRole, RecentGrant};
 pub use context::{Alike, Context, Earlier, Opens, Used};

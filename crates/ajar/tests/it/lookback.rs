@@ -182,3 +182,143 @@ async fn w03_the_context_of_a_request_is_for_who_may_see_it() {
     assert_eq!(context["opens"][0]["words"], "member of orders_write");
     assert_eq!(context["rule_words"], serde_json::json!(["write: 2 of owners must approve, for 1h at most"]));
 }
+
+/// A file of comma-separated values, read back: RFC 4180.
+fn table(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, quoted) {
+            ('"', true) if chars.peek() == Some(&'"') => cell.push(chars.next().unwrap()),
+            ('"', _) => quoted = !quoted,
+            (',', false) => row.push(std::mem::take(&mut cell)),
+            ('\r', false) => assert_eq!(chars.peek(), Some(&'\n'), "lines end with CRLF"),
+            ('\n', false) => {
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            (c, _) => cell.push(c),
+        }
+    }
+    assert!(row.is_empty() && cell.is_empty() && !quoted, "the last line ends too");
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w02_w03_accesses_are_listed_completely_with_reasons_reviewers_and_proof() {
+    let stage = Stage::new().await;
+    let reason = "=HYPERLINK(\"http://x\",\"y\")\nsecond line \u{202e}";
+    let request = stage.json("dev", &["request", "orders-db", "--role", "read", "--for", "10m", "--reason", reason]);
+    let id = request["id"].as_str().unwrap();
+    let approved = stage.json("peer", &["approve", id, "--note", "fine"]);
+    let open = approved["grants"][0]["id"].as_str().unwrap().to_owned();
+    let out = stage.psql("dev", "orders-db", &["SELECT 1", "SELECT 2"]).output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    // One that is over, one by the rules, one that was an emergency, one that never opened, one that was denied.
+    let over = stage.approved("dev-admin", "read", "10m");
+    stage.ajar("dev-admin", &["return", &over]);
+    stage.proven_gone(&over);
+    let auto = stage.json("second", &["request", "quick-db", "--role", "read", "--for", "10m"]);
+    let auto = auto["grants"][0]["id"].as_str().unwrap().to_owned();
+    let emergency = stage.json("dev", &["request", "orders-db", "--role", "write", "--emergency", "--reason", "orders are lost"]);
+    let emergency = emergency["grants"][0]["id"].as_str().unwrap().to_owned();
+    let debt = stage.json("peer", &["debts"])[0]["id"].as_str().unwrap().to_owned();
+    let (code, _, err) = stage.ajar("peer", &["acknowledge", &debt, "--note", "it was right"]);
+    assert_eq!(code, 0, "{err}");
+    let week = Stage::ahead(7);
+    let later = stage.json("second", &["request", "quick-db", "--role", "write", "--for", "10m", "--at", &week]);
+    assert_eq!(later["state"], "approved", "{later}");
+    let never = later["grants"][0]["id"].as_str().unwrap().to_owned();
+    let denied = stage.json("dev", &["request", "orders-db", "--role", "write", "--reason", "why not"]);
+    stage.json("peer", &["deny", denied["id"].as_str().unwrap(), "--note", "no"]);
+    stage.wait_until("the session is over", || {
+        stage.json("dev", &["sessions"]).as_array().is_some_and(|all| all.iter().all(|s| s["state"] == "ended"))
+    });
+
+    let look = Look::at(&stage, &["auditor", "operator", "dev", "peer"]);
+    let (status, body) = look.raw("dev", "/accesses?format=csv");
+    assert_eq!(status, 403, "{body}");
+    let all = look.json("auditor", "/accesses");
+    let items = all["items"].as_array().unwrap();
+    let of = |grant: &str| items.iter().find(|item| item["grant"] == grant);
+    assert_eq!(items.len(), 4, "{all}");
+    assert!(of(&never).is_none());
+    assert_eq!(all["next"], Value::Null);
+    let one = of(&open).unwrap();
+    assert_eq!((&one["person"], &one["requester"], &one["reason"]), (&"dev".into(), &"dev".into(), &reason.into()));
+    assert_eq!((&one["reviewers"][0]["name"], &one["reviewers"][0]["verdict"]), (&"peer".into(), &"approve".into()));
+    assert_eq!((&one["sessions"], &one["statements"]), (&1.into(), &2.into()));
+    assert_eq!((&one["rules"], &one["ended_at"]), (&serde_json::json!(["read"]), &Value::Null));
+    let one = of(&over).unwrap();
+    assert_eq!(one["ended_because"], "returned");
+    assert!(one["proven_gone_at"].is_string());
+    // Its numbers are those of the ledger.
+    let ledger = stage.ajar("auditor", &["ledger", "search", "--limit", "500", "-o", "json"]).1;
+    let kinds: Vec<String> = one["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|seq| {
+            let mut leaves = ledger.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            leaves.find(|leaf| leaf["seq"] == *seq).unwrap()["kind"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(kinds, ["request.filed", "request.approved", "grant.opened", "grant.closing", "grant.closed"]);
+    assert_eq!((&of(&auto).unwrap()["automatic"], &of(&auto).unwrap()["reviewers"]), (&true.into(), &serde_json::json!([])));
+    let one = of(&emergency).unwrap();
+    assert_eq!((&one["emergency"], &one["reviewers"][0]["afterwards"]), (&true.into(), &true.into()));
+
+    // Page by page it is the same, and narrowed it is a part of it.
+    let mut paged: Vec<String> = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let cursor = next.as_ref().map(|next| format!("&before={next}")).unwrap_or_default();
+        let page = look.json("auditor", &format!("/accesses?limit=1{cursor}"));
+        paged.extend(page["items"].as_array().unwrap().iter().map(|item| item["grant"].as_str().unwrap().to_owned()));
+        next = page["next"].as_str().map(str::to_owned);
+        if next.is_none() {
+            break;
+        }
+    }
+    let grants: Vec<&str> = items.iter().map(|item| item["grant"].as_str().unwrap()).collect();
+    assert_eq!(paged, grants);
+    let opened = of(&over).unwrap()["opened_at"].as_str().unwrap();
+    let ended = of(&over).unwrap()["ended_at"].as_str().unwrap();
+    let there = |from: &str, to: &str| look.json("auditor", &format!("/accesses?from={from}&to={to}"))["items"].to_string().contains(&over);
+    // Its first instant counts, its end does not.
+    assert!(!there("2020-01-01T00:00:00Z", opened), "before it opened");
+    assert!(there(opened, ended));
+    assert!(!there(ended, "2099-01-01T00:00:00Z"), "after it ended");
+    assert_eq!(look.json("operator", "/accesses?person=second")["items"].as_array().unwrap().len(), 1);
+    assert_eq!(look.json("operator", "/accesses?resource=quick-db")["items"].as_array().unwrap().len(), 1);
+    for (bad, status) in [
+        ("person=nobody", 404),
+        ("from=yesterday", 400),
+        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", 400),
+        ("before=x", 400),
+        ("format=xls", 400),
+    ] {
+        assert_eq!(look.raw("auditor", &format!("/accesses?{bad}")).0, status, "{bad}");
+    }
+
+    // As files: all of it, and nothing that a spreadsheet would calculate.
+    let (status, csv) = look.raw("auditor", "/accesses?format=csv");
+    assert_eq!(status, 200);
+    let rows = table(&csv);
+    assert_eq!(rows.len(), 5);
+    assert_eq!(csv.lines().count(), 5, "a record is one line");
+    let column = |name: &str| rows[0].iter().position(|cell| cell == name).unwrap();
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()));
+    let row = rows.iter().find(|row| row[0] == open).unwrap();
+    assert_eq!(row[column("reason")], "'=HYPERLINK(\"http://x\",\"y\")\\nsecond line \\u{202e}");
+    assert!(row[column("reviewers")].starts_with("peer approve "), "{row:?}");
+    let (_, json) = look.raw("auditor", "/accesses?format=json");
+    let file: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((file["items"].as_array().unwrap().len(), &file["more"]), (4, &false.into()));
+    assert!(file["from"].is_string() && file["to"].is_string());
+    let (code, out, err) = stage.ajar("auditor", &["accesses", "--csv"]);
+    assert_eq!((code, table(&out).len()), (0, 5), "{err}");
+    let listed = stage.json("auditor", &["accesses", "--person", "dev"]);
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!(stage.ajar("dev", &["accesses"]).0, 3);
+}

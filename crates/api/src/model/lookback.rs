@@ -211,3 +211,69 @@ pub struct Group {
     /// Who is in it.
     pub members: Vec<String>,
 }
+
+/// One access: a grant that was open, with what it rests on and how it ended.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Access {
+    /// The grant.
+    pub grant: String,
+    /// The request that it was approved as.
+    pub request: String,
+    /// Who got in.
+    pub person: String,
+    /// Who asked.
+    pub requester: String,
+    /// Into what.
+    pub resource: String,
+    /// As what.
+    pub role: String,
+    /// Why; absent when it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Who decided; approves that were taken back are left out.
+    pub reviewers: Vec<AccessReviewer>,
+    /// Whether the rules approved it by themselves.
+    pub automatic: bool,
+    /// Whether it was an emergency.
+    pub emergency: bool,
+    /// The rules that spoke of it.
+    pub rules: Vec<String>,
+    /// When it opened.
+    pub opened_at: String,
+    /// When it ended; absent while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// Why it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_because: Option<String>,
+    /// The grant that goes on with it, where it was extended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_by: Option<String>,
+    /// When its end was proven on the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_gone_at: Option<String>,
+    /// Sessions that went in. Those of a grant that was extended have moved on to the next.
+    pub sessions: u64,
+    /// What was recorded in those that are over: statements, requests, commands.
+    pub statements: u64,
+    /// Numbers in the ledger: filing, approval, opening, closing, proof; in order.
+    pub events: Vec<u64>,
+}
+
+/// Somebody who decided.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AccessReviewer {
+    /// Who.
+    pub name: String,
+    /// `approve` or `deny`.
+    pub verdict: String,
+    /// When.
+    pub at: String,
+    /// Whether they had approved it beforehand.
+    pub beforehand: bool,
+    /// Whether it is the review of an emergency, given afterwards.
+    pub afterwards: bool,
+}

@@ -2,6 +2,7 @@
 
 mod about;
 mod access;
+mod accesses;
 mod catalogue;
 mod live;
 mod locks;
@@ -77,6 +78,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(requests::request_comment))
         .routes(routes!(requests::request_see))
         .routes(routes!(requests::request_withdraw))
+        .routes(routes!(accesses::accesses))
         .routes(routes!(access::grant_list))
         .routes(routes!(access::grant_show))
         .routes(routes!(access::grant_leases))
