@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use lookback::{
-    Access, AccessReviewer, Alike, CatalogueEntry, CatalogueRole, EarlierRequest, Group, Happened, Health, Opens, Person, PersonAway,
-    RecentGrant, RequestContext, RequesterContext, Timeline,
+    Access, AccessReviewer, Alike, CatalogueEntry, CatalogueRole, EarlierRequest, Found, Group, Happened, Health, Opens, Person,
+    PersonAway, RecentGrant, RequestContext, RequesterContext, SearchAnswer, SearchFacet, SearchFacets, Timeline,
 };
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,

@@ -23,6 +23,7 @@
 //! | [`rehearse`] | a draft run over the past, and what that suggests |
 //! | [`accesses`] | every access of a time, for auditors |
 //! | [`catalogue`], [`health`], [`members`] | what there is to ask for and how it is used; how targets are; who there is |
+//! | [`search`] | what was asked, done and recorded, found again |
 //! | [`timeline`], [`context`] | what happened to a request; what helps to decide it |
 //! | [`words`], [`role_words`] | events and roles in words |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
@@ -56,6 +57,7 @@ mod records;
 mod refusal;
 mod rehearse;
 mod role_words;
+mod search;
 mod sequencer;
 mod sessions;
 mod spans;
@@ -83,6 +85,7 @@ pub use policies::{Applied, ApplyError, NOTHING};
 pub use preapprovals::{NewPreapproval, PreapprovalView};
 pub use rebuild::rebuild;
 pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};
+pub use search::{Answer, Facet, Facets, Found, SearchQuery, Within};
 pub use sequencer::Unavailable;
 pub use ssh::{Certified, Direct, NewDirect, Revocations};
 pub use timeline::{Happened, Timeline};

@@ -459,7 +459,7 @@ impl Engine {
         Feed(self.feed.subscribe())
     }
 
-    fn auditor(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub(crate) fn auditor(&self, caller: &Caller) -> Result<(), Refusal> {
         if self.sees_all(caller) {
             return Ok(());
         }

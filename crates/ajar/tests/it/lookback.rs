@@ -322,3 +322,127 @@ async fn w02_w03_accesses_are_listed_completely_with_reasons_reviewers_and_proof
     assert_eq!(listed.as_array().unwrap().len(), 2);
     assert_eq!(stage.ajar("dev", &["accesses"]).0, 3);
 }
+
+fn texts(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|item| item["text"].as_str().unwrap()).collect()
+}
+
+fn counts(page: &Value, facet: &str) -> Vec<(String, u64)> {
+    let values = page["facets"][facet].as_array().unwrap().iter();
+    values.map(|one| (one["value"].as_str().unwrap().to_owned(), one["count"].as_u64().unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w02_w03_i17_a_search_finds_what_its_caller_may_see_and_nothing_else() {
+    let stage = Stage::new().await;
+    let hostile = "=1+1 INC-7: Größe of the stuck order";
+    let pending = stage.json("dev", &["request", "orders-db", "--role", "write", "--for", "10m", "--reason", hostile]);
+    let pending = pending["id"].as_str().unwrap();
+    stage.approved("dev", "read", "10m");
+    let quick = stage.json("robot", &["request", "quick-db", "--role", "read", "--for", "10m", "--reason", "nightly"]);
+    assert_eq!(quick["state"], "approved");
+    let sql = ["SELECT 'needle in\n  the hay' AS x", "SELECT 2"];
+    let out = stage.psql("dev", "orders-db", &sql).output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    stage.wait_until("the session is over", || {
+        stage.json("dev", &["sessions"]).as_array().is_some_and(|all| all.iter().any(|s| s["state"] == "ended"))
+    });
+    let look = Look::at(&stage, &["dev", "robot", "boss", "stranger", "auditor", "peer"]);
+
+    // Requests: by text whatever its capitals, by everything else, and with counts.
+    let found = look.json("auditor", "/search?q=gr%C3%B6SSE");
+    assert_eq!(texts(&found), Vec::<&str>::new());
+    let found = look.json("auditor", "/search?q=GR%C3%96%C3%9FE%20of");
+    assert_eq!((texts(&found), &found["items"][0]["id"]), (vec![hostile], &pending.into()));
+    assert_eq!((&found["items"][0]["who"], &found["items"][0]["state"]), (&"dev".into(), &"pending".into()));
+    assert_eq!(counts(&found, "state"), [("pending".to_owned(), 1)]);
+    let all = look.json("auditor", "/search?in=requests");
+    assert_eq!(all["items"].as_array().unwrap().len(), 3);
+    assert_eq!(counts(&all, "resource"), [("orders-db".to_owned(), 2), ("quick-db".to_owned(), 1)]);
+    assert_eq!(counts(&all, "kind"), [("postgres".to_owned(), 3)]);
+    let narrowed = look.json("auditor", "/search?person=robot&kind=postgres");
+    assert_eq!(texts(&narrowed), ["nightly"]);
+    assert_eq!(counts(&narrowed, "person"), [("dev".to_owned(), 2), ("robot".to_owned(), 1)], "a facet leaves its own narrowing aside");
+    assert_eq!(counts(&narrowed, "resource"), [("quick-db".to_owned(), 1)]);
+    assert_eq!(look.json("auditor", "/search?kind=ssh")["items"], serde_json::json!([]));
+    assert_eq!(look.json("auditor", "/search?state=approved")["items"].as_array().unwrap().len(), 2);
+    // Page by page it is the same.
+    let (mut ids, mut next) = (Vec::new(), Some(String::new()));
+    while let Some(before) = next {
+        let before = if before.is_empty() { before } else { format!("&before={before}") };
+        let page = look.json("auditor", &format!("/search?limit=1{before}"));
+        ids.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].clone()));
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!(ids, all["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect::<Vec<_>>());
+
+    // Everybody else: their own, and what is on resources that they own. What isn't theirs looks like what isn't there.
+    for (who, expected) in [("dev", 3), ("peer", 3), ("robot", 3), ("boss", 0), ("stranger", 0)] {
+        for within in ["requests", "sessions", "statements"] {
+            let found = look.json(who, &format!("/search?in={within}"));
+            let none = found["items"].as_array().unwrap().is_empty();
+            assert_eq!(none, expected == 0, "{who} in {within}: {found}");
+            if expected == 0 {
+                assert!(["person", "resource", "role", "state", "kind"].iter().all(|facet| counts(&found, facet).is_empty()), "{found}");
+                let of_dev = look.json(who, &format!("/search?in={within}&person=dev"));
+                assert_eq!(of_dev, look.json(who, &format!("/search?in={within}&person=nobody-at-all")));
+            }
+        }
+        let status = look.raw(who, "/search?in=events").0;
+        assert_eq!(status, 403, "{who}");
+    }
+
+    // Sessions and what was recorded in them.
+    let sessions = look.json("auditor", "/search?in=sessions&q=orders-db");
+    let session = sessions["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(counts(&look.json("auditor", "/search?in=sessions"), "state"), [("ended".to_owned(), 1)]);
+    let found = look.json("dev", "/search?in=statements&q=NEEDLE%20in%20the");
+    assert_eq!(texts(&found), ["SELECT 'needle in the hay' AS x"]);
+    let one = &found["items"][0];
+    assert_eq!((&one["session"], &one["resource"]), (&session.as_str().into(), &"orders-db".into()));
+    assert!(one["at_in_session"].as_f64().is_some() && one["request"].is_string() && one["grant"].is_string(), "{one}");
+    let first = look.json("dev", "/search?in=statements&limit=1");
+    let second = look.json("dev", &format!("/search?in=statements&limit=1&before={}", first["next"].as_str().unwrap()));
+    assert_eq!((texts(&first), texts(&second)), (vec!["SELECT 'needle in the hay' AS x"], vec!["SELECT 2"]));
+    // A cursor is only what somebody says.
+    assert_eq!(look.json("stranger", &format!("/search?in=statements&before={session}:0"))["items"], serde_json::json!([]));
+    assert_eq!(look.json("dev", &format!("/search?in=statements&before={session}:0"))["items"].as_array().unwrap().len(), 2);
+    let of =
+        |from: &str, to: &str| look.json("dev", &format!("/search?in=statements&from={from}&to={to}"))["items"].as_array().unwrap().len();
+    let at = one["at"].as_str().unwrap();
+    assert!(of("2020-01-01T00:00:00Z", at) == 0 && of(at, &Stage::ahead(1)) >= 1);
+
+    // Events: for auditors, with what was said; secrets are in none of them.
+    let found = look.json("auditor", "/search?in=events&kind=request.&person=dev");
+    assert!(found["items"].as_array().unwrap().iter().all(|item| item["kind"].as_str().unwrap().starts_with("request.")), "{found}");
+    assert!(texts(&found).iter().any(|text| text.ends_with(hostile)), "{found}");
+    let everything = look.raw("auditor", "/search?in=events&format=json").1;
+    let file: Value = serde_json::from_str(&everything).unwrap();
+    let seqs: Vec<u64> = file["items"].as_array().unwrap().iter().map(|item| item["seq"].as_u64().unwrap()).collect();
+    let size = stage.json("auditor", &["status"])["events"].as_u64().unwrap();
+    assert!(seqs.windows(2).all(|two| two[0] == two[1] + 1) && seqs.last() == Some(&0) && seqs.len() as u64 <= size, "{seqs:?}");
+    for secret in ["own password", "argon2", "admin's password"] {
+        assert!(!everything.contains(secret), "{secret}");
+    }
+    let past = look.json("auditor", "/search?in=events&to=2020-01-01T00:00:00Z");
+    assert_eq!((&past["items"], &past["next"]), (&serde_json::json!([]), &Value::Null));
+
+    // As a file, and what can't be meant.
+    let (_, csv) = look.raw("auditor", "/search?in=requests&format=csv");
+    let rows = table(&csv);
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().any(|row| row.contains(&format!("'{hostile}"))), "{rows:?}");
+    let long = format!("q={}", "x".repeat(201));
+    for bad in [
+        "in=secrets",
+        "before=x",
+        "in=events&before=x",
+        "in=statements&before=..%2fx:1",
+        "in=events&state=open",
+        "from=2026",
+        &long,
+        "limits=1",
+    ] {
+        assert_eq!(look.raw("auditor", &format!("/search?{bad}")).0, 400, "{bad}");
+    }
+}

@@ -277,3 +277,85 @@ pub struct AccessReviewer {
     /// Whether it is the review of an emergency, given afterwards.
     pub afterwards: bool,
 }
+
+/// What a search has found.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SearchAnswer {
+    /// What was found, newest first; in one session, in the order in which it happened.
+    pub items: Vec<Found>,
+    /// Goes back as `before`; absent when everything was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// How many there are, by what the search could be narrowed by; only without `before`. Without a text they are exact, and those of each
+    /// facet leave its own narrowing aside; with one, and for statements and events, they are of what this answer has looked at.
+    pub facets: SearchFacets,
+    /// How far back this answer came when its time was up: `next` goes on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_to: Option<String>,
+}
+
+/// Counts by what a search could be narrowed by, those with the most first.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct SearchFacets {
+    /// Whose it is; of events, who acted.
+    pub person: Vec<SearchFacet>,
+    /// On what.
+    pub resource: Vec<SearchFacet>,
+    /// As what.
+    pub role: Vec<SearchFacet>,
+    /// In which state.
+    pub state: Vec<SearchFacet>,
+    /// `postgres`, `http` or `ssh`; the kind of events.
+    pub kind: Vec<SearchFacet>,
+}
+
+/// One value, and how many there are.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SearchFacet {
+    /// The value, as a search takes it.
+    pub value: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Found {
+    /// `request`, `session`, `statement` or `event`.
+    pub what: String,
+    /// Its id: of a statement, its session's and its place in the recording; of an event, that of what it happened to.
+    pub id: String,
+    /// When.
+    pub at: String,
+    /// Whose it is; of an event, who acted.
+    pub who: String,
+    /// On what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// As what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// In which state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `postgres`, `http` or `ssh`; the kind of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The reason, the statement, the event in words: as it was written, cut off after 1,000 characters.
+    pub text: String,
+    /// The request that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// The grant that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// The session that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Of a statement: seconds since the session's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_in_session: Option<f64>,
+    /// Of an event: its number in the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+}

@@ -11,6 +11,7 @@ mod operate;
 mod policy;
 mod rehearse;
 mod requests;
+mod search;
 mod sign_in;
 mod ssh;
 mod watch;
@@ -79,6 +80,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(requests::request_see))
         .routes(routes!(requests::request_withdraw))
         .routes(routes!(accesses::accesses))
+        .routes(routes!(search::search))
         .routes(routes!(access::grant_list))
         .routes(routes!(access::grant_show))
         .routes(routes!(access::grant_leases))
