@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use lookback::{
-    Access, AccessReviewer, Alike, CatalogueEntry, CatalogueRole, EarlierRequest, Found, Group, Happened, Health, Opens, Person,
-    PersonAway, RecentGrant, RequestContext, RequesterContext, SearchAnswer, SearchFacet, SearchFacets, Timeline,
+    Access, AccessReviewer, Alike, ApprovalInsight, ApprovalWeek, CatalogueEntry, CatalogueRole, CutBucket, CutInsight, DecidedOnDay,
+    Denials, EarlierRequest, Found, Group, Happened, Health, Insight, NotConfirmed, OpenOnDay, Opens, Person, PersonAway, RecentGrant,
+    RequestContext, RequesterContext, SearchAnswer, SearchFacet, SearchFacets, Timeline, UnusedGrants,
 };
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,

@@ -23,6 +23,7 @@
 //! | [`rehearse`] | a draft run over the past, and what that suggests |
 //! | [`accesses`] | every access of a time, for auditors |
 //! | [`catalogue`], [`health`], [`members`] | what there is to ask for and how it is used; how targets are; who there is |
+//! | [`insight`] | how access goes, in numbers |
 //! | [`search`] | what was asked, done and recorded, found again |
 //! | [`timeline`], [`context`] | what happened to a request; what helps to decide it |
 //! | [`words`], [`role_words`] | events and roles in words |
@@ -42,6 +43,7 @@ mod explain;
 mod extend;
 mod filing;
 mod health;
+mod insight;
 mod leases;
 mod locks;
 mod log;
@@ -76,6 +78,7 @@ pub use explain::{ExplainView, StageView};
 pub use extend::NewExtension;
 pub use filing::{NewRequest, Submitted};
 pub use health::Health;
+pub use insight::{Cuts, Decisions, Insight, InsightQuery, NotConfirmed, OpenByKind, Took, Unused};
 pub use locks::{LockView, NewDelegation, ToLock};
 pub use members::{Away, GroupView, PersonView};
 pub use notices::NoticeView;

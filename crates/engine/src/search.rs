@@ -237,7 +237,7 @@ impl Engine {
     }
 
     /// What kind of thing a resource is, if the files have it.
-    fn kind_of(&self, resource: &ResourceName) -> Option<&'static str> {
+    pub(crate) fn kind_of(&self, resource: &ResourceName) -> Option<&'static str> {
         self.rules().resource(resource).map(|found| match found.kind {
             Kind::Postgres(_) => "postgres",
             Kind::Http(_) => "http",

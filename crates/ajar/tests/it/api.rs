@@ -45,7 +45,7 @@ const SSH_DIRECT: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 67] = [
+const ROUTES: [Route; 68] = [
     get("GET /ssh/revocations", 200, "dev"),
     get("GET /ssh/users.pub", 200, "dev"),
     get("GET /api/v1/ssh/authorities", 200, "dev"),
@@ -71,6 +71,7 @@ const ROUTES: [Route; 67] = [
     get("GET /api/v1/requests/{id}/context", 404, "peer"),
     get("GET /api/v1/accesses", 403, "auditor"),
     get("GET /api/v1/search", 200, "dev"),
+    get("GET /api/v1/insight", 403, "auditor"),
     get("GET /api/v1/grants", 200, "dev"),
     get("GET /api/v1/grants/{id}", 404, "dev"),
     get("GET /api/v1/grants/{id}/leases", 404, "dev"),

@@ -359,3 +359,153 @@ pub struct Found {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
 }
+
+/// How access goes, in numbers, over a range of time.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Insight {
+    /// From this instant.
+    pub from: String,
+    /// To this instant.
+    pub to: String,
+    /// How long people took to approve, emergencies apart.
+    pub approval: ApprovalInsight,
+    /// The most grants that were open at once on each day, by kind of resource.
+    pub open_by_day: Vec<OpenOnDay>,
+    /// What was decided on each day.
+    pub decisions: Vec<DecidedOnDay>,
+    /// What was denied, by rule: the one that denied, or those that had let it be asked. Those with the most first.
+    pub denials: Vec<Denials>,
+    /// Requests that were filed, by weekday (Monday first) and hour in the zone that was asked for: 7 × 24.
+    pub hours: Vec<Vec<u64>>,
+    /// How late sessions were cut at their deadlines.
+    pub cuts: CutInsight,
+    /// Logins that are not confirmed to be gone, now.
+    pub unconfirmed: Vec<NotConfirmed>,
+    /// Who had grants that opened in the range and used none of them: 200 at the most.
+    pub unused: Vec<UnusedGrants>,
+}
+
+/// How long people took to approve.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalInsight {
+    /// How often they approved.
+    pub count: u64,
+    /// Half of the time, in at most so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_s: Option<f64>,
+    /// Nine times out of ten, in at most so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90_s: Option<f64>,
+    /// The same by the week of the approval.
+    pub by_week: Vec<ApprovalWeek>,
+}
+
+/// How long people took to approve in a week.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalWeek {
+    /// Its first instant: Monday.
+    pub at: String,
+    /// How often they approved.
+    pub count: u64,
+    /// Half of the time, in at most so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_s: Option<f64>,
+    /// Nine times out of ten, in at most so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90_s: Option<f64>,
+}
+
+/// The most that were open at once on a day.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct OpenOnDay {
+    /// Its first instant.
+    pub at: String,
+    /// On databases.
+    pub postgres: u64,
+    /// On hosts.
+    pub ssh: u64,
+    /// On APIs.
+    pub http: u64,
+}
+
+/// What was decided on a day.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DecidedOnDay {
+    /// Its first instant.
+    pub at: String,
+    /// Approved by the rules, emergencies too.
+    pub auto: u64,
+    /// Approved by people.
+    pub human: u64,
+    /// Denied.
+    pub denied: u64,
+    /// Not decided in time.
+    pub expired: u64,
+}
+
+/// What was denied, by rule.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Denials {
+    /// The rule.
+    pub rule: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// How late sessions were cut at their deadlines: milliseconds from the deadline to the last byte, as the ledger has them.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CutInsight {
+    /// How many were cut.
+    pub count: u64,
+    /// Half of them, at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_ms: Option<u64>,
+    /// 99 of 100, at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ms: Option<u64>,
+    /// The latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ms: Option<u64>,
+    /// By how late they were.
+    pub buckets: Vec<CutBucket>,
+}
+
+/// Cuts that were at most so late, and later than the bucket before.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CutBucket {
+    /// At most so many milliseconds late.
+    pub le_ms: u64,
+    /// How many.
+    pub count: u64,
+}
+
+/// A login that is not confirmed to be gone.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NotConfirmed {
+    /// The lease.
+    pub lease: String,
+    /// The grant.
+    pub grant: String,
+    /// On what.
+    pub resource: String,
+    /// Since when the target has been asked without success.
+    pub since: String,
+    /// What went wrong last.
+    pub why: String,
+}
+
+/// Somebody who used none of their grants.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UnusedGrants {
+    /// Who.
+    pub person: String,
+    /// On what.
+    pub resource: String,
+    /// As what.
+    pub role: String,
+    /// The rule that let them ask; empty when it can't be known.
+    pub rule: String,
+    /// When they were in as that last, before the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<String>,
+}

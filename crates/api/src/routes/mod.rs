@@ -4,6 +4,7 @@ mod about;
 mod access;
 mod accesses;
 mod catalogue;
+mod insight;
 mod live;
 mod locks;
 mod notices;
@@ -81,6 +82,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(requests::request_withdraw))
         .routes(routes!(accesses::accesses))
         .routes(routes!(search::search))
+        .routes(routes!(insight::insight))
         .routes(routes!(access::grant_list))
         .routes(routes!(access::grant_show))
         .routes(routes!(access::grant_leases))
