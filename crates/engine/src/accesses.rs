@@ -9,6 +9,7 @@ use ajar_core::name::{PrincipalName, ResourceName, RoleName, RuleName};
 use ajar_core::plan::{Review, Verdict};
 use ajar_core::port::{Refusal, RefusalKind, RowQuery};
 use ajar_core::request::{Request, RequestEvent};
+use ajar_core::sealed::{Commitment, Disclosure};
 use ajar_core::time::{Span, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 
@@ -207,7 +208,7 @@ impl Engine {
             requester: filed.requester,
             resource: claims.resource,
             role: claims.role,
-            reason: self.values(&[filed.reason]).await.remove(&filed.reason),
+            reason: self.reason(filed.reason).await?,
             ticket: filed.ticket.clone(),
             reviewers,
             automatic: request.automatic().is_some_and(|auto| auto.verdict == Verdict::Approve),
@@ -219,6 +220,12 @@ impl Engine {
             used: self.used_by(id).await?,
             events: self.numbers(claims.request, id).await?,
         })
+    }
+
+    /// A reason, as it was written. INVARIANT: none only when it was erased, or is not what was sealed.
+    async fn reason(&self, sealed: Commitment) -> Result<Option<String>, Refusal> {
+        let found = self.store.disclosures(&[sealed]).await.map_err(|e| Refusal::from(unavailable(&e)))?;
+        Ok(found.into_iter().find(Disclosure::holds).map(|disclosure| disclosure.value))
     }
 
     async fn reviewed_afterwards(&self, request: RequestId) -> Result<Vec<Reviewer>, Refusal> {

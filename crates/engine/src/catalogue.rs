@@ -9,6 +9,7 @@ use ajar_core::name::{ResourceName, RoleName};
 use ajar_core::port::{Refusal, RowQuery, Tally};
 use ajar_core::resource::Resource;
 use ajar_core::time::{Span, Timestamp};
+use futures::{StreamExt, TryStreamExt};
 
 use crate::engine::Engine;
 use crate::health::Health;
@@ -19,6 +20,8 @@ use crate::sequencer::unavailable;
 
 /// How far back use is looked at.
 const LOOKED_AT: Span = Span::from_secs(90 * 24 * 3600);
+/// Resources that are looked up at once.
+const AT_ONCE: usize = 4;
 /// Grants of a resource that are told of one by one.
 const RECENT: u32 = 5;
 
@@ -88,8 +91,8 @@ impl Engine {
             open
         });
         let open = open.await?;
-        let mut entries = Vec::with_capacity(seen.len());
-        for resource in seen {
+        let told = futures::stream::iter(seen).map(|resource| async {
+            let resource = resource;
             let name = &resource.name;
             let insider = all || owned.contains(name);
             let mine = offered.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -102,15 +105,15 @@ impl Engine {
             };
             let roles = resource.roles().into_iter().filter(|name| insider || mine.contains(name)).map(role).collect();
             let health = self.healths.of(name);
-            entries.push(CatalogueEntry {
+            Ok::<_, Refusal>(CatalogueEntry {
                 roles,
                 health: Health { words: health.words.filter(|_| insider), ..health },
                 open: open.get(name).copied().unwrap_or(0),
                 recent: if insider { self.recent(name).await? } else { Vec::new() },
                 resource,
-            });
-        }
-        Ok(entries)
+            })
+        });
+        told.buffered(AT_ONCE).try_collect().await
     }
 
     /// How often what was used lately, and when last: of all states together.

@@ -21,15 +21,16 @@ use crate::sequencer::unavailable;
 const LOOKED_AT: Span = Span::from_secs(90 * 24 * 3600);
 /// Of the like, so many are looked at for how long they took.
 const ALIKE: u32 = 500;
-/// Earlier requests that are told of.
-const LAST: u32 = 5;
+/// Earlier requests that are told of, and how many are looked at for those that the caller may see.
+const LAST: usize = 5;
+const LAST_LOOKED_AT: u32 = 25;
 /// Sessions that are read at a time.
 const PAGE: u32 = 500;
 
 /// What helps to decide a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// The last requests for the same resource, of whom it is for; newest first.
+    /// The last requests for the same resource, of whom it is for, that the caller may see; newest first.
     pub last: Vec<Earlier>,
     /// What became of requests for the same role on the same resource in the last 90 days, whoever asked.
     pub alike: Alike,
@@ -101,14 +102,14 @@ impl Engine {
         });
         let (plan, _) = request.terms();
         Ok(Context {
-            last: self.earlier(filed.beneficiary, &request).await?,
+            last: self.earlier(caller, filed.beneficiary, &request).await?,
             alike: self.alike(&request).await?,
             opens: opens.collect(),
             rules: plan.rules.iter().map(|rule| rules.rule_words(rule)).collect(),
         })
     }
 
-    async fn earlier(&self, of: PrincipalId, than: &Request) -> Result<Vec<Earlier>, Refusal> {
+    async fn earlier(&self, caller: &Caller, of: PrincipalId, than: &Request) -> Result<Vec<Earlier>, Refusal> {
         let filed = than.filed();
         let Some(first) = filed.asks.first() else { return Ok(Vec::new()) };
         let query = RowQuery {
@@ -116,12 +117,14 @@ impl Engine {
             principal: Some(of),
             resource: Some(first.resource.clone()),
             before: Some(Stream::Request(filed.id)),
-            limit: LAST,
+            limit: LAST_LOOKED_AT,
             ..RowQuery::default()
         };
         let rows = self.store.rows(&query).await.map_err(|e| Refusal::from(unavailable(&e)))?;
-        let mut earlier = Vec::with_capacity(rows.len());
-        for request in rows.iter().filter_map(parse::<Request>) {
+        // INVARIANT W3: who asks for somebody else does not learn what that one asked for before.
+        let seen = self.those_seen(caller, rows.iter().filter_map(parse::<Request>).collect()).await?;
+        let mut earlier = Vec::with_capacity(LAST);
+        for request in seen.into_iter().take(LAST) {
             let filed = request.filed();
             let mut used = Used::default();
             for grant in self.grants_of(filed.id).await {

@@ -161,8 +161,8 @@ pub struct Engine {
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     hashing: Semaphore,
-    /// Searches that read recordings, two at a time.
-    pub(crate) searching: Semaphore,
+    /// Whoever looks through much, two at a time.
+    pub(crate) looking: Semaphore,
     tasks: Mutex<JoinSet<()>>,
     /// Where tasks run, whoever calls: a gateway's threads come and go.
     runtime: Handle,
@@ -279,7 +279,7 @@ impl Engine {
             rules,
             frontier,
             hashing: Semaphore::new(2),
-            searching: Semaphore::new(2),
+            looking: Semaphore::new(2),
             tasks: Mutex::new(tasks),
             runtime: Handle::current(),
             stopping: watch::channel(false).0,

@@ -171,6 +171,7 @@ impl Engine {
         let zone = query.zone.as_deref().unwrap_or("UTC");
         let calendar = Calendar::new(zone, from, to)
             .ok_or_else(|| bad_input(format!("'{}' is no time zone", zone.escape_debug()), "give one such as Europe/Berlin"))?;
+        let _turn = self.looking.acquire().await.map_err(|_| Refusal::from(Unavailable::Stopped))?;
         let there = |word| RowQuery { word, not_over_at: Some(from), begun_before: Some(to), limit: PAGE, ..RowQuery::default() };
         let (requests, grants, sessions) = futures::try_join!(
             self.fold(there("request"), Requests::new(from, to), Requests::add),

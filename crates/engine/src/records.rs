@@ -233,7 +233,7 @@ impl Engine {
         Ok(self.those_seen(caller, requests).await?.into_iter().map(|r| (r.filed().id, r)).collect())
     }
 
-    async fn those_seen(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<Request>, Refusal> {
+    pub(crate) async fn those_seen(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<Request>, Refusal> {
         let me = caller.principal;
         let all = self.sees_all(caller);
         let theirs = move |r: &Request| all || r.filed().requester == me || r.filed().beneficiary == me;

@@ -194,6 +194,10 @@ impl Engine {
             self.auditor(caller)?;
         }
         let Some(wanted) = self.wanted(caller, query)? else { return Ok(Answer::default()) };
+        // What is looked through, and not only listed, keeps a core busy: two at a time, in turns.
+        let looks_through = wanted.text.is_some() || wanted.kind.is_some() || matches!(within, Within::Statements | Within::Events);
+        let turn = if looks_through { Some(self.looking.acquire().await) } else { None };
+        let _turn = turn.transpose().map_err(|_| Refusal::from(crate::Unavailable::Stopped))?;
         match within {
             Within::Requests => self.requests_found(&wanted, cursor(before, "request")?).await,
             Within::Sessions => self.sessions_found(&wanted, cursor(before, "session")?).await,
@@ -202,8 +206,7 @@ impl Engine {
         }
     }
 
-    /// What is looked for; nothing when it is of somebody or something that there can't be. Who may not know of a name gets what they get for
-    /// one that there isn't.
+    /// What is looked for; nothing when it is of something that can't be the name of anything.
     fn wanted(&self, caller: &Caller, query: SearchQuery) -> Result<Option<Wanted>, Refusal> {
         let text = query.text.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
         if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_MAX) {
@@ -212,18 +215,20 @@ impl Engine {
         if query.from.zip(query.to).is_some_and(|(from, to)| from >= to) {
             return Err(bad_input("the range ends before it begins", "give 'from' before 'to', each with a zone"));
         }
-        let principal = |name: &str| name.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name));
-        let person = query.person.as_deref().map(principal);
+        // Whoever there isn't is looked for like whoever isn't theirs to see: the answers are the same.
+        let nobody = PrincipalId::new(uuid::Uuid::nil());
+        let known = |name: &str| name.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name)).unwrap_or(nobody);
+        let person = query.person.as_deref().map(known);
         let resource = query.resource.as_deref().map(|name| name.parse::<ResourceName>().ok());
         let role = query.role.as_deref().map(|name| name.parse::<RoleName>().ok());
-        if person == Some(None) || resource == Some(None) || role == Some(None) {
+        if resource == Some(None) || role == Some(None) {
             return Ok(None);
         }
         let rules = self.rules();
         let seen_by = (!self.sees_all(caller)).then(|| SeenBy { principal: caller.principal, owns: rules.owned(caller.principal) });
         Ok(Some(Wanted {
             text,
-            person: person.flatten(),
+            person,
             resource: resource.flatten(),
             role: role.flatten(),
             state: query.state.filter(|state| !state.is_empty()),

@@ -58,7 +58,13 @@ impl Engine {
         let mut streams = vec![Stream::Request(id)];
         let mut left_off = false;
         let debts = RowQuery { word: "debt", parent: Some(Stream::Request(id)), limit: STREAMS_MAX, ..RowQuery::default() };
-        streams.extend(self.streams_of(&debts).await?);
+        for debt in self.streams_of(&debts).await? {
+            if let Stream::Debt(id) = debt
+                && self.may_see_debt(caller, id).await.is_ok()
+            {
+                streams.push(debt);
+            }
+        }
         let mut own = Vec::new();
         for grant in self.grants_of(id).await {
             streams.push(Stream::Grant(grant));

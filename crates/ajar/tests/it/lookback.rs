@@ -388,6 +388,11 @@ async fn w02_w03_i17_a_search_finds_what_its_caller_may_see_and_nothing_else() {
                 assert_eq!(of_dev, look.json(who, &format!("/search?in={within}&person=nobody-at-all")));
             }
         }
+        // Nor do the counts tell whom there is.
+        let of = |name: &str| look.json(who, &format!("/search?person={name}"));
+        if who == "robot" {
+            assert_eq!(of("stranger"), of("nobody-at-all"));
+        }
         let status = look.raw(who, "/search?in=events").0;
         assert_eq!(status, 403, "{who}");
     }
@@ -444,5 +449,48 @@ async fn w02_w03_i17_a_search_finds_what_its_caller_may_see_and_nothing_else() {
         "limits=1",
     ] {
         assert_eq!(look.raw("auditor", &format!("/search?{bad}")).0, 400, "{bad}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w03_i09_insight_tells_what_happened_in_numbers_to_auditors_and_operators() {
+    let stage = Stage::new().await;
+    let grant = stage.approved("dev", "read", "5s");
+    // In until the end: cut at the deadline, and its lateness is in the ledger.
+    let out = stage.psql("dev", "orders-db", &["SELECT pg_sleep(60)"]).output().unwrap();
+    assert!(!out.status.success());
+    stage.proven_gone(&grant);
+    let denied = stage.json("dev", &["request", "orders-db", "--role", "write", "--reason", "why not"]);
+    stage.json("peer", &["deny", denied["id"].as_str().unwrap(), "--note", "no"]);
+    let quick = stage.json("second", &["request", "quick-db", "--role", "read", "--for", "10m"]);
+    assert_eq!(quick["state"], "approved");
+    stage.wait_until("the cut is recorded", || {
+        stage.json("auditor", &["sessions", "--all"]).as_array().is_some_and(|all| all.iter().all(|s| s["state"] == "ended"))
+    });
+    let look = Look::at(&stage, &["auditor", "operator", "dev"]);
+    assert_eq!(look.raw("dev", "/insight").0, 403);
+    let told = look.json("operator", "/insight?zone=Pacific/Auckland");
+    assert_eq!(told["approval"]["count"], 1);
+    assert!(told["approval"]["p50_s"].as_f64().is_some_and(|took| took < 60.0), "{told}");
+    let sum = |list: &str, key: &str| told[list].as_array().unwrap().iter().map(|day| day[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(
+        (sum("decisions", "human"), sum("decisions", "auto"), sum("decisions", "denied"), sum("decisions", "expired")),
+        (1, 1, 1, 0)
+    );
+    assert_eq!(told["denials"], serde_json::json!([{ "rule": "write", "count": 1 }]));
+    let hours: u64 = told["hours"].as_array().unwrap().iter().flat_map(|day| day.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!((hours, told["hours"].as_array().unwrap().len(), told["hours"][0].as_array().unwrap().len()), (3, 7, 24));
+    let most = |key: &str| told["open_by_day"].as_array().unwrap().iter().map(|day| day[key].as_u64().unwrap()).max();
+    assert_eq!((most("ssh"), most("http")), (Some(0), Some(0)));
+    assert!(most("postgres") >= Some(1), "{told}");
+    assert_eq!(told["cuts"]["count"], 1, "{told}");
+    assert!(told["cuts"]["max_ms"].as_u64().is_some_and(|late| late < 1_000), "{told}");
+    assert_eq!(told["unconfirmed"], serde_json::json!([]));
+    let unused = serde_json::json!([{ "person": "second", "resource": "quick-db", "role": "read", "rule": "quick" }]);
+    assert_eq!(told["unused"], unused);
+    let past = look.json("auditor", "/insight?from=2020-01-01T00:00:00Z&to=2020-01-03T00:00:00Z");
+    assert_eq!((&past["approval"]["count"], past["decisions"].as_array().unwrap().len()), (&0.into(), 2));
+    for bad in ["zone=Mars", "zone=../../etc/passwd", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from=1990-01-01T00:00:00Z"] {
+        assert_eq!(look.raw("auditor", &format!("/insight?{bad}")).0, 400, "{bad}");
     }
 }

@@ -14,7 +14,7 @@ use crate::sequencer::unavailable;
 use crate::words::texts;
 
 /// Events that are read at a time.
-const PAGE: u64 = 2_000;
+const PAGE: u64 = 500;
 /// How far events may stand from where their instants say: when clocks were set back.
 const SLACK: Span = Span::from_secs(3_600);
 
