@@ -17,6 +17,19 @@ mod explained;
 pub mod model;
 mod problem;
 mod routes;
+#[cfg(feature = "web")]
+mod web;
+/// Built without the pages.
+#[cfg(not(feature = "web"))]
+mod web {
+    pub(crate) fn base(_public_url: &str) -> String {
+        String::new()
+    }
+
+    pub(crate) fn answer(_base: &str, _request: &axum::extract::Request) -> Option<axum::response::Response> {
+        None
+    }
+}
 
 use std::sync::Arc;
 
