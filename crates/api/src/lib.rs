@@ -5,6 +5,7 @@
 //! | [`model`] | the JSON types |
 //! | [`routes`] | the routes, and the OpenAPI document made from them |
 //! | [`caller`] | who is asking |
+//! | [`cookie`] | the cookie by which a browser is known, and what keeps other sites from using it |
 //! | [`problem`] | refusals as `application/problem+json` |
 //! | [`convert`] | the engine's types → the API's |
 //! | [`explained`] | what would come of a request |
@@ -13,6 +14,7 @@
 
 mod caller;
 mod convert;
+mod cookie;
 mod explained;
 pub mod model;
 mod problem;

@@ -2,6 +2,7 @@
 //!
 //! Instants are RFC 3339 with milliseconds, in UTC; lengths of time are texts such as `10m`; ids carry their prefix.
 
+mod identity;
 mod policy;
 mod rehearse;
 mod ssh;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use identity::{BrowserSignIn, Me, OwnToken};
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,
 };
@@ -64,21 +66,6 @@ pub enum TokenScope {
     Connect,
     /// Only to read through the API.
     Read,
-}
-
-/// Who the caller is.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Me {
-    /// Principal's id.
-    pub id: String,
-    /// Principal's name.
-    pub name: String,
-    /// Whether they may see everything.
-    pub audit: bool,
-    /// Whether they may revoke anything and apply rules.
-    pub operate: bool,
-    /// The token's scope.
-    pub scope: TokenScope,
 }
 
 /// A resource that the caller may ask for.

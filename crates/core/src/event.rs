@@ -163,6 +163,17 @@ pub enum Proof {
     Certificate,
 }
 
+impl Proof {
+    /// The token that they came with, if they came with one.
+    #[must_use]
+    pub fn token(&self) -> Option<TokenId> {
+        match self {
+            Self::Token(token) => Some(*token),
+            Self::Password | Self::Certificate => None,
+        }
+    }
+}
+
 macro_rules! kinds {
     ($($group:ident { $($variant:ident = $kind:literal;)* })*) => {
         $(

@@ -5,6 +5,7 @@
 //! | [`engine`] | the façade that the API and the binary use, start and stop |
 //! | [`sequencer`] | the one task that decides and commits, in batches |
 //! | [`people`] | names, passwords and tokens |
+//! | [`tokens`] | one's own tokens: which there are, and giving one up |
 //! | [`filing`] | from what somebody said to requests |
 //! | [`desk`] | reviews, grants: what people do |
 //! | [`extend`] | going on with a grant |
@@ -50,6 +51,7 @@ mod sequencer;
 mod sessions;
 mod spans;
 mod ssh;
+mod tokens;
 
 pub use applied::{AppliedView, Drift};
 pub use debts::DebtView;
@@ -68,3 +70,4 @@ pub use rebuild::rebuild;
 pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};
 pub use sequencer::Unavailable;
 pub use ssh::{Certified, Direct, NewDirect, Revocations};
+pub use tokens::Standing;

@@ -178,6 +178,18 @@ impl People {
         if same { known.good_at(now, &book.names) } else { None }
     }
 
+    /// What was issued to somebody and is good at `now`, the latest first.
+    pub(crate) fn tokens_of(&self, principal: PrincipalId, now: Timestamp) -> Vec<Issued> {
+        let book = self.read();
+        let theirs = |known: &&Known| known.token.issued.principal == principal && now < known.token.issued.expires_at;
+        book.tokens.values().rev().filter(theirs).map(|known| known.token.issued.clone()).collect()
+    }
+
+    /// Whether somebody can sign in with a password.
+    pub(crate) fn has_password(&self, principal: PrincipalId) -> bool {
+        self.read().passwords.contains_key(&principal)
+    }
+
     /// Whose token has this id, if it is good at `now`.
     pub(crate) fn token_known(&self, id: TokenId, now: Timestamp) -> Option<(Issued, PrincipalName)> {
         let book = self.read();

@@ -45,7 +45,7 @@ const SSH_DIRECT: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 60] = [
+const ROUTES: [Route; 63] = [
     get("GET /ssh/revocations", 200, "dev"),
     get("GET /ssh/users.pub", 200, "dev"),
     get("GET /api/v1/ssh/authorities", 200, "dev"),
@@ -114,10 +114,14 @@ const ROUTES: [Route; 60] = [
     post("POST /api/v1/grants/{id}/revoke", "", 404, "operator", None),
     post("POST /api/v1/grants/{id}/return", "", 404, "dev", None),
     post("POST /api/v1/requests/{id}/withdraw", "", 404, "dev", None),
+    get("GET /api/v1/tokens", 200, "dev"),
     post("POST /api/v1/tokens", r#"{"label":"x","scope":"read"}"#, 200, "dev", Some((r#"{"label":"x","scope":"all"}"#, 422))),
     Route { happy: 204, ..post("DELETE /api/v1/tokens/{id}", "", 404, "dev", None) },
     Route { happy: 204, ..post("POST /api/v1/password", "PASSWORD", 401, "dev", Some((r#"{"new":"short"}"#, 401))) },
     post("POST /api/v1/sign-in", "SIGN-IN", 401, "dev", Some((r#"{"name":"dev"}"#, 422))),
+    // With the header of our own pages; what comes without it is in browser.rs.
+    post("POST /api/v1/browser/sign-in", "BROWSER-SIGN-IN", 401, "dev", Some((r#"{"name":"dev"}"#, 422))),
+    Route { happy: 204, ..post("POST /api/v1/browser/sign-out", "", 204, "dev", None) },
 ];
 
 /// The real ids behind `{id}`.
@@ -141,7 +145,7 @@ impl Caller<'_> {
     fn send(&self, route: &str, body: &str) -> (u16, String) {
         let (method, path) = route.split_once(' ').unwrap();
         let mut curl = Command::new("curl");
-        curl.args(["-s", "--max-time", "30", "-w", "\n%{http_code}", "-X", method]);
+        curl.args(["-s", "--max-time", "30", "-w", "\n%{http_code}", "-X", method, "-H", "ajar-web: 1"]);
         if let Some(token) = self.token {
             curl.args(["-H", &format!("Authorization: Bearer {token}")]);
         }
@@ -231,6 +235,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
         "FILES" => policy(&stage),
         "PASSWORD" => format!(r#"{{"current":"{}","new":"another long password"}}"#, password("dev").trim_end()),
         "SIGN-IN" => r#"{"name":"dev","password":"another long password","label":"x"}"#.to_owned(),
+        "BROWSER-SIGN-IN" => r#"{"name":"dev","password":"another long password"}"#.to_owned(),
         other => other.to_owned(),
     };
     let path = |route: &Route| {
@@ -246,7 +251,8 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
         };
         route.name.replace("{id}", id).replace("{name}", "orders-db")
     };
-    let signing_in = |route: &Route| route.name.ends_with("/sign-in") || PUBLIC.contains(&route.name);
+    let signing_in =
+        |route: &Route| route.name.ends_with("/sign-in") || route.name.starts_with("POST /api/v1/browser/") || PUBLIC.contains(&route.name);
     let to_connect = |route: &Route| {
         let also = ["GET /api/v1/me", "GET /api/v1/doors", "GET /api/v1/ssh/authorities", "POST /api/v1/ssh/certificates"];
         also.contains(&route.name)

@@ -9,6 +9,8 @@ mod asking;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod certificates;
 #[cfg(test)]
 mod clients;

@@ -1,6 +1,7 @@
 //! The routes. One list, from which the router and the OpenAPI document are made.
 
 mod access;
+mod browser;
 mod live;
 mod locks;
 mod notices;
@@ -54,10 +55,12 @@ impl Modify for Bearer {
 fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(sign_in::sign_in))
+        .routes(routes!(browser::sign_in))
+        .routes(routes!(browser::sign_out))
         .routes(routes!(sign_in::me))
         .routes(routes!(sign_in::doors))
         .routes(routes!(sign_in::password))
-        .routes(routes!(sign_in::token_issue))
+        .routes(routes!(sign_in::token_list, sign_in::token_issue))
         .routes(routes!(sign_in::token_revoke))
         .routes(routes!(requests::resources))
         .routes(routes!(requests::explain))
