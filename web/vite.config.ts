@@ -1,11 +1,20 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
+// For `npm run dev`: the server whose pages these are, such as http://localhost:7431.
+const server = process.env.AJAR_URL;
+const proxied = server && {
+  target: server,
+  configure: (proxy: { on(event: 'proxyReq', then: (request: { setHeader(name: string, value: string): void }) => void): void }) =>
+    proxy.on('proxyReq', (request) => request.setHeader('origin', server)),
+};
+
 // Paths are relative to <base>, which the server sets: the pages work below any path.
 export default defineConfig({
   base: './',
   plugins: [svelte()],
   resolve: process.env.VITEST ? { conditions: ['browser'] } : {},
+  server: proxied ? { proxy: { '/api': proxied } } : {},
   build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   test: { include: ['test/**/*.test.ts'] },
 });

@@ -67,3 +67,9 @@ export function asRefused(error: unknown): Refused {
   if (error instanceof Refused) return error;
   return new Refused(-1, 'page', 'Something is wrong with this page.', String(error));
 }
+
+/** A call that the description doesn't have yet. */
+export function call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown, query?: Record<string, unknown>): Promise<T> {
+  const json = body === undefined ? {} : { body, headers: { 'Content-Type': 'application/json' } };
+  return ask(client.request({ method, url: `/api/v1/${path}`, query, ...json } as never) as never);
+}

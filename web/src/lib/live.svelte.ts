@@ -1,6 +1,14 @@
 // What changes, as it changes; and whether we would hear of it.
 import { base } from './api';
-import type { Change } from '../api/types.gen';
+
+/** Something changed: what to read again. */
+export interface Change {
+  /** `request`, `grant`, `session` or `notice`; `everything` after a time in which nothing was heard. */
+  what: string;
+  id: string;
+  /** The kind of event: `request.approved`, … */
+  kind: string;
+}
 
 type Listener = (change: Change) => void;
 

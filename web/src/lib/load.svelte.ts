@@ -1,8 +1,7 @@
 // Something that is read from the server: what it is now, whether it is being read, what went wrong.
 import { onDestroy } from 'svelte';
-import type { Change } from '../api/types.gen';
 import { asRefused, type Refused } from './api';
-import { live } from './live.svelte';
+import { live, type Change } from './live.svelte';
 
 /** At most so often it is read again because something changed. */
 const AT_LEAST = 400;

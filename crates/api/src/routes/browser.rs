@@ -52,7 +52,7 @@ impl Api {
 
 /// Signs a browser in with name and password. The token goes into the cookie `__Host-ajar`, out of scripts' reach; always a new one, and
 /// the one that the cookie held before is revoked. Needs the header `ajar-web: 1`.
-#[utoipa::path(post, path = "/api/v1/browser/sign-in", request_body = BrowserSignIn, responses((status = 200, body = Me, headers(("set-cookie" = String))), (status = 401, body = Problem), (status = 403, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/browser/sign-in", operation_id = "browser_sign_in", request_body = BrowserSignIn, responses((status = 200, body = Me, headers(("set-cookie" = String))), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn sign_in(
     State(api): State<Api>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
@@ -64,7 +64,7 @@ pub(super) async fn sign_in(
 }
 
 /// Signs the browser out: its token is revoked and its cookie is taken away. Needs the header `ajar-web: 1`.
-#[utoipa::path(post, path = "/api/v1/browser/sign-out", responses((status = 204), (status = 403, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/browser/sign-out", operation_id = "browser_sign_out", responses((status = 204), (status = 403, body = Problem)))]
 pub(super) async fn sign_out(
     State(api): State<Api>,
     OurPage(token): OurPage,
