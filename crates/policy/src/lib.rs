@@ -15,6 +15,7 @@
 //! | [`decide`] | what may be asked for, and what it takes |
 //! | [`mod@diff`] | what differs between two sets |
 //! | [`explain`] | why the rules answer as they do |
+//! | [`wants`] | what a request must say of itself |
 //! | [`suite`] | the tests in the files, and what they cover |
 //! | [`lint`] | rules that can't be meant so |
 //! | [`past`] | what was asked for and what became of it, from the ledger |
@@ -41,6 +42,7 @@ mod schema;
 mod suggest;
 mod suite;
 mod url;
+mod wants;
 
 pub use bound::{At, Bound, Offered};
 pub use calendar::instant;
@@ -56,3 +58,4 @@ pub use rules::{PrincipalEntry, RuleSet, Spot};
 pub use schema::schema;
 pub use suggest::{Suggest, Suggestion, Suggestions};
 pub use suite::{ConditionSeen, Coverage, Suite, TestResult};
+pub use wants::Wants;
