@@ -43,15 +43,22 @@ impl FromRequestParts<Api> for Anyone {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
-        // Who says who they are is not also somebody else by a cookie.
-        if let Some(said) = parts.headers.get(header::AUTHORIZATION) {
-            let token = said.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(sign_in_first)?;
-            return Ok(Self(api.engine.authenticate(&Secret::new(token.trim().to_owned()))?));
-        }
-        let token = cookie::read(&parts.headers).ok_or_else(sign_in_first)?;
-        // Before anything is said about the token: other sites learn nothing, not even whether somebody is signed in.
-        cookie::same_origin(&parts.method, &parts.headers, &api.public_url)?;
-        Ok(Self(api.engine.authenticate(&token)?))
+        let token = match parts.headers.get(header::AUTHORIZATION) {
+            // Who says who they are is not also somebody else by a cookie.
+            Some(said) => {
+                let token = said.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(sign_in_first)?;
+                Secret::new(token.trim().to_owned())
+            }
+            None => {
+                let token = cookie::read(&parts.headers).ok_or_else(sign_in_first)?;
+                // Before anything is said about the token: other sites learn nothing, not even whether somebody is signed in.
+                cookie::same_origin(&parts.method, &parts.headers, &api.public_url)?;
+                token
+            }
+        };
+        let caller = api.engine.authenticate(&token)?;
+        api.engine.seen(&caller);
+        Ok(Self(caller))
     }
 }
 

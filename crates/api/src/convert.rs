@@ -107,6 +107,7 @@ impl Api {
             starts_at: filed.starts_at.map(|at| at.to_string()),
             on_first_use: plan.opening.on_first_use.map(|within| within.to_string()),
             single_use: plan.opening.single_use,
+            low_risk: plan.low_risk,
             filed_at: filed.at.to_string(),
             expires_at: filed.expires_at.to_string(),
             rules: plan.rules.iter().map(ToString::to_string).collect(),

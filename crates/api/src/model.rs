@@ -170,6 +170,8 @@ pub struct Request {
     pub on_first_use: Option<String>,
     /// It lets one session in, once.
     pub single_use: bool,
+    /// Every rule that it is under says that it is of low risk: it may be approved together with others like it.
+    pub low_risk: bool,
     /// When it was filed.
     pub filed_at: String,
     /// Until when it may be decided.
@@ -448,6 +450,39 @@ pub struct Explanation {
     pub values: serde_json::Value,
     /// Each rule's part in it; those for others only for auditors and operators.
     pub rules: Vec<RulePart>,
+    /// What on the same resource would need less: other roles, shorter times; the mildest first.
+    pub less: Vec<Less>,
+    /// Whether every rule that matches says that it is of low risk.
+    pub low_risk: bool,
+    /// Characters that the reason must have at least.
+    #[serde(default)]
+    pub reason_min: Option<usize>,
+    /// The regular expression that the reason must fit.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// `required`, or the regular expression that the ticket must fit.
+    #[serde(default)]
+    pub ticket: Option<String>,
+    /// `required`, or the regular expression that the scope must fit.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// What the rules want of reason, ticket and scope, in words.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+/// Something on the same resource that would need less.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Less {
+    /// As what.
+    pub role: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub duration: String,
+    /// `automatic` or `review`.
+    pub outcome: String,
+    /// In words: `read for 1h would be approved automatically`.
+    pub words: String,
 }
 
 /// A stage of a plan, before anybody asks.
@@ -460,6 +495,8 @@ pub struct ExplainedStage {
     pub able: Vec<String>,
     /// Whether they are enough.
     pub can_be_fulfilled: bool,
+    /// Who of them is there: who has the stream of events open, or used the API in the last five minutes.
+    pub online: Vec<String>,
 }
 
 /// A rule's part in an answer.

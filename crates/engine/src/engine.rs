@@ -31,6 +31,7 @@ use crate::notices::Notices;
 use crate::orders::Orders;
 use crate::people::{People, hash_password};
 use crate::policies;
+use crate::presence::Presence;
 use crate::sequencer::{Committed, Seat, Sequencer, Shut};
 use crate::spans::Spans;
 use crate::ssh::Certificates;
@@ -138,6 +139,8 @@ pub struct Engine {
     pub(crate) ledger_key: Signer,
     pub(crate) people: Arc<People>,
     pub(crate) notices: Arc<Notices>,
+    /// Who is there.
+    pub(crate) presence: Arc<Presence>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) spans: Arc<Spans>,
     pub(crate) leases: Arc<Leases>,
@@ -258,6 +261,7 @@ impl Engine {
             ledger_key: keys.ledger,
             people,
             notices,
+            presence: Arc::default(),
             orders,
             spans,
             leases,

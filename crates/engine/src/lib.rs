@@ -7,12 +7,15 @@
 //! | [`people`] | names, passwords and tokens |
 //! | [`tokens`] | one's own tokens: which there are, and giving one up |
 //! | [`filing`] | from what somebody said to requests |
+//! | [`mod@explain`] | what would come of a request |
+//! | [`less`] | what of the same resource would need less |
 //! | [`desk`] | reviews, grants: what people do |
 //! | [`extend`] | going on with a grant |
 //! | [`door`] | what gateways ask: identify, knock, hold, go live |
 //! | [`sessions`] | one session: ended by somebody, watched by somebody |
 //! | [`leases`] | minting, and revoking until the target confirms |
 //! | [`ssh`] | certificates: for visitors, hosts, and as leases past the gateway; which are revoked |
+//! | [`presence`] | who is there to decide |
 //! | [`notices`] | what each person is told, and a flood as one |
 //! | [`log`] | the whole log, read from the beginning |
 //! | [`spans`] | how much time each open grant has left by the monotonic clock |
@@ -35,6 +38,7 @@ mod explain;
 mod extend;
 mod filing;
 mod leases;
+mod less;
 mod locks;
 mod log;
 mod notices;
@@ -43,6 +47,7 @@ mod people;
 mod plan;
 mod policies;
 mod preapprovals;
+mod presence;
 mod rebuild;
 mod records;
 mod refusal;
@@ -57,15 +62,17 @@ pub use applied::{AppliedView, Drift};
 pub use debts::DebtView;
 pub use desk::NewReview;
 pub use engine::{Config, Engine, Keys, Parts, StartError};
-pub use explain::{ExplainView, StageView};
+pub use explain::{ExplainView, Outcome, StageView};
 pub use extend::NewExtension;
 pub use filing::{NewRequest, Submitted};
+pub use less::Less;
 pub use locks::{LockView, NewDelegation, ToLock};
 pub use notices::NoticeView;
 pub use people::{Caller, IssuedToken};
 pub use plan::{GrantEnd, PolicyPlan, RequestTurn, Turn};
 pub use policies::{Applied, ApplyError, NOTHING};
 pub use preapprovals::{NewPreapproval, PreapprovalView};
+pub use presence::Attending;
 pub use rebuild::rebuild;
 pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};
 pub use sequencer::Unavailable;
