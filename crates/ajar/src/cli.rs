@@ -604,6 +604,28 @@ pub(crate) enum Ledger {
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
     },
+    /// The proof that an event is in the ledger: a file that can be checked without a server
+    Proof {
+        /// The event's sequence number
+        seq: u64,
+        /// Where to; standard output unless said
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Check the proof of an event without a server
+    Prove {
+        /// The file, as `ajar ledger proof` wrote it; - is standard input
+        file: PathBuf,
+        /// The ledger's key, as `ajar ledger key` gave it: kept apart from the server
+        #[arg(long, value_name = "KEY|FILE")]
+        key: String,
+    },
+    /// How the ledger stands: its size and root, the last checkpoint, the last verification
+    Status {
+        /// Have the server read and hash all of it again first
+        #[arg(long)]
+        verify: bool,
+    },
     /// The key that checks the ledger's signatures: keep it apart from the server
     Key,
     /// Sign the ledger as it is now: keep it apart from the server

@@ -309,6 +309,17 @@ pub(crate) fn denied_because(because: &DeniedBecause) -> String {
     }
 }
 
+pub(crate) fn integration(integration: ajar_engine::Integration) -> model::Integration {
+    use ajar_engine::HealthState;
+    let state = match integration.state {
+        // It works; what is to be looked at is in its words.
+        HealthState::Good | HealthState::Warning => "good",
+        HealthState::Bad => "bad",
+        HealthState::Unknown => "unknown",
+    };
+    model::Integration { name: integration.name, kind: integration.kind.to_owned(), state: state.to_owned(), words: integration.words }
+}
+
 pub(crate) fn finding(resource: &str, finding: Finding) -> model::Finding {
     model::Finding {
         resource: resource.to_owned(),

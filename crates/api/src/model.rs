@@ -3,6 +3,7 @@
 //! Instants are RFC 3339 with milliseconds, in UTC; lengths of time are texts such as `10m`; ids carry their prefix.
 
 mod identity;
+mod ledger;
 mod policy;
 mod rehearse;
 mod ssh;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use identity::{BrowserSignIn, Me, OwnToken};
+pub use ledger::{LastCheckpoint, LedgerProof, LedgerStatus, Verified};
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,
 };
@@ -714,6 +716,22 @@ pub struct Status {
     pub rules_hash: Option<String>,
     /// What is wrong, in words, with what to do. Empty when all is well.
     pub problems: Vec<String>,
+    /// How everything outside is, the bad ones first: all of it for auditors and operators; for others the resources that they may ask for or own.
+    #[serde(default)]
+    pub integrations: Vec<Integration>,
+}
+
+/// How something outside is, by what it said when it was last asked.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Integration {
+    /// Its name: a resource's, or what it is.
+    pub name: String,
+    /// `postgres`, `ssh`, `http`, `policy_follow` or `otlp`.
+    pub kind: String,
+    /// `good`, `bad` or `unknown`.
+    pub state: String,
+    /// What is to be said of it; nothing for who only may ask for it.
+    pub words: String,
 }
 
 /// One check of a target.

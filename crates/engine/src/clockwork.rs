@@ -1,13 +1,13 @@
 //! What happens by itself: timers, the outbox, the reconciler, checkpoints.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ajar_core::event::Stream;
 use ajar_core::grant::{CloseReason, Grant};
 use ajar_core::port::Refusal;
-use ajar_core::resource::Resource;
+use ajar_core::resource::{Kind, Resource};
 use ajar_core::session::{EndReason, Ended};
 use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::Decision;
@@ -158,22 +158,29 @@ impl Engine {
     /// closing is closed.
     pub(crate) async fn reconcile(&self) {
         self.close_what_is_gone().await;
-        let resources: Vec<Arc<Resource>> = self.rules().resources().cloned().collect();
-        let mut seen = BTreeSet::new();
-        for resource in resources {
-            // Several resources may be databases of one server, which has one set of logins.
-            if self.connector(&resource).is_some() && seen.insert(server_of(&resource)) {
-                self.reconcile_target(&resource).await;
-            }
+        // Several resources may be databases of one server, which has one set of logins.
+        let mut servers: BTreeMap<(String, u16), Vec<Arc<Resource>>> = BTreeMap::new();
+        for resource in self.rules().resources().filter(|resource| self.connector(resource).is_some()) {
+            servers.entry(server_of(resource)).or_default().push(Arc::clone(resource));
+        }
+        for resources in servers.values() {
+            self.reconcile_target(resources).await;
         }
         let unconfirmed = self.sequencer.look(|desk| desk.world.leases().filter(|l| l.state() == "revoke_unconfirmed").count()).await;
         #[expect(clippy::cast_precision_loss, reason = "a count of leases fits")]
         metrics::gauge!("ajar_revocations_unconfirmed").set(unconfirmed.unwrap_or(0) as f64);
     }
 
-    async fn reconcile_target(&self, resource: &Arc<Resource>) {
-        let Some(connector) = self.connector(resource) else { return };
-        let found = match connector.inspect(resource).await {
+    /// One server, by the first of its resources.
+    async fn reconcile_target(&self, resources: &[Arc<Resource>]) {
+        let Some((resource, connector)) = resources.first().and_then(|first| Some((first, self.connector(first)?))) else { return };
+        let found = connector.inspect(resource).await;
+        // A host is known by its key, and is not asked here.
+        if matches!(resource.kind, Kind::Postgres(_)) {
+            let now = self.clock.now();
+            resources.iter().for_each(|resource| self.healths.looked(&resource.name, &found, now));
+        }
+        let found = match found {
             Ok(found) => found,
             Err(error) => {
                 return tracing::warn!(resource.name = %resource.name, error = %error, "a target could not be compared with the ledger");
@@ -199,6 +206,7 @@ impl Engine {
             let size = self.frontier().size();
             if size > signed && self.checkpoint().await.is_ok() {
                 signed = size;
+                self.tiles_keep_up().await;
             }
         }
     }
@@ -212,6 +220,7 @@ impl Engine {
         let note =
             Checkpoint::of(&self.ledger_key.verifier(), &frontier).sign(&self.ledger_key).map_err(|e| Unavailable::Store(e.to_string()))?;
         self.store.checkpoint_put(frontier.size(), &note).await.map_err(|e| crate::sequencer::unavailable(&e))?;
+        self.ledger.signed(frontier.size(), self.clock.now());
         Ok(note)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use ajar_core::event::{Actor, Envelope, Event, Stream};
@@ -14,10 +15,10 @@ use ajar_core::port::{Clock, Connector, CutReason, Entropy, Probe, SshAuthority,
 use ajar_core::sealed::Disclosure;
 use ajar_core::secret::Secret;
 use ajar_core::session::SessionEvent;
-use ajar_core::time::Timestamp;
+use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{DamagedLog, World};
 use ajar_ledger::note::Signer;
-use ajar_ledger::tree::Frontier;
+use ajar_ledger::tree::{Frontier, Tiles};
 use ajar_policy::Bound;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
@@ -25,7 +26,9 @@ use tokio::task::JoinSet;
 
 use crate::applied::Drift;
 use crate::brake::Brake;
+use crate::health::Healths;
 use crate::leases::Leases;
+use crate::ledger::Kept;
 use crate::log::Log;
 use crate::notices::Notices;
 use crate::orders::Orders;
@@ -139,6 +142,10 @@ pub struct Engine {
     pub(crate) ledger_key: Signer,
     pub(crate) people: Arc<People>,
     pub(crate) notices: Arc<Notices>,
+    /// How targets are.
+    pub(crate) healths: Arc<Healths>,
+    /// What is kept of the ledger's tree, and what came of looking into it.
+    pub(crate) ledger: Kept,
     /// Who is there.
     pub(crate) presence: Arc<Presence>,
     pub(crate) orders: Arc<Orders>,
@@ -158,6 +165,8 @@ pub struct Engine {
     pub(crate) barred: Arc<Mutex<BTreeSet<GrantId>>>,
     /// How the files of the folder that is followed differ from what is in force.
     pub(crate) drift: Mutex<Option<Drift>>,
+    /// Whether a folder is followed.
+    pub(crate) followed: AtomicBool,
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     hashing: Semaphore,
@@ -176,7 +185,7 @@ impl std::fmt::Debug for Engine {
 /// What the log says, folded.
 struct Loaded {
     world: World,
-    frontier: Frontier,
+    tiles: Tiles,
     people: People,
     notices: Notices,
     certificates: Certificates,
@@ -193,7 +202,10 @@ impl Engine {
     /// When the store can't be read or the log is not the one that was signed.
     pub async fn start(config: Config, parts: Parts) -> Result<Arc<Self>, StartError> {
         let Parts { store, postgres, http, ssh, authority, clock, entropy, keys } = parts;
+        let began = clock.mono();
         let loaded = load(&store, &keys.ledger).await?;
+        let read = Span::from_millis(clock.mono().0.saturating_sub(began.0) / 1_000_000);
+        let ledger = Kept::new(loaded.tiles.clone(), clock.now(), read);
         let people = Arc::new(loaded.people);
         let notices = Arc::new(loaded.notices);
         let certificates = Arc::new(loaded.certificates);
@@ -204,7 +216,7 @@ impl Engine {
             spans.begin(claims.grant, clock.mono(), claims.ends_at.since(clock.now()), claims.ends_at);
         }
         let rules = Arc::new(RwLock::new(Arc::clone(&loaded.bound)));
-        let frontier = Arc::new(Mutex::new(loaded.frontier.clone()));
+        let frontier = Arc::new(Mutex::new(loaded.tiles.frontier().clone()));
         let effects = Arc::new(Notify::new());
         let leases = Arc::new(Leases::default());
         let barred: Arc<Mutex<BTreeSet<GrantId>>> = Arc::default();
@@ -231,7 +243,7 @@ impl Engine {
         let seat = Seat {
             world: loaded.world,
             rules: loaded.bound,
-            frontier: loaded.frontier,
+            frontier: loaded.tiles.frontier().clone(),
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -261,6 +273,8 @@ impl Engine {
             ledger_key: keys.ledger,
             people,
             notices,
+            healths: Arc::default(),
+            ledger,
             presence: Arc::default(),
             orders,
             spans,
@@ -274,6 +288,7 @@ impl Engine {
             decoy_hash: Secret::new(decoy_hash),
             barred,
             drift: Mutex::default(),
+            followed: AtomicBool::new(false),
             rules,
             frontier,
             hashing: Semaphore::new(2),
@@ -351,7 +366,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         Some(note) => Some(ajar_ledger::checkpoint::open(&note, &key.verifier()).map_err(|e| StartError::NotAsSigned(e.to_string()))?),
         None => None,
     };
-    let (mut world, mut frontier, people, mut last) = (World::default(), Frontier::default(), People::default(), None);
+    let (mut world, mut tiles, people, mut last) = (World::default(), Tiles::default(), People::default(), None);
     let (notices, certificates) = (Notices::default(), Certificates::default());
     let mut log = Log::read(store);
     loop {
@@ -362,9 +377,9 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         let mut events = Vec::with_capacity(page.len());
         for (leaf, envelope) in page {
             world.replay(&envelope)?;
-            frontier.push(ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes()));
-            if let Some(checkpoint) = signed.as_ref().filter(|c| c.size == frontier.size())
-                && frontier.root() != checkpoint.root
+            tiles.push(ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes()));
+            if let Some(checkpoint) = signed.as_ref().filter(|c| c.size == tiles.size())
+                && tiles.frontier().root() != checkpoint.root
             {
                 return Err(StartError::NotAsSigned(format!("the first {} events have another root", checkpoint.size)));
             }
@@ -375,11 +390,11 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         }
         learn_page(&**store, &people, &events).await?;
     }
-    if let Some(checkpoint) = signed.filter(|c| c.size > frontier.size()) {
-        return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, frontier.size())));
+    if let Some(checkpoint) = signed.filter(|c| c.size > tiles.size()) {
+        return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, tiles.size())));
     }
     let bound = policies::in_force(&**store, &world, &people).await?;
-    Ok(Loaded { world, frontier, people, notices, certificates, bound, last })
+    Ok(Loaded { world, tiles, people, notices, certificates, bound, last })
 }
 
 async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> Result<(), StoreError> {

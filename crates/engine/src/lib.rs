@@ -16,6 +16,8 @@
 //! | [`leases`] | minting, and revoking until the target confirms |
 //! | [`ssh`] | certificates: for visitors, hosts, and as leases past the gateway; which are revoked |
 //! | [`presence`] | who is there to decide |
+//! | [`health`] | how targets are, by what connectors last said |
+//! | [`ledger`] | the ledger verified in place, and the proof of one event |
 //! | [`notices`] | what each person is told, and a flood as one |
 //! | [`log`] | the whole log, read from the beginning |
 //! | [`spans`] | how much time each open grant has left by the monotonic clock |
@@ -37,7 +39,9 @@ mod engine;
 mod explain;
 mod extend;
 mod filing;
+mod health;
 mod leases;
+mod ledger;
 mod less;
 mod locks;
 mod log;
@@ -65,6 +69,8 @@ pub use engine::{Config, Engine, Keys, Parts, StartError};
 pub use explain::{ExplainView, Outcome, StageView};
 pub use extend::NewExtension;
 pub use filing::{NewRequest, Submitted};
+pub use health::{Health, HealthState, Integration};
+pub use ledger::{LastCheckpoint, LedgerStatus, Verified};
 pub use less::Less;
 pub use locks::{LockView, NewDelegation, ToLock};
 pub use notices::NoticeView;

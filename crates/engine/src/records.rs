@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
 use crate::engine::Engine;
+use crate::health::Integration;
 use crate::people::Caller;
 use crate::refusal::{bad_input, no_such};
 use crate::sequencer::{Committed, unavailable};
@@ -98,6 +99,10 @@ pub struct StatusView {
     pub rules_hash: Option<String>,
     /// How the folder that is followed differs from them, for auditors and operators.
     pub drift: Option<String>,
+    /// What the last verification of the ledger found wrong, for auditors and operators.
+    pub ledger: Option<String>,
+    /// How everything outside is.
+    pub integrations: Vec<Integration>,
 }
 
 /// Committed events, as they come.
@@ -413,10 +418,14 @@ impl Engine {
                 events: world.next_seq(),
                 rules_hash: world.policy().map(|p| p.hash.clone()),
                 drift: None,
+                ledger: None,
+                integrations: Vec::new(),
             }
         });
         let drift = if all { self.drift_in_words().await } else { None };
-        Ok(StatusView { drift, ..status.await? })
+        let ledger = if all { self.ledger.wrong() } else { None };
+        let integrations = self.integrations(caller).await;
+        Ok(StatusView { drift, ledger, integrations, ..status.await? })
     }
 
     /// Whether any rules were ever put in force.
@@ -452,7 +461,9 @@ impl Engine {
             return Err(crate::refusal::refusal(ajar_core::port::RefusalKind::Denied, "checking targets is for operators", None, None));
         }
         let probed = futures::stream::iter(chosen).map(|resource| async move {
-            let findings = self.prober(&resource).probe(&resource).await.unwrap_or_else(|error| {
+            let probed = self.prober(&resource).probe(&resource).await;
+            self.healths.probed(&resource.name, probed.as_deref(), self.clock.now());
+            let findings = probed.unwrap_or_else(|error| {
                 vec![Finding { severity: Severity::Bad, check: "reach the target".into(), result: error.to_string() }]
             });
             (resource.name.clone(), findings)
@@ -466,7 +477,7 @@ impl Engine {
         Feed(self.feed.subscribe())
     }
 
-    fn auditor(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub(crate) fn auditor(&self, caller: &Caller) -> Result<(), Refusal> {
         if self.sees_all(caller) {
             return Ok(());
         }

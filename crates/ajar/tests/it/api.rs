@@ -35,6 +35,8 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 /// Files come in a body, though nothing is changed by them.
 const PLAN: &str = "POST /api/v1/policy/plan";
 const REPLAY: &str = "POST /api/v1/policy/replay";
+/// It reads everything, and changes nothing.
+const VERIFY: &str = "POST /api/v1/ledger/verify";
 
 /// What is public; hosts fetch it.
 const PUBLIC: [&str; 2] = ["GET /ssh/revocations", "GET /ssh/users.pub"];
@@ -45,7 +47,7 @@ const SSH_DIRECT: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 63] = [
+const ROUTES: [Route; 66] = [
     get("GET /ssh/revocations", 200, "dev"),
     get("GET /ssh/users.pub", 200, "dev"),
     get("GET /api/v1/ssh/authorities", 200, "dev"),
@@ -77,6 +79,9 @@ const ROUTES: [Route; 63] = [
     get("GET /api/v1/ledger/export", 403, "auditor"),
     get("GET /api/v1/events", 200, "dev"),
     post("POST /api/v1/ledger/checkpoint", "", 403, "auditor", None),
+    get("GET /api/v1/ledger/status", 403, "auditor"),
+    post(VERIFY, "", 403, "auditor", None),
+    get("GET /api/v1/ledger/events/{seq}/proof", 403, "auditor"),
     post("POST /api/v1/doctor", "", 403, "operator", None),
     get("GET /api/v1/policy", 403, "auditor"),
     get("GET /api/v1/policy/log", 403, "auditor"),
@@ -249,7 +254,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
             () if route.name.contains("/preapprovals/") => &ids.preapproval,
             () => &ids.token,
         };
-        route.name.replace("{id}", id).replace("{name}", "orders-db")
+        route.name.replace("{id}", id).replace("{name}", "orders-db").replace("{seq}", "3")
     };
     let signing_in =
         |route: &Route| route.name.ends_with("/sign-in") || route.name.starts_with("POST /api/v1/browser/") || PUBLIC.contains(&route.name);
@@ -269,7 +274,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
         assert_eq!(status, if to_connect(route) { 200 } else { 403 }, "{path} with a token for connecting: {answer}");
         let read = narrow_token(&base, token_of(route.who), "read");
         let (status, answer) = Caller { base: &base, token: Some(&read) }.send(&path, &body(route));
-        let reads = route.name.starts_with("GET") || [PLAN, REPLAY].contains(&route.name);
+        let reads = route.name.starts_with("GET") || [PLAN, REPLAY, VERIFY].contains(&route.name);
         assert_eq!(status, if reads { 200 } else { 403 }, "{path} with a token for reading: {answer}");
         let (status, answer) = Caller { base: &base, token: Some(token_of("stranger")) }.send(&path, &body(route));
         assert_eq!(status, route.stranger, "{path} for a stranger: {answer}");

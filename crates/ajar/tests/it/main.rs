@@ -33,6 +33,8 @@ mod from_git;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 #[path = "../../../policy/tests/it/made.rs"]
 mod made;
 #[cfg(test)]

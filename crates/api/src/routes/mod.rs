@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod ledger;
 mod live;
 mod locks;
 mod notices;
@@ -96,6 +97,9 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(operate::ledger_export))
         .routes(routes!(operate::ledger_checkpoint))
         .routes(routes!(operate::ledger_key))
+        .routes(routes!(ledger::ledger_status))
+        .routes(routes!(ledger::ledger_verify))
+        .routes(routes!(ledger::ledger_proof))
         .routes(routes!(policy::policy_log))
         .routes(routes!(policy::policy_schema))
         .routes(routes!(rehearse::policy_suggestions))
