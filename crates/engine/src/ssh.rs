@@ -514,6 +514,6 @@ mod tests {
     fn envelope(id: LeaseId, at: Timestamp) -> Envelope {
         let event = Event::Lease(LeaseEvent::Revoking(Revoking { at }));
         let cause = CommandId::new(id.uuid());
-        Envelope { seq: 0, stream: Stream::Lease(id), version: 1, at, actor: Actor::System, cause, event }
+        Envelope { seq: 0, stream: Stream::Lease(id), version: 1, at, actor: ajar_core::event::Actor::System, cause, event }
     }
 }
