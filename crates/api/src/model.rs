@@ -790,9 +790,9 @@ pub struct Notice {
 /// Something changed: a server-sent event's data. Read the thing itself for its state.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Change {
-    /// `request`, `grant` or `session`; `notice` when the caller is told something.
+    /// `request`, `grant` or `session`; `notice` when the caller is told something; `everything` when some changes were missed.
     pub what: String,
-    /// Its id.
+    /// Its id; nothing of `everything`.
     pub id: String,
     /// The kind of event, `request.approved`, …; a notice's own kind.
     pub kind: String,

@@ -25,6 +25,8 @@ mod demo;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod extending;
 #[cfg(test)]
 mod faults;
