@@ -8,7 +8,7 @@ use crate::explain::{ExplainView, Outcome};
 
 /// Roles that are tried, the one that is asked for included.
 const ROLES: usize = 6;
-/// Lengths that are tried of each, besides the one that is asked for and those that are longer.
+/// Lengths that are tried of each, where its rules look at them, besides the one that is asked for and those that are longer.
 const LENGTHS: [Span; 5] =
     [Span::from_secs(8 * 3600), Span::from_secs(4 * 3600), Span::from_secs(3600), Span::from_secs(30 * 60), Span::from_secs(15 * 60)];
 
@@ -69,10 +69,12 @@ pub(crate) fn less(rules: &Bound, question: &Question, look: &dyn Fn(&Question) 
     let routine = |role: &RoleName, duration| Question { role: role.clone(), duration, emergency: false, ..question.clone() };
     let mut found: Vec<(Burden, Less)> = Vec::new();
     for role in roles {
-        let wanted = rules.length(&routine(&role, question.duration));
-        // As it was asked for, it is milder only as another role, or by not being an emergency.
-        let as_asked = (role != question.role || question.emergency).then_some(wanted);
-        let lengths = as_asked.into_iter().chain(LENGTHS.into_iter().filter(|length| *length < wanted));
+        let asked = routine(&role, question.duration);
+        let most = rules.length(&asked);
+        // As it was asked for, it is milder only as another role, or by not being an emergency, or being too long.
+        let other = role != question.role || question.emergency || question.duration.is_some_and(|asked| most < asked);
+        let shorter = LENGTHS.into_iter().filter(|length| *length < most && rules.looks_at_length(&asked));
+        let lengths = other.then_some(most).into_iter().chain(shorter);
         // The longest of each burden: a shorter time counts only where it needs less still.
         let mut least = burden;
         for variant in lengths.map(|length| routine(&role, Some(length))) {

@@ -459,10 +459,18 @@ impl Bound {
         self.weigh(&asking).map(|terms| Wants::of(terms.carries.iter().map(|(_, carries)| *carries))).unwrap_or_default()
     }
 
-    /// How long it would be: as it says, or else as long as the rules say.
+    /// How long it could be: as long as it says, or else as the rules do, and no longer than they allow.
     #[must_use]
     pub fn length(&self, question: &Question) -> Span {
-        self.asking(question).duration
+        let asking = self.asking(question);
+        self.weigh(&asking).map_or(asking.duration, |terms| asking.duration.min(terms.max))
+    }
+
+    /// Whether a shorter time may need less: some rule's condition looks at how long it is.
+    #[must_use]
+    pub fn looks_at_length(&self, question: &Question) -> bool {
+        let asking = self.asking(question);
+        asking.rules.iter().flat_map(|rule| rule.conditions()).any(|(_, condition)| condition.looks().iter().any(|l| *l == Leaf::Minutes))
     }
 
     /// The same of something in the past. Where its `texts` are not known they count as what the rules ask for, and it is told when that

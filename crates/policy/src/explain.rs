@@ -145,10 +145,10 @@ impl Bound {
         Explanation { decision: self.decide(question), rules, wants: self.wants(question) }
     }
 
-    /// The answer to `question` as if it carried whatever the rules ask it to carry, without any rule's part in it.
+    /// The answer to `question` as if it carried whatever the rules ask it to carry: the decision alone.
     #[must_use]
     pub fn suppose(&self, question: &Question) -> Explanation {
-        Explanation { decision: self.decide_bare(question), rules: Vec::new(), wants: self.wants(question) }
+        Explanation { decision: self.decide_bare(question), rules: Vec::new(), wants: Wants::default() }
     }
 
     fn part(&self, rule: &Rule, asking: &Asking<'_>) -> RulePart {
