@@ -12,3 +12,8 @@ export function inert(text: string): string {
 export function line(text: string): string {
   return inert(text).replace(/\s+/g, ' ').trim();
 }
+
+/** Whether it is more than what can be read at a glance. */
+export function isLong(text: string): boolean {
+  return text.length > 420 || text.split('\n').length > 5;
+}
