@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { details, type Entry } from '../src/lib/recording/entry';
 import { bytes, lasted, moment, offset, stamp } from '../src/lib/recording/figures';
-import { beside, goesOn, hits, oneLine, parts, placeAt, printedHits, shown } from '../src/lib/recording/find';
+import { beside, Finder, goesOn, oneLine, parts, placeAt, printedHits, shown } from '../src/lib/recording/find';
 import { Lines } from '../src/lib/recording/lines';
 import { Model } from '../src/lib/recording/model';
 
@@ -70,9 +70,16 @@ describe('a recording of PostgreSQL', () => {
     expect(shown(model.entries, 'failed').map(({ n }) => n)).toEqual([6]);
     expect(shown(model.entries, 'COPY').map(({ n }) => n)).toEqual([8, 9]);
     expect(shown(model.entries, '')).toBe(model.entries);
-    expect(hits(model.entries, 'FROM  orders')).toEqual([0, 1, 5, 9]);
-    expect(hits(model.entries, 'does not exist')).toEqual([6]);
-    expect(hits(model.entries, '  ')).toEqual([]);
+    const finder = new Finder();
+    const found = (wanted: string, only = '') => finder.find(model.entries, model.lost, wanted, only);
+    expect(found('FROM  orders')).toEqual([0, 1, 5, 9]);
+    expect(found('from orders', 'COPY')).toEqual([9]);
+    expect(found('does not exist')).toEqual([6]);
+    expect(found('  ')).toEqual([]);
+    // What comes later is found, too; what was forgotten is not.
+    expect(finder.find(model.entries.slice(0, 5), 0, 'orders', '')).toEqual([0, 1, 3]);
+    expect(finder.find(model.entries, 0, 'orders', '')).toEqual([0, 1, 3, 5, 9]);
+    expect(finder.find(model.entries.slice(2), 2, 'orders', '')).toEqual([3, 5, 9]);
     expect(placeAt(model.entries, 41_740)).toBe(11);
     expect(placeAt(model.entries, 99_000_000)).toBe(15);
     expect(placeAt([], 1)).toBe(-1);

@@ -38,26 +38,39 @@ export function parts(text: string, wanted: string): Part[] {
 }
 
 /** Whether an entry holds a text: spaces and line breaks are one space. */
-export function holds(entry: Entry, needle: string): boolean {
+function holds(entry: Entry, needle: string): boolean {
   const is = (text: string) => line(text).toLowerCase().includes(needle);
   return is(entry.text) || is(entry.result) || entry.label.toLowerCase().includes(needle);
 }
 
-/** Numbers of the entries that are to be shown: of a group, or what failed, or all. */
-export function shown(entries: readonly Entry[], only: string): readonly Entry[] {
-  if (only === '') return entries;
-  return entries.filter((entry) => (only === 'failed' ? entry.tone === 'bad' : entry.groups.includes(only)));
+/** Whether an entry is of a group; of what `failed`; of everything when that is empty. */
+function isOf(entry: Entry, only: string): boolean {
+  return only === '' || (only === 'failed' ? entry.tone === 'bad' : entry.groups.includes(only));
 }
 
-/** Places among `entries` of those that hold a text. */
-export function hits(entries: readonly Entry[], wanted: string): number[] {
-  const needle = line(wanted).toLowerCase();
-  if (needle === '') return [];
-  const found: number[] = [];
-  entries.forEach((entry, at) => {
-    if (holds(entry, needle)) found.push(at);
-  });
-  return found;
+export function shown(entries: readonly Entry[], only: string): readonly Entry[] {
+  return only === '' ? entries : entries.filter((entry) => isOf(entry, only));
+}
+
+/** Looks for a text in entries; in those only once that it has seen. */
+export class Finder {
+  #wanted = '';
+  #only = '';
+  #next = 0;
+  #found: number[] = [];
+
+  /** Numbers of the entries that hold it, of a group. `lost`: the number of the first. */
+  find(entries: readonly Entry[], lost: number, wanted: string, only: string): readonly number[] {
+    const needle = line(wanted).toLowerCase();
+    if (needle !== this.#wanted || only !== this.#only || this.#next > lost + entries.length) {
+      [this.#wanted, this.#only, this.#next, this.#found] = [needle, only, 0, []];
+    }
+    if (needle === '') return [];
+    for (const entry of entries.slice(Math.max(0, this.#next - lost))) if (isOf(entry, only) && holds(entry, needle)) this.#found.push(entry.n);
+    this.#next = lost + entries.length;
+    if ((this.#found[0] ?? lost) < lost) this.#found = this.#found.filter((n) => n >= lost);
+    return this.#found;
+  }
 }
 
 /** Places among a terminal's lines of those that hold a text. */
@@ -77,14 +90,19 @@ export function beside(places: readonly number[], from: number, forwards: boolea
   return places.findLast((place) => place < from) ?? places.at(-1);
 }
 
-/** The place of the first entry at or after a time; the last when there is none. -1 when there are no entries. */
-export function placeAt(entries: readonly { at: number }[], micros: number): number {
-  let [from, to] = [0, entries.length];
+/** The place of the first thing whose value is not below `least`, of things in the order of that value. */
+export function firstFrom<T>(things: readonly T[], value: (thing: T) => number, least: number): number {
+  let [from, to] = [0, things.length];
   while (from < to) {
     const middle = (from + to) >> 1;
-    if ((entries[middle]?.at ?? 0) < micros) from = middle + 1;
+    if (value(things[middle]!) < least) from = middle + 1;
     else to = middle;
   }
-  return Math.min(from, entries.length - 1);
+  return from;
+}
+
+/** The place of the first entry at or after a time; the last when there is none. -1 when there are no entries. */
+export function placeAt(entries: readonly Entry[], micros: number): number {
+  return Math.min(firstFrom(entries, ({ at }) => at, micros), entries.length - 1);
 }
 
