@@ -17,3 +17,11 @@ export function line(text: string): string {
 export function isLong(text: string): boolean {
   return text.length > 420 || text.split('\n').length > 5;
 }
+
+/** Those of them that a terminal would draw: it takes control characters for itself. */
+const DRAWN = /[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
+
+/** A terminal's output with a replacement character for each that steers; control characters and sequences stay. */
+export function unsteered(output: string): string {
+  return output.replace(DRAWN, '\ufffd');
+}
