@@ -1,5 +1,4 @@
 // What there is to get into: the list, and which of it somebody looks for.
-import { call } from './api';
 
 export interface CatalogueRole {
   name: string;
@@ -24,10 +23,6 @@ export interface Entry {
   /** Grants that are open now. */
   open: number;
   recent: { who: string; role: string; at: string; grant: string }[];
-}
-
-export async function catalogue(): Promise<Entry[]> {
-  return (await call<{ items: Entry[] }>('GET', 'catalogue')).items;
 }
 
 /** Nobody got in as this role, and nobody was let in, for 90 days. */

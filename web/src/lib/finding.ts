@@ -1,6 +1,12 @@
 // What a search page's address says, where what was found is shown, and what one might ask first.
-import { FACETS, PLACES, type FacetName, type Found, type Place, type Question } from './lookback';
+import type { Found, Question } from './lookback';
 import { periodOf } from './period';
+
+export const PLACES = { requests: 'Requests', sessions: 'Sessions', statements: 'Statements', events: 'Events' } as const;
+export type Place = keyof typeof PLACES;
+
+export const FACETS = { person: 'Person', resource: 'Resource', role: 'Role', state: 'State', kind: 'Kind' } as const;
+export type FacetName = keyof typeof FACETS;
 
 export const NAMES = Object.keys(FACETS) as FacetName[];
 

@@ -1,11 +1,7 @@
 // Looking back: what was asked, done and decided, found again; and every access of a time.
 import { call } from './api';
-
-export const PLACES = { requests: 'Requests', sessions: 'Sessions', statements: 'Statements', events: 'Events' } as const;
-export type Place = keyof typeof PLACES;
-
-export const FACETS = { person: 'Person', resource: 'Resource', role: 'Role', state: 'State', kind: 'Kind' } as const;
-export type FacetName = keyof typeof FACETS;
+import type { Entry } from './catalogue';
+import type { FacetName, Place } from './finding';
 
 /** What to look for. Instants are RFC 3339. */
 export interface Question {
@@ -90,4 +86,8 @@ export interface AccessQuestion {
 
 export function accesses(question: AccessQuestion, before?: string, limit = 500): Promise<{ items: Access[]; next?: string | null }> {
   return call('GET', 'accesses', undefined, { ...question, before, limit });
+}
+
+export async function catalogue(): Promise<Entry[]> {
+  return (await call<{ items: Entry[] }>('GET', 'catalogue')).items;
 }
