@@ -2,6 +2,7 @@
 import { ask, call, ledgerCheckpoint, ledgerSearch } from './api';
 import { client } from '../api/client.gen';
 import { leaves, type Leaf } from './leaf';
+import { search, type Found } from './lookback';
 import type { Proof } from './proof';
 
 export interface LedgerStatus {
@@ -53,4 +54,20 @@ export async function ledgerProof(seq: string): Promise<{ proof: Proof; text: st
 /** Signs the ledger as it is now. */
 export async function ledgerSign(): Promise<string> {
   return String(await ask(ledgerCheckpoint({ parseAs: 'text' })));
+}
+
+/** What events say in words, by their numbers: as far as a search over their time tells. */
+export async function ledgerWords(items: Pick<Leaf, 'seq' | 'at'>[]): Promise<Map<number, Found>> {
+  const times = items.map(({ at }) => new Date(at).getTime());
+  const words = new Map<number, Found>();
+  if (items.length === 0) return words;
+  const [from, to] = [Math.min(...times), Math.max(...times) + 1].map((ms) => new Date(ms).toISOString());
+  try {
+    const wanted = new Set(items.map(({ seq }) => seq));
+    const page = await search({ in: 'events', from: from!, to: to! }, undefined, 200);
+    for (const found of page.items) if (typeof found.seq === 'number' && wanted.has(found.seq)) words.set(found.seq, found);
+  } catch {
+    // The events themselves are there: their words are an addition.
+  }
+  return words;
 }

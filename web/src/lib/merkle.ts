@@ -101,3 +101,13 @@ export async function walk(event: string, index: number, size: number, path: Has
   }
   return hash === root ? { ok: true, leaf, steps: walked, root } : no('The hashes lead to another root: the event or the proof was changed.');
 }
+
+/** `event 3`, `events 0 to 3`. */
+export function range([from, to]: Range): string {
+  return to - from === 1 ? `event ${from}` : `events ${from} to ${to - 1}`;
+}
+
+/** A hash's beginning and end, for pictures. */
+export function short(hash: Hash): string {
+  return `${hash.slice(0, 6)}…${hash.slice(-4)}`;
+}
