@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { counted, end, summary } from '../src/lib/accesses';
-import { choices, labels, matching, owns, type Entry } from '../src/lib/catalogue';
+import { choices, labels, matching, owns, type Entry } from '../src/lib/entries';
 import { actor, isCommitment, kindWords, leaves, pageOf } from '../src/lib/leaf';
 import type { Access } from '../src/lib/lookback';
 
@@ -55,11 +55,12 @@ describe('the catalogue', () => {
 
 describe('events', () => {
   it('are lines of JSON; what is none is left out', () => {
-    const line = '{"seq":3,"stream":"req_1","kind":"request.stage_entered","at":"x","actor":{"principal":{"id":"prin_1","proof":"token"}}}';
+    const line = '{"seq":3,"stream":"req_1","kind":"request.stage_entered","at":"x","actor":{"principal":{"id":"prin_1","proof":{"token":"tok_1"}}}}';
     const [leaf, ...more] = leaves(`${line}\n\n{"x":1}\n{`);
     expect(more).toEqual([]);
     expect(leaf).toMatchObject({ seq: 3, kind: 'request.stage_entered', text: line });
-    expect(actor(leaf!)).toEqual({ id: 'prin_1', proof: 'token' });
+    expect(actor(leaf!)).toEqual({ id: 'prin_1', proof: 'token tok_1' });
+    expect(actor({ actor: { principal: { id: 'prin_1', proof: 'password' } } })).toEqual({ id: 'prin_1', proof: 'password' });
     expect(actor({ actor: 'system' })).toBeNull();
     expect(kindWords(leaf!.kind)).toBe('request: stage entered');
   });

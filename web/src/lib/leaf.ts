@@ -53,11 +53,13 @@ export function kindWords(kind: string): string {
   return kind.replace('.', ': ').replaceAll('_', ' ');
 }
 
-/** Who did it, and how they proved who they are; null when it was Ajar itself. */
+/** Who did it, and how they proved who they are (`password`, `token tok_…`); null when it was Ajar itself. */
 export function actor(leaf: Pick<Leaf, 'actor'>): { id: string; proof: string } | null {
   const who = (leaf.actor as { principal?: { id?: unknown; proof?: unknown } } | null)?.principal;
   if (typeof who?.id !== 'string') return null;
-  return { id: who.id, proof: typeof who.proof === 'string' ? who.proof : JSON.stringify(who.proof ?? '') };
+  const proof = who.proof;
+  if (typeof proof === 'string') return { id: who.id, proof };
+  return { id: who.id, proof: Object.entries(proof ?? {}).flat().map(String).join(' ') };
 }
 
 /** Where the pages show what an id names; null when no page does. */

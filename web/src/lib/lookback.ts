@@ -1,6 +1,6 @@
 // Looking back: what was asked, done and decided, found again; and every access of a time.
 import { call } from './api';
-import type { Entry } from './catalogue';
+import type { Entry } from './entries';
 import type { FacetName, Place } from './finding';
 
 /** What to look for. Instants are RFC 3339. */
@@ -24,6 +24,8 @@ export interface Found {
   resource?: string | null;
   role?: string | null;
   state?: string | null;
+  /** `postgres`, `http` or `ssh`; the kind of an event. */
+  kind?: string | null;
   /** A reason, a statement, an event in words. */
   text: string;
   request?: string | null;
