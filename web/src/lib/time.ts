@@ -82,3 +82,8 @@ export function ago(instant: string, now: number = Date.now()): string {
   const text = `${Math.floor(count)} ${unit}`;
   return seconds < 0 ? `${text} ago` : `in ${text}`;
 }
+
+/** A text in which the server has written instants, with them as people read them. */
+export function withTimes(text: string, now: Date = new Date()): string {
+  return text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (instant) => when(instant, now));
+}
