@@ -146,9 +146,15 @@ pub(crate) enum Command {
 pub(crate) struct Login {
     /// Your name
     pub(crate) name: Option<String>,
+    /// Ask for the password here, and use no browser
+    #[arg(long)]
+    pub(crate) password: bool,
     /// Read the password from standard input
     #[arg(long)]
     pub(crate) password_stdin: bool,
+    /// Only print the link, and don't open a browser
+    #[arg(long, conflicts_with_all = ["password", "password_stdin"])]
+    pub(crate) no_browser: bool,
 }
 
 #[derive(Debug, Args)]
@@ -772,6 +778,14 @@ pub(crate) enum Server {
         /// Read it from standard input
         #[arg(long)]
         stdin: bool,
+    },
+    /// Remove all passkeys of somebody who has lost theirs, while the server doesn't run
+    ForgetPasskeys {
+        /// The configuration file
+        #[arg(long, default_value = "ajar.toml", env = "AJAR_CONFIG")]
+        config: PathBuf,
+        /// Whose
+        name: String,
     },
     /// Make the projections (what lists show) anew from the events, while the server doesn't run
     Rebuild {

@@ -22,6 +22,10 @@ pub(crate) struct Reader(pub(crate) Caller);
 #[derive(Debug, Clone)]
 pub(crate) struct Writer(pub(crate) Caller);
 
+/// Somebody in front of a browser: known by its cookie and by nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct Browser(pub(crate) Caller);
+
 /// A call from our own pages, whoever is in front of them; with the token in its cookie, good or not.
 #[derive(Debug)]
 pub(crate) struct OurPage(pub(crate) Option<Secret>);
@@ -43,19 +47,27 @@ impl FromRequestParts<Api> for Anyone {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
-        let token = match parts.headers.get(header::AUTHORIZATION) {
+        let caller = match parts.headers.get(header::AUTHORIZATION) {
             // Who says who they are is not also somebody else by a cookie.
             Some(said) => {
                 let token = said.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(sign_in_first)?;
-                Secret::new(token.trim().to_owned())
+                let caller = api.engine.authenticate(&Secret::new(token.trim().to_owned()))?;
+                api.engine.seen(&caller);
+                caller
             }
-            None => {
-                let token = cookie::read(&parts.headers).ok_or_else(sign_in_first)?;
-                // Before anything is said about the token: other sites learn nothing, not even whether somebody is signed in.
-                cookie::same_origin(&parts.method, &parts.headers, &api.public_url)?;
-                token
-            }
+            None => Browser::from_request_parts(parts, api).await?.0,
         };
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<Api> for Browser {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let token = cookie::read(&parts.headers).ok_or_else(sign_in_first)?;
+        // Before anything is said about the token: other sites learn nothing, not even whether somebody is signed in.
+        cookie::same_origin(&parts.method, &parts.headers, &api.public_url)?;
         let caller = api.engine.authenticate(&token)?;
         api.engine.seen(&caller);
         Ok(Self(caller))

@@ -13,7 +13,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use identity::{BrowserSignIn, Me, OwnToken};
+pub use identity::{
+    BrowserSignIn, Ceremony, CeremonyAnswer, CliLogin, CliLoginSecret, CliLoginWaiting, EnrolledPasskey, Me, NewCliLogin, NewPasskey,
+    OwnToken, Passkey, SteppedUp,
+};
 pub use ledger::{LastCheckpoint, LedgerProof, LedgerStatus, Verified};
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,

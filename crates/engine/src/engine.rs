@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use ajar_core::directory::{PrincipalEvent, TokenEvent};
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::grant::{CloseReason, Closing, Grant, GrantEvent, Opened};
 use ajar_core::id::{GrantId, PrincipalId};
@@ -26,12 +27,15 @@ use tokio::task::JoinSet;
 
 use crate::applied::Drift;
 use crate::brake::Brake;
+use crate::cli_logins::CliLogins;
+use crate::freshness::Freshness;
 use crate::health::Healths;
 use crate::leases::Leases;
 use crate::ledger::Kept;
 use crate::log::Log;
 use crate::notices::Notices;
 use crate::orders::Orders;
+use crate::passkeys::Party;
 use crate::people::{People, hash_password};
 use crate::policies;
 use crate::presence::Presence;
@@ -158,6 +162,17 @@ pub struct Engine {
     pub(crate) effects: Arc<Notify>,
     /// Passwords that may be tried from one address.
     pub(crate) sign_ins: Brake<IpAddr>,
+    /// Sign-ins with a passkey that may be begun from one address.
+    pub(crate) ceremonies_begun: Brake<IpAddr>,
+    /// Sign-ins of command lines that may be begun from one address, and codes that one principal may try.
+    pub(crate) cli_logins_begun: Brake<IpAddr>,
+    pub(crate) codes: Brake<PrincipalId>,
+    /// Sign-ins of command lines that wait for somebody in a browser.
+    pub(crate) cli_logins: CliLogins,
+    /// Passkeys as this server takes them.
+    pub(crate) party: Party,
+    /// Who has just proven themselves with one.
+    pub(crate) fresh: Arc<Freshness>,
     /// Requests with which one principal may ask others for a decision (A12).
     pub(crate) asking: Arc<Brake<PrincipalId>>,
     pub(crate) decoy_hash: Secret,
@@ -219,6 +234,13 @@ impl Engine {
         let frontier = Arc::new(Mutex::new(loaded.tiles.frontier().clone()));
         let effects = Arc::new(Notify::new());
         let leases = Arc::new(Leases::default());
+        let (party, fresh) = (Party::new(&config.public_url), Arc::new(Freshness::default()));
+        if let strange @ 1.. = people.passkeys_elsewhere(party.name().unwrap_or_default()) {
+            tracing::warn!(
+                passkeys = strange,
+                "passkeys were enrolled under another name than public_url has now: nobody can use them. Set it back, or have them forgotten with 'ajar server forget-passkeys'"
+            );
+        }
         let barred: Arc<Mutex<BTreeSet<GrantId>>> = Arc::default();
         let shut: Shut = {
             let (barred, spans, clock) = (Arc::clone(&barred), Arc::clone(&spans), Arc::clone(&clock));
@@ -232,6 +254,7 @@ impl Engine {
             spans: Arc::clone(&spans),
             leases: Arc::clone(&leases),
             certificates: Arc::clone(&certificates),
+            fresh: Arc::clone(&fresh),
             clock: Arc::clone(&clock),
             people: Arc::clone(&people),
             notices: Arc::clone(&notices),
@@ -284,6 +307,12 @@ impl Engine {
             next_due,
             effects,
             sign_ins: Brake::new(20, 20),
+            ceremonies_begun: Brake::new(120, 120),
+            cli_logins_begun: Brake::new(20, 20),
+            codes: Brake::new(30, 30),
+            cli_logins: CliLogins::default(),
+            party,
+            fresh,
             asking: Arc::new(Brake::new(ASKING_BURST, ASKING_A_MINUTE)),
             decoy_hash: Secret::new(decoy_hash),
             barred,
@@ -399,7 +428,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
 
 async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> Result<(), StoreError> {
     let wanted: Vec<_> = events.iter().filter_map(|e| People::wanted(&e.event)).collect();
-    if wanted.is_empty() && !events.iter().any(|e| matches!(e.event, Event::Token(_))) {
+    if wanted.is_empty() && !events.iter().any(|e| matches!(e.event, Event::Token(_) | Event::Principal(_))) {
         return Ok(());
     }
     let found: BTreeMap<_, _> =
@@ -416,6 +445,7 @@ struct Listeners {
     spans: Arc<Spans>,
     leases: Arc<Leases>,
     certificates: Arc<Certificates>,
+    fresh: Arc<Freshness>,
     clock: Arc<dyn Clock>,
     people: Arc<People>,
     notices: Arc<Notices>,
@@ -447,6 +477,8 @@ impl Listeners {
                 // INVARIANT I09: the same for the one session.
                 (Stream::Session(id), Event::Session(SessionEvent::Killed(_))) => self.orders.cut_one(id, CutReason::Killed),
                 (Stream::Grant(id), Event::Grant(GrantEvent::Opened(opened))) => self.opened(id, opened),
+                (Stream::Token(id), Event::Token(TokenEvent::Revoked(_))) => self.fresh.forget(id),
+                (_, Event::Principal(PrincipalEvent::PasskeyRemoved(removed))) => self.fresh.forget_passkey(removed.id),
                 (_, Event::Lease(LeaseEvent::Revoking(_) | LeaseEvent::Moved(_))) => self.effects.notify_one(),
                 _ => {}
             }

@@ -6,6 +6,9 @@
 //! | [`sequencer`] | the one task that decides and commits, in batches |
 //! | [`people`] | names, passwords and tokens |
 //! | [`tokens`] | one's own tokens: which there are, and giving one up |
+//! | [`cli_logins`] | command lines signed in through a browser |
+//! | [`passkeys`] | passkeys: enrolled, used, removed |
+//! | [`freshness`] | who has just proven themselves with one, which approving takes |
 //! | [`filing`] | from what somebody said to requests |
 //! | [`mod@explain`] | what would come of a request |
 //! | [`less`] | what of the same resource would need less |
@@ -31,6 +34,7 @@
 
 mod applied;
 mod brake;
+mod cli_logins;
 mod clockwork;
 mod debts;
 mod desk;
@@ -39,6 +43,7 @@ mod engine;
 mod explain;
 mod extend;
 mod filing;
+mod freshness;
 mod health;
 mod leases;
 mod ledger;
@@ -47,6 +52,7 @@ mod locks;
 mod log;
 mod notices;
 mod orders;
+mod passkeys;
 mod people;
 mod plan;
 mod policies;
@@ -63,6 +69,7 @@ mod ssh;
 mod tokens;
 
 pub use applied::{AppliedView, Drift};
+pub use cli_logins::{CliLogin, CliLoginView};
 pub use debts::DebtView;
 pub use desk::NewReview;
 pub use engine::{Config, Engine, Keys, Parts, StartError};
@@ -74,6 +81,7 @@ pub use ledger::{LastCheckpoint, LedgerStatus, Verified};
 pub use less::Less;
 pub use locks::{LockView, NewDelegation, ToLock};
 pub use notices::NoticeView;
+pub use passkeys::{Ceremony, PasskeyView};
 pub use people::{Caller, IssuedToken};
 pub use plan::{GrantEnd, PolicyPlan, RequestTurn, Turn};
 pub use policies::{Applied, ApplyError, NOTHING};

@@ -558,11 +558,11 @@ impl Engine {
         send(rest).await.map_err(|()| failed("the reader went away".into()))
     }
 
-    /// Values for an auditor. INVARIANT I17: hashes of passwords and tokens stay inside.
+    /// Values for an auditor. INVARIANT I17: hashes of passwords and tokens, and passkeys, stay inside.
     async fn values_for_export(&self, wanted: &[Commitment], leaves: &[ajar_core::port::Leaf]) -> BTreeMap<Commitment, Disclosure> {
         let secret: std::collections::BTreeSet<_> = leaves
             .iter()
-            .filter(|leaf| leaf.kind == "principal.password_set" || leaf.kind == "token.issued")
+            .filter(|leaf| ["principal.password_set", "principal.passkey_enrolled", "token.issued"].contains(&leaf.kind.as_str()))
             .flat_map(|leaf| ajar_ledger::export::commitments(leaf.bytes.as_bytes()))
             .collect();
         let wanted: Vec<_> = wanted.iter().filter(|c| !secret.contains(c)).copied().collect();

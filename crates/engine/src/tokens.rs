@@ -22,6 +22,10 @@ pub struct Standing {
     pub token: TokenId,
     /// Until when it is good.
     pub expires_at: Timestamp,
+    /// How many passkeys they have.
+    pub passkeys: usize,
+    /// Until when their step-up holds, if there is one.
+    pub fresh_until: Option<Timestamp>,
     /// Whether they can sign in with a password.
     pub can_password: bool,
 }
@@ -44,8 +48,15 @@ impl Engine {
     /// When they came without a token, or it is not good any more.
     pub fn standing(&self, caller: &Caller) -> Result<Standing, Refusal> {
         let token = caller.token().ok_or_else(bad_credential)?;
-        let (issued, _) = self.people.token_known(token, self.clock.now()).ok_or_else(bad_credential)?;
-        Ok(Standing { token, expires_at: issued.expires_at, can_password: self.people.has_password(caller.principal) })
+        let now = self.clock.now();
+        let (issued, _) = self.people.token_known(token, now).ok_or_else(bad_credential)?;
+        Ok(Standing {
+            token,
+            expires_at: issued.expires_at,
+            passkeys: self.people.passkeys_of(caller.principal).len(),
+            fresh_until: self.fresh.of(token, now, self.clock.mono()).map(|(_, until)| until),
+            can_password: self.people.has_password(caller.principal),
+        })
     }
 
     /// The caller's own tokens that are good, the latest first: those older than `before`, and where the next page begins.

@@ -182,6 +182,7 @@ impl<'a> Asking<'a> {
                 Some(Proof::Token(_)) => "token",
                 Some(Proof::Password) => "password",
                 Some(Proof::Certificate) => "certificate",
+                Some(Proof::Passkey { .. }) => "passkey",
                 None => "none",
             })),
             Leaf::Now => Value::Instant(question.at),

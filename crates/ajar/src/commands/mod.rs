@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod browser;
 mod explain;
 mod ledger;
 mod locks;

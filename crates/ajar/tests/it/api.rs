@@ -40,6 +40,7 @@ const VERIFY: &str = "POST /api/v1/ledger/verify";
 
 /// What is public; hosts fetch it.
 const PUBLIC: [&str; 2] = ["GET /ssh/revocations", "GET /ssh/users.pub"];
+const ANSWER: &str = r#"{"ceremony":"x","credential":{}}"#;
 const SSH_KEY: &str = r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti"}"#;
 const SSH_HOST: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","names":["web-1.internal"]}"#;
@@ -47,7 +48,7 @@ const SSH_DIRECT: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 66] = [
+const ROUTES: [Route; 79] = [
     get("GET /ssh/revocations", 200, "dev"),
     get("GET /ssh/users.pub", 200, "dev"),
     get("GET /api/v1/ssh/authorities", 200, "dev"),
@@ -124,6 +125,21 @@ const ROUTES: [Route; 66] = [
     Route { happy: 204, ..post("DELETE /api/v1/tokens/{id}", "", 404, "dev", None) },
     Route { happy: 204, ..post("POST /api/v1/password", "PASSWORD", 401, "dev", Some((r#"{"new":"short"}"#, 401))) },
     post("POST /api/v1/sign-in", "SIGN-IN", 401, "dev", Some((r#"{"name":"dev"}"#, 422))),
+    // At an address there are no passkeys; what they do where there are is in passkeys.rs.
+    get("GET /api/v1/passkeys", 200, "dev"),
+    Route { happy: 403, ..post("POST /api/v1/passkeys/register", "{}", 403, "dev", Some((r#"{"current":7}"#, 422))) },
+    Route { happy: 403, ..post("POST /api/v1/passkeys", ANSWER, 403, "dev", Some((r#"{"ceremony":7}"#, 422))) },
+    Route { happy: 403, ..post("POST /api/v1/passkeys/step-up", "", 403, "dev", None) },
+    Route { happy: 403, ..post("POST /api/v1/passkeys/step-up/finish", ANSWER, 403, "dev", Some((r#"{"ceremony":7}"#, 422))) },
+    Route { happy: 404, ..post("DELETE /api/v1/passkeys/{id}", "", 404, "dev", None) },
+    Route { happy: 403, ..post("POST /api/v1/browser/passkey", "", 403, "dev", None) },
+    Route { happy: 403, ..post("POST /api/v1/browser/passkey/finish", ANSWER, 403, "dev", None) },
+    // A token is not a browser's cookie; what they do with one is in browser.rs.
+    post("POST /api/v1/cli-logins", r#"{"label":"x"}"#, 200, "dev", None),
+    Route { happy: 401, ..get("GET /api/v1/cli-logins/{code}", 401, "dev") },
+    Route { happy: 401, ..post("POST /api/v1/cli-logins/{code}/approve", "", 401, "dev", None) },
+    Route { happy: 401, ..post("POST /api/v1/cli-logins/{code}/refuse", "", 401, "dev", None) },
+    Route { happy: 410, ..post("POST /api/v1/cli-logins/{id}/token", r#"{"secret":"x"}"#, 410, "dev", None) },
     // With the header of our own pages; what comes without it is in browser.rs.
     post("POST /api/v1/browser/sign-in", "BROWSER-SIGN-IN", 401, "dev", Some((r#"{"name":"dev"}"#, 422))),
     Route { happy: 204, ..post("POST /api/v1/browser/sign-out", "", 204, "dev", None) },
@@ -244,7 +260,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
         other => other.to_owned(),
     };
     let path = |route: &Route| {
-        let id = match () {
+        let id: &str = match () {
             () if route.name.contains("/requests/") => &ids.request,
             () if route.name.contains("/grants/") => &ids.grant,
             () if route.name.contains("/sessions/") => &ids.session,
@@ -252,12 +268,16 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
             () if route.name.contains("/locks/") => &ids.lock,
             () if route.name.contains("/delegations/") => &ids.delegation,
             () if route.name.contains("/preapprovals/") => &ids.preapproval,
+            () if route.name.contains("/passkeys/") => "pk_01h455vb4pex5vsknk084sn02q",
             () => &ids.token,
         };
-        route.name.replace("{id}", id).replace("{name}", "orders-db").replace("{seq}", "3")
+        route.name.replace("{id}", id).replace("{name}", "orders-db").replace("{code}", "BCDF-GHJK").replace("{seq}", "3")
     };
-    let signing_in =
-        |route: &Route| route.name.ends_with("/sign-in") || route.name.starts_with("POST /api/v1/browser/") || PUBLIC.contains(&route.name);
+    let nobodys = ["/api/v1/browser/", "/api/v1/cli-logins"];
+    let signing_in = |route: &Route| {
+        let nobodys = nobodys.iter().any(|path| route.name.contains(path));
+        nobodys || route.name.ends_with("/sign-in") || PUBLIC.contains(&route.name)
+    };
     let to_connect = |route: &Route| {
         let also = ["GET /api/v1/me", "GET /api/v1/doors", "GET /api/v1/ssh/authorities", "POST /api/v1/ssh/certificates"];
         also.contains(&route.name)

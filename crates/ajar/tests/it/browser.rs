@@ -34,6 +34,11 @@ impl<'a> Browser<'a> {
     }
 
     /// From a page of ours.
+    pub(crate) fn delete(&mut self, path: &str) -> (u16, Value) {
+        self.send("DELETE", path, OURS, "")
+    }
+
+    /// From a page of ours.
     pub(crate) fn get(&mut self, path: &str) -> (u16, Value) {
         self.send("GET", path, &OURS[1..], "")
     }
@@ -71,7 +76,7 @@ impl<'a> Browser<'a> {
     }
 }
 
-fn code(answer: &Value) -> &str {
+pub(crate) fn code(answer: &Value) -> &str {
     answer["type"].as_str().unwrap_or_default().rsplit(':').next().unwrap_or_default()
 }
 
@@ -189,4 +194,119 @@ async fn w06_i17_a_long_password_counts_in_full_and_stays_out_of_the_log() {
     let cookie = browser.cookie.clone().unwrap();
     let log = stage.log();
     assert!(!log.contains("the end") && !log.contains(&cookie[40..]), "a secret is in the log");
+}
+
+fn begin(stage: &Stage) -> Value {
+    let (status, login) =
+        Browser::new(stage).send("POST", "cli-logins", &["content-type: application/json"], r#"{"label":"ajar on web-1"}"#);
+    assert_eq!(status, 200, "{login}");
+    login
+}
+
+fn collect(stage: &Stage, login: &Value) -> (u16, Value) {
+    let path = format!("cli-logins/{}/token", login["id"].as_str().unwrap());
+    let body = json!({ "secret": login["secret"] }).to_string();
+    Browser::new(stage).send("POST", &path, &["content-type: application/json"], &body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w08_a_command_line_is_signed_in_by_who_says_yes_in_a_browser() {
+    let stage = Stage::new().await;
+    let login = begin(&stage);
+    let code_of = |login: &Value| login["code"].as_str().unwrap().to_owned();
+    let (shown, secret) = (code_of(&login), login["secret"].as_str().unwrap().to_owned());
+    let url = login["url"].as_str().unwrap();
+    assert_eq!(url, format!("http://127.0.0.1:{}/cli/{shown}", stage.api()), "no secret is in a link");
+    assert_eq!(collect(&stage, &login), (202, json!({})));
+    // Nobody who isn't signed in by a cookie sees it or decides it: not by the code, not by the secret, not by a token.
+    let page = format!("cli-logins/{shown}");
+    let token = format!("authorization: Bearer {}", stage.full_token("dev"));
+    for headers in [&[][..], &[token.as_str()], &[&token, "ajar-web: 1"], &["ajar-web: 1"]] {
+        for (method, path) in [("GET", page.clone()), ("POST", format!("{page}/approve")), ("POST", format!("{page}/refuse"))] {
+            assert_eq!(Browser::new(&stage).send(method, &path, headers, "").0, 401, "{method} {path}");
+        }
+    }
+    let mut dev = Browser::of(&stage, "dev");
+    // Another site can't say yes, and looking changes nothing.
+    let (status, answer) = dev.send("POST", &format!("{page}/approve"), &["content-type: text/plain"], "");
+    assert_eq!((status, code(&answer)), (403, "cross_site"));
+    let (status, waiting) = dev.get(&page);
+    assert_eq!((status, &waiting["from"], &waiting["label"]), (200, &json!("127.0.0.1"), &json!("ajar on web-1")), "{waiting}");
+    assert!(!waiting.to_string().contains(&secret));
+    assert_eq!(collect(&stage, &login).0, 202);
+    assert_eq!(dev.get("cli-logins/BBBB-BBBB").0, 404);
+    let approve = |browser: &mut Browser<'_>, page: &str| browser.post(&format!("{page}/approve"), &json!({})).0;
+    assert_eq!(approve(&mut dev, &page), 204);
+    // Only once, and only to who has the secret.
+    assert_eq!([approve(&mut dev, &page), dev.get(&page).0], [404, 404]);
+    let guess = json!({ "id": login["id"], "secret": "0".repeat(64) });
+    assert_eq!(collect(&stage, &guess).0, 410);
+    let (status, token) = collect(&stage, &login);
+    assert_eq!(status, 200, "{token}");
+    assert_eq!(collect(&stage, &login).0, 410);
+    let bearer = format!("authorization: Bearer {}", token["token"].as_str().unwrap());
+    let (status, me) = Browser::new(&stage).send("GET", "me", &[&bearer], "");
+    assert_eq!((status, &me["name"], &me["scope"]), (200, &json!("dev"), &json!("full")), "{me}");
+    let tokens = dev.get("tokens").1;
+    assert!(tokens["items"].as_array().unwrap().iter().any(|t| t["id"] == token["id"] && t["label"] == "ajar on web-1"), "{tokens}");
+    // Refused.
+    let login = begin(&stage);
+    assert_eq!(dev.post(&format!("cli-logins/{}/refuse", code_of(&login)), &json!({})).0, 204);
+    let (status, answer) = collect(&stage, &login);
+    assert_eq!((status, code(&answer)), (403, "denied"), "{answer}");
+    assert_eq!(approve(&mut dev, &format!("cli-logins/{}", code_of(&login))), 404);
+    // Too many.
+    let last = (0..40).map(|_| Browser::new(&stage).send("POST", "cli-logins", &["content-type: application/json"], "{}").0).last();
+    assert_eq!(last, Some(503));
+    // A code that is guessed.
+    let mut guesser = Browser::of(&stage, "peer");
+    let guessed: Vec<u16> = (0..40).map(|_| guesser.get("cli-logins/BBBB-BBBB").0).collect();
+    assert_eq!((guessed[0], guessed[39]), (404, 503), "{guessed:?}");
+    assert!(!stage.log().contains(&secret) && !stage.log().contains(&token["token"].as_str().unwrap()[40..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ajar_login_goes_through_the_browser() {
+    let stage = Stage::new().await;
+    let begun = |args: &[&str]| {
+        let mut child = stage.command("somebody", &[&["login", "--no-browser"], args].concat());
+        let mut child = child.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut talk = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut lines = [String::new(), String::new()];
+        for line in &mut lines {
+            std::io::BufRead::read_line(&mut talk, line).unwrap();
+        }
+        let url = lines[0].trim().strip_prefix("open ").unwrap_or_else(|| panic!("{lines:?}")).to_owned();
+        let shown = url.rsplit('/').next().unwrap().to_owned();
+        assert!(lines[1].contains(&shown), "{lines:?}");
+        (child, talk, shown)
+    };
+    let rest = |mut talk: std::io::BufReader<std::process::ChildStderr>| {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut talk, &mut text).unwrap();
+        text
+    };
+    let mut dev = Browser::of(&stage, "dev");
+    let (mut child, talk, shown) = begun(&[]);
+    assert_eq!(dev.post(&format!("cli-logins/{shown}/approve"), &json!({})).0, 204);
+    assert!(child.wait().unwrap().success());
+    let said = rest(talk);
+    assert!(said.contains("as dev until"), "{said}");
+    assert_eq!(stage.json("somebody", &["whoami"])["name"], "dev");
+    // Whoever says yes is who is signed in: somebody who expected another is told, and keeps no token of theirs.
+    let (mut child, talk, shown) = begun(&["peer"]);
+    let before = dev.get("tokens").1["items"].as_array().unwrap().len();
+    assert_eq!(dev.post(&format!("cli-logins/{shown}/approve"), &json!({})).0, 204);
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let said = rest(talk);
+    assert!(said.contains("dev said yes in the browser, not peer"), "{said}");
+    assert_eq!(dev.get("tokens").1["items"].as_array().unwrap().len(), before);
+    let (mut child, talk, shown) = begun(&[]);
+    assert_eq!(dev.post(&format!("cli-logins/{shown}/refuse"), &json!({})).0, 204);
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let said = rest(talk);
+    assert!(said.contains("refused in the browser"), "{said}");
+    // Scripts, which have no terminal, give the password as before.
+    let (code, _, err) = stage.ajar("somebody", &["login"]);
+    assert_eq!((code, err.contains("--password-stdin")), (2, true), "{err}");
 }

@@ -9,6 +9,8 @@ mod asking;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod authenticator;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod certificates;
@@ -43,6 +45,8 @@ mod made;
 mod notices;
 #[cfg(test)]
 mod observe;
+#[cfg(test)]
+mod passkeys;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]

@@ -30,8 +30,8 @@ impl Api {
             scope: convert::scope(caller.scope),
             token: standing.token.to_string(),
             expires_at: standing.expires_at.to_string(),
-            passkeys: 0,
-            fresh_until: None,
+            passkeys: u32::try_from(standing.passkeys).unwrap_or(u32::MAX),
+            fresh_until: standing.fresh_until.map(|until| until.to_string()),
             can_password: standing.can_password,
         })
     }

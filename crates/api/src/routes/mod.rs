@@ -2,11 +2,13 @@
 
 mod access;
 mod browser;
+mod cli_logins;
 mod ledger;
 mod live;
 mod locks;
 mod notices;
 mod operate;
+mod passkeys;
 mod policy;
 mod rehearse;
 mod requests;
@@ -58,6 +60,18 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(sign_in::sign_in))
         .routes(routes!(browser::sign_in))
         .routes(routes!(browser::sign_out))
+        .routes(routes!(passkeys::sign_in))
+        .routes(routes!(passkeys::sign_in_finish))
+        .routes(routes!(passkeys::passkey_list, passkeys::passkey_enrol))
+        .routes(routes!(passkeys::passkey_register))
+        .routes(routes!(passkeys::passkey_remove))
+        .routes(routes!(passkeys::step_up))
+        .routes(routes!(passkeys::step_up_finish))
+        .routes(routes!(cli_logins::begin))
+        .routes(routes!(cli_logins::waiting))
+        .routes(routes!(cli_logins::approve))
+        .routes(routes!(cli_logins::refuse))
+        .routes(routes!(cli_logins::token))
         .routes(routes!(sign_in::me))
         .routes(routes!(sign_in::doors))
         .routes(routes!(sign_in::password))

@@ -15,7 +15,7 @@ use crate::model::{Doors, Me, NewToken, OwnToken, Page, Password, Problem, SignI
 use crate::problem::Refused;
 use crate::{Api, convert};
 
-fn shown(issued: &ajar_engine::IssuedToken) -> Json<Token> {
+pub(super) fn shown(issued: &ajar_engine::IssuedToken) -> Json<Token> {
     Json(Token { id: issued.id.to_string(), token: issued.token.expose().to_owned(), expires_at: issued.expires_at.to_string() })
 }
 
