@@ -2,6 +2,7 @@
 
 use ajar_ledger::checkpoint::{self, Checkpoint};
 use ajar_ledger::note::{self, Signer, VerifierKey};
+use ajar_ledger::proof;
 use ajar_ledger::tree::Frontier;
 use ajar_ledger::verify;
 
@@ -51,5 +52,16 @@ pub fn export(data: &[u8]) {
     if report.is_sound() {
         let lines = file.iter().filter(|b| **b == b'\n').count() as u64;
         assert_eq!(lines, report.size + report.disclosures + 2);
+    }
+}
+
+/// A file that proves an event: what counts is signed, of an event before the signed size, and has no other spelling.
+pub fn proof(data: &[u8]) {
+    let Some(key) = key() else { return };
+    let Ok(proven) = proof::check(data, &key) else { return };
+    assert!(proven.seq < proven.checkpoint.size && proven.checkpoint.origin == key.name());
+    let text = data.strip_suffix(b"\n").unwrap_or(data);
+    for changed in [[text, b" "].concat(), [b" ", text].concat(), [text, b"\n\n"].concat()] {
+        assert!(proof::check(&changed, &key).is_err());
     }
 }

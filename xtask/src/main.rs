@@ -1,9 +1,10 @@
-//! What is done to the project: `cargo xtask demo | test | ci | bench | codegen | arch | licences`.
+//! What is done to the project: `cargo xtask demo | test | ci | build | bench | web | shots | codegen | arch | licences`.
 
 mod arch;
 mod licences;
 mod postgres;
 mod prepare;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -16,6 +17,9 @@ const HELP: &str = "cargo xtask COMMAND
   test [ARGS]      install or name what the tests need, then run every test; ARGS go to `cargo test`
        --long      much longer property, crash and load tests
   ci [--long]      formatting, lints, crate arrows, licences, then test
+  build            the pages, then the release binary that holds them
+  web [ARGS]       the pages: build, check, and try them in a browser; ARGS go to Playwright
+  shots            take the documents' pictures of the pages anew
   bench [PART]     benchmarks, each with its reference taken in the same run
   codegen          write what is generated from the code: docs/schema, docs/openapi.json (a test compares)
   arch             check which crate uses which
@@ -39,6 +43,9 @@ fn run(args: &[String]) -> Result<()> {
         "demo" => demo(rest),
         "test" => test(rest),
         "ci" => ci(rest),
+        "build" => release().map(|ajar| say(&format!("built {}", ajar.display()))),
+        "web" => pages(&rest.iter().map(String::as_str).collect::<Vec<_>>()),
+        "shots" => pages(&["--project", "shots"]),
         "bench" => bench(rest),
         "codegen" => codegen(),
         "arch" => arch::check(&root()),
@@ -98,13 +105,27 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Builds a program of the workspace and says where it is.
+/// Builds Ajar, with the pages that are there, and says where it is.
 fn built(profile: &[&str]) -> Result<PathBuf> {
-    good(cargo().args(["build", "--package", "ajar", "--bin", "ajar"]).args(profile))?;
+    good(cargo().args(["build", "--package", "ajar", "--bin", "ajar", "--features", "web"]).args(profile))?;
     let text = output(cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
     let target = metadata.get("target_directory").and_then(|t| t.as_str()).context("cargo metadata names no target folder")?;
     Ok(Path::new(target).join(if profile.contains(&"--release") { "release" } else { "debug" }).join("ajar"))
+}
+
+/// The release binary, with its pages.
+fn release() -> Result<PathBuf> {
+    web::build()?;
+    built(&["--release"])
+}
+
+/// Builds the pages and tries them in a browser.
+fn pages(args: &[&str]) -> Result<()> {
+    let environment = prepare::all()?;
+    web::build()?;
+    web::check()?;
+    web::browse(&built(&[])?, &environment, args)
 }
 
 fn demo(args: &[String]) -> Result<()> {
@@ -116,19 +137,24 @@ fn demo(args: &[String]) -> Result<()> {
     };
     say(&format!("PostgreSQL for the sample: {}", programs.display()));
     say("Building Ajar (the first time takes some minutes) …");
-    let ajar = built(&["--release"])?;
+    let ajar = release()?;
     let error = Command::new(ajar).arg("demo").arg("--postgres-bin").arg(programs).args(args).exec();
     Err(error).context("cannot start the demo")
 }
 
 fn test(args: &[String]) -> Result<()> {
     let environment = prepare::all()?;
+    web::build()?;
+    web::check()?;
     let mut command = cargo();
-    command.args(["test", "--workspace", "--no-fail-fast"]).envs(environment);
+    command.args(["test", "--workspace", "--features", "ajar/web", "--no-fail-fast"]);
+    command.envs(environment.iter().map(|(k, v)| (k, v)));
     if args.iter().any(|a| a == "--long") {
         command.env("AJAR_LONG", "1");
     }
-    good(command.args(args.iter().filter(|a| *a != "--long")))
+    good(command.args(args.iter().filter(|a| *a != "--long")))?;
+    say("== in a browser");
+    web::browse(&built(&[])?, &environment, &[])
 }
 
 fn ci(args: &[String]) -> Result<()> {
@@ -139,7 +165,7 @@ fn ci(args: &[String]) -> Result<()> {
     say("== licences and sources");
     licences::check(&root())?;
     say("== lints");
-    good(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    good(cargo().args(["clippy", "--workspace", "--all-targets", "--features", "ajar/web", "--", "-D", "warnings"]))?;
     say("== tests");
     test(args)
 }

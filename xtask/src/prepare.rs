@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::{cache, good, output, postgres, say};
 
 /// What has to be there, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 17] = [
+const NEEDED: [(&str, &str); 18] = [
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
     ("/usr/share/postgresql/15/extension/pg_cron.control", "postgresql-15-cron"),
     ("psql", "postgresql-client"),
@@ -26,6 +26,7 @@ const NEEDED: [(&str, &str); 17] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("ssh", "openssh-client"),
     ("rsync", "rsync"),
+    ("chromium", "chromium"),
 ];
 
 /// Makes everything ready; gives the environment that tells the tests where it is.

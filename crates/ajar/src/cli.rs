@@ -148,9 +148,15 @@ pub(crate) enum Command {
 pub(crate) struct Login {
     /// Your name
     pub(crate) name: Option<String>,
+    /// Ask for the password here, and use no browser
+    #[arg(long)]
+    pub(crate) password: bool,
     /// Read the password from standard input
     #[arg(long)]
     pub(crate) password_stdin: bool,
+    /// Only print the link, and don't open a browser
+    #[arg(long, conflicts_with_all = ["password", "password_stdin"])]
+    pub(crate) no_browser: bool,
 }
 
 #[derive(Debug, Args)]
@@ -625,6 +631,28 @@ pub(crate) enum Ledger {
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
     },
+    /// The proof that an event is in the ledger: a file that can be checked without a server
+    Proof {
+        /// The event's sequence number
+        seq: u64,
+        /// Where to; standard output unless said
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Check the proof of an event without a server
+    Prove {
+        /// The file, as `ajar ledger proof` wrote it; - is standard input
+        file: PathBuf,
+        /// The ledger's key, as `ajar ledger key` gave it: kept apart from the server
+        #[arg(long, value_name = "KEY|FILE")]
+        key: String,
+    },
+    /// How the ledger stands: its size and root, the last checkpoint, the last verification
+    Status {
+        /// Have the server read and hash all of it again first
+        #[arg(long)]
+        verify: bool,
+    },
     /// The key that checks the ledger's signatures: keep it apart from the server
     Key,
     /// Sign the ledger as it is now: keep it apart from the server
@@ -771,6 +799,14 @@ pub(crate) enum Server {
         /// Read it from standard input
         #[arg(long)]
         stdin: bool,
+    },
+    /// Remove all passkeys of somebody who has lost theirs, while the server doesn't run
+    ForgetPasskeys {
+        /// The configuration file
+        #[arg(long, default_value = "ajar.toml", env = "AJAR_CONFIG")]
+        config: PathBuf,
+        /// Whose
+        name: String,
     },
     /// Make the projections (what lists show) anew from the events, while the server doesn't run
     Rebuild {

@@ -147,6 +147,11 @@ impl Client {
         Ok(Self { http, base, token })
     }
 
+    /// The same server, asked with this token.
+    pub(crate) fn with_token(&self, token: Secret) -> Self {
+        Self { token: Some(token), ..self.clone() }
+    }
+
     /// The server, as it is known in the credentials.
     pub(crate) fn server(&self) -> &str {
         key(&self.base)

@@ -52,7 +52,7 @@ impl From<Problem> for Failure {
         let code = match problem.kind.rsplit(':').next().unwrap_or_default() {
             "bad_credential" => Code::SignIn,
             "not_requestable" => Code::NotRequestable,
-            "denied" => Code::Denied,
+            "denied" | "step_up_needed" => Code::Denied,
             "expired" => Code::Over,
             "bad_input" => Code::Usage,
             _ => Code::Error,

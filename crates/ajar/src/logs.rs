@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::io::IsTerminal;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use opentelemetry::trace::TracerProvider;
@@ -79,7 +80,10 @@ fn exporter() -> Option<SpanExporter> {
     }
     let client = Sender { http: reqwest::Client::new(), runtime: Handle::current() };
     match SpanExporter::builder().with_http().with_http_client(client).build() {
-        Ok(exporter) => Some(exporter),
+        Ok(exporter) => {
+            traces_go(Traces::Begun);
+            Some(exporter)
+        }
         Err(error) => {
             say(&format!("ajar: traces are not sent: {error}"));
             None
@@ -94,6 +98,29 @@ fn provider(exporter: SpanExporter) -> SdkTracerProvider {
     SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build()
 }
 
+/// How sending traces goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Traces {
+    /// Nothing was sent yet.
+    Begun,
+    /// The last ones arrived.
+    Arrive,
+    /// The last ones did not.
+    Fail(String),
+}
+
+/// There is one exporter in a process.
+static TRACES: Mutex<Option<Traces>> = Mutex::new(None);
+
+/// How sending traces goes, if they are sent anywhere.
+pub(crate) fn traces() -> Option<Traces> {
+    TRACES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn traces_go(now: Traces) {
+    *TRACES.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+}
+
 /// The exporter has a thread of its own; its connections live on our runtime.
 #[derive(Debug)]
 struct Sender {
@@ -105,7 +132,10 @@ struct Sender {
 impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let sending = async {
-            let answer = self.http.execute(request.try_into()?).await?.error_for_status()?;
+            let answer = self.http.execute(request.try_into()?).await.and_then(reqwest::Response::error_for_status);
+            // Where they go may hold a secret.
+            traces_go(answer.as_ref().map_or_else(|error| Traces::Fail(why(error)), |_| Traces::Arrive));
+            let answer = answer?;
             let mut response = Response::builder().status(answer.status());
             if let Some(headers) = response.headers_mut() {
                 headers.extend(answer.headers().clone());
@@ -118,5 +148,14 @@ impl HttpClient for Sender {
             sending.as_mut().poll(cx)
         })
         .await
+    }
+}
+
+/// What went wrong, without where to.
+fn why(error: &reqwest::Error) -> String {
+    match error.status() {
+        Some(status) => format!("the collector answers {status}"),
+        None if error.is_timeout() => "the collector does not answer in time".to_owned(),
+        None => "the collector can't be reached".to_owned(),
     }
 }

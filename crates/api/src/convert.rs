@@ -107,6 +107,7 @@ impl Api {
             starts_at: filed.starts_at.map(|at| at.to_string()),
             on_first_use: plan.opening.on_first_use.map(|within| within.to_string()),
             single_use: plan.opening.single_use,
+            low_risk: plan.low_risk,
             filed_at: filed.at.to_string(),
             expires_at: filed.expires_at.to_string(),
             rules: plan.rules.iter().map(ToString::to_string).collect(),
@@ -306,6 +307,17 @@ pub(crate) fn denied_because(because: &DeniedBecause) -> String {
         DeniedBecause::StageTimedOut(_) => "stage_timed_out".to_owned(),
         DeniedBecause::GrantOver => "grant_over".to_owned(),
     }
+}
+
+pub(crate) fn integration(integration: ajar_engine::Integration) -> model::Integration {
+    use ajar_engine::HealthState;
+    let state = match integration.state {
+        // It works; what is to be looked at is in its words.
+        HealthState::Good | HealthState::Warning => "good",
+        HealthState::Bad => "bad",
+        HealthState::Unknown => "unknown",
+    };
+    model::Integration { name: integration.name, kind: integration.kind.to_owned(), state: state.to_owned(), words: integration.words }
 }
 
 pub(crate) fn finding(resource: &str, finding: Finding) -> model::Finding {

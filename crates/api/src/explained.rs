@@ -36,6 +36,20 @@ fn candidates(candidates: &Candidates, name: Name<'_>) -> String {
     }
 }
 
+fn less(less: &ajar_engine::Less) -> model::Less {
+    model::Less {
+        role: less.role.to_string(),
+        duration: less.duration.to_string(),
+        outcome: less.outcome.word().to_owned(),
+        words: less.words.clone(),
+    }
+}
+
+/// `required`, or the pattern that it must fit; the first, where several rules have one each.
+fn pattern(wanted: bool, patterns: &[String]) -> Option<String> {
+    wanted.then(|| patterns.first().cloned().unwrap_or_else(|| "required".to_owned()))
+}
+
 /// What would come of a request, with `name` for who is who.
 #[must_use]
 pub fn explanation(view: ExplainView, name: &dyn Fn(PrincipalId) -> String) -> model::Explanation {
@@ -44,6 +58,7 @@ pub fn explanation(view: ExplainView, name: &dyn Fn(PrincipalId) -> String) -> m
         stage: stage(&s.stage, false, name),
         able: names(&s.able),
         can_be_fulfilled: s.can_be_fulfilled,
+        online: names(&s.online),
     });
     let part = |part: &ajar_policy::RulePart| model::RulePart {
         rule: part.rule.to_string(),
@@ -53,6 +68,7 @@ pub fn explanation(view: ExplainView, name: &dyn Fn(PrincipalId) -> String) -> m
         stages: part.plan.iter().flat_map(|plan| &plan.stages).map(|s| stage(s, false, name)).collect(),
         lacks: part.lacks.clone(),
     };
+    let wants = &view.explanation.wants;
     let (allowed, denied, why) = match &view.explanation.decision {
         Decision::Allowed(allowed) => (Some(allowed), None, None),
         Decision::Denied(denied) => (None, Some(denied), None),
@@ -62,19 +78,11 @@ pub fn explanation(view: ExplainView, name: &dyn Fn(PrincipalId) -> String) -> m
     let shut = view.lock.map(|lock| (format!("it is locked ({lock})"), "'ajar locks' shows why".to_owned()));
     let owed = view.debt.map(|debt| (format!("a review is owed ({debt})"), "'ajar debts' shows who can give it".to_owned()));
     let shut = shut.or(owed);
-    let outcome = match allowed {
-        _ if shut.is_some() => "refused",
-        None if denied.is_some() => "denied",
-        None => "refused",
-        Some(allowed) if allowed.emergency.is_some() => "emergency",
-        Some(allowed) if allowed.plan.stages.is_empty() => "automatic",
-        Some(_) => "review",
-    };
     let refused = why.map(|why| [Some(why.message.clone()), why.detail.clone()].into_iter().flatten().collect::<Vec<_>>().join(": "));
     let denied = denied.map(|denied| format!("rule {} denies it", denied.rule));
     let refused = denied.or(refused);
     model::Explanation {
-        outcome: outcome.to_owned(),
+        outcome: view.outcome().word().to_owned(),
         resource: view.ask.resource.to_string(),
         role: view.ask.role.to_string(),
         duration: allowed.map(|a| a.duration.to_string()),
@@ -85,5 +93,12 @@ pub fn explanation(view: ExplainView, name: &dyn Fn(PrincipalId) -> String) -> m
         alerted: names(&view.alerted),
         values: serde_json::to_value(values.cloned().unwrap_or_default()).unwrap_or_default(),
         rules: view.explanation.rules.iter().map(part).collect(),
+        less: view.less.iter().map(less).collect(),
+        low_risk: allowed.is_some_and(|a| a.plan.low_risk),
+        reason_min: Some(wants.reason_min).filter(|min| *min > 0),
+        reason: pattern(!wants.reason.is_empty(), &wants.reason),
+        ticket: pattern(wants.ticket, &wants.tickets),
+        scope: pattern(wants.scope, &wants.scopes),
+        label: wants.words(),
     }
 }

@@ -5,6 +5,7 @@
 //! | [`model`] | the JSON types |
 //! | [`routes`] | the routes, and the OpenAPI document made from them |
 //! | [`caller`] | who is asking |
+//! | [`cookie`] | the cookie by which a browser is known, and what keeps other sites from using it |
 //! | [`problem`] | refusals as `application/problem+json` |
 //! | [`convert`] | the engine's types → the API's |
 //! | [`download`], [`csv`] | lists as files |
@@ -14,12 +15,26 @@
 
 mod caller;
 mod convert;
+mod cookie;
 mod csv;
 mod download;
 mod explained;
 pub mod model;
 mod problem;
 mod routes;
+#[cfg(feature = "web")]
+mod web;
+/// Built without the pages.
+#[cfg(not(feature = "web"))]
+mod web {
+    pub(crate) fn base(_public_url: &str) -> String {
+        String::new()
+    }
+
+    pub(crate) fn answer(_base: &str, _request: &axum::extract::Request) -> Option<axum::response::Response> {
+        None
+    }
+}
 
 use std::sync::Arc;
 

@@ -2,6 +2,8 @@
 //!
 //! Instants are RFC 3339 with milliseconds, in UTC; lengths of time are texts such as `10m`; ids carry their prefix.
 
+mod identity;
+mod ledger;
 mod lookback;
 mod policy;
 mod rehearse;
@@ -12,6 +14,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use identity::{
+    BrowserSignIn, Ceremony, CeremonyAnswer, CliLogin, CliLoginSecret, CliLoginWaiting, EnrolledPasskey, Me, NewCliLogin, NewPasskey,
+    OwnToken, Passkey, SteppedUp,
+};
+pub use ledger::{LastCheckpoint, LedgerProof, LedgerStatus, Verified};
 pub use lookback::{
     Access, AccessReviewer, Alike, ApprovalInsight, ApprovalWeek, CatalogueEntry, CatalogueRole, CutBucket, CutInsight, DecidedOnDay,
     Denials, EarlierRequest, Found, Group, Happened, Health, Insight, NotConfirmed, OpenOnDay, Opens, Person, PersonAway, RecentGrant,
@@ -70,21 +77,6 @@ pub enum TokenScope {
     Connect,
     /// Only to read through the API.
     Read,
-}
-
-/// Who the caller is.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Me {
-    /// Principal's id.
-    pub id: String,
-    /// Principal's name.
-    pub name: String,
-    /// Whether they may see everything.
-    pub audit: bool,
-    /// Whether they may revoke anything and apply rules.
-    pub operate: bool,
-    /// The token's scope.
-    pub scope: TokenScope,
 }
 
 /// A resource that the caller may ask for.
@@ -189,6 +181,8 @@ pub struct Request {
     pub on_first_use: Option<String>,
     /// It lets one session in, once.
     pub single_use: bool,
+    /// Every rule that it is under says that it is of low risk: it may be approved together with others like it.
+    pub low_risk: bool,
     /// When it was filed.
     pub filed_at: String,
     /// Until when it may be decided.
@@ -467,6 +461,39 @@ pub struct Explanation {
     pub values: serde_json::Value,
     /// Each rule's part in it; those for others only for auditors and operators.
     pub rules: Vec<RulePart>,
+    /// What on the same resource would need less: other roles, shorter times; the mildest first.
+    pub less: Vec<Less>,
+    /// Whether every rule that matches says that it is of low risk.
+    pub low_risk: bool,
+    /// Characters that the reason must have at least.
+    #[serde(default)]
+    pub reason_min: Option<usize>,
+    /// The regular expression that the reason must fit.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// `required`, or the regular expression that the ticket must fit.
+    #[serde(default)]
+    pub ticket: Option<String>,
+    /// `required`, or the regular expression that the scope must fit.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// What the rules want of reason, ticket and scope, in words.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+/// Something on the same resource that would need less.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Less {
+    /// As what.
+    pub role: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub duration: String,
+    /// `automatic` or `review`.
+    pub outcome: String,
+    /// In words: `read for 1h would be approved automatically`.
+    pub words: String,
 }
 
 /// A stage of a plan, before anybody asks.
@@ -479,6 +506,8 @@ pub struct ExplainedStage {
     pub able: Vec<String>,
     /// Whether they are enough.
     pub can_be_fulfilled: bool,
+    /// Who of them is there: who has the stream of events open, or used the API in the last five minutes.
+    pub online: Vec<String>,
 }
 
 /// A rule's part in an answer.
@@ -696,6 +725,22 @@ pub struct Status {
     pub rules_hash: Option<String>,
     /// What is wrong, in words, with what to do. Empty when all is well.
     pub problems: Vec<String>,
+    /// How everything outside is, the bad ones first: all of it for auditors and operators; for others the resources that they may ask for or own.
+    #[serde(default)]
+    pub integrations: Vec<Integration>,
+}
+
+/// How something outside is, by what it said when it was last asked.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Integration {
+    /// Its name: a resource's, or what it is.
+    pub name: String,
+    /// `postgres`, `ssh`, `http`, `policy_follow` or `otlp`.
+    pub kind: String,
+    /// `good`, `bad` or `unknown`.
+    pub state: String,
+    /// What is to be said of it; nothing for who only may ask for it.
+    pub words: String,
 }
 
 /// One check of a target.
@@ -754,9 +799,9 @@ pub struct Notice {
 /// Something changed: a server-sent event's data. Read the thing itself for its state.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Change {
-    /// `request`, `grant` or `session`; `notice` when the caller is told something.
+    /// `request`, `grant` or `session`; `notice` when the caller is told something; `everything` when some changes were missed.
     pub what: String,
-    /// Its id.
+    /// Its id; nothing of `everything`.
     pub id: String,
     /// The kind of event, `request.approved`, …; a notice's own kind.
     pub kind: String,

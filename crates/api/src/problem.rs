@@ -39,6 +39,7 @@ impl From<Refusal> for Refused {
             RefusalKind::BadCredential => (StatusCode::UNAUTHORIZED, "bad_credential"),
             RefusalKind::NotRequestable | RefusalKind::Lacking => (StatusCode::NOT_FOUND, "not_requestable"),
             RefusalKind::Denied => (StatusCode::FORBIDDEN, "denied"),
+            RefusalKind::StepUpNeeded => (StatusCode::FORBIDDEN, "step_up_needed"),
             RefusalKind::Expired => (StatusCode::GONE, "expired"),
             RefusalKind::BadInput => (StatusCode::BAD_REQUEST, "bad_input"),
             RefusalKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

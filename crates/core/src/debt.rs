@@ -30,7 +30,12 @@ impl Emergency {
                 self.alert.push(alert.clone());
             }
         }
-        let plan = |stages: &[Stage]| Plan { rules: Vec::new(), stages: stages.to_vec(), opening: crate::plan::Opening::default() };
+        let plan = |stages: &[Stage]| Plan {
+            rules: Vec::new(),
+            stages: stages.to_vec(),
+            opening: crate::plan::Opening::default(),
+            low_risk: false,
+        };
         let reviews = plan(&self.reviews).combine(&plan(&other.reviews)).stages;
         Self { alert: self.alert, reviews, within: self.within.min(other.within) }
     }
@@ -166,7 +171,7 @@ impl Owed {
     #[must_use]
     pub fn standing(&self, facts: &dyn Facts) -> Standing {
         let Incurred { debtor, beneficiary, resources, reviews, .. } = &self.incurred;
-        let plan = Plan { rules: Vec::new(), stages: reviews.clone(), opening: crate::plan::Opening::default() };
+        let plan = Plan { rules: Vec::new(), stages: reviews.clone(), opening: crate::plan::Opening::default(), low_risk: false };
         let subject = Subject { requester: *debtor, beneficiary: *beneficiary, resources };
         plan.standing(subject, &Course::default(), &self.reviews, facts)
     }

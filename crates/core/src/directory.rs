@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{PrincipalId, TokenId};
+use crate::passkey::{PasskeyEnrolled, PasskeyRemoved, PasskeyUsed, Passkeys};
 use crate::sealed::Commitment;
 use crate::time::Timestamp;
 
@@ -29,6 +30,12 @@ pub enum PrincipalEvent {
     Enabled(Enabled),
     /// Has a new password.
     PasswordSet(PasswordSet),
+    /// Has one more passkey.
+    PasskeyEnrolled(PasskeyEnrolled),
+    /// Has proven with a passkey who they are.
+    PasskeyUsed(PasskeyUsed),
+    /// Has one passkey less.
+    PasskeyRemoved(PasskeyRemoved),
 }
 
 /// See [`PrincipalEvent::Added`].
@@ -76,6 +83,9 @@ pub struct Principal {
     pub enabled: bool,
     /// Its password's hash, sealed.
     pub password: Option<Commitment>,
+    /// Its passkeys.
+    #[serde(default, skip_serializing_if = "Passkeys::is_empty")]
+    pub passkeys: Passkeys,
 }
 
 impl Principal {
@@ -83,8 +93,15 @@ impl Principal {
     #[must_use]
     pub fn born(event: &PrincipalEvent) -> Option<Self> {
         match event {
-            PrincipalEvent::Added(a) => Some(Self { id: a.id, name: a.name, kind: a.kind, enabled: true, password: None }),
-            PrincipalEvent::Disabled(_) | PrincipalEvent::Enabled(_) | PrincipalEvent::PasswordSet(_) => None,
+            PrincipalEvent::Added(a) => {
+                Some(Self { id: a.id, name: a.name, kind: a.kind, enabled: true, password: None, passkeys: Passkeys::default() })
+            }
+            PrincipalEvent::Disabled(_)
+            | PrincipalEvent::Enabled(_)
+            | PrincipalEvent::PasswordSet(_)
+            | PrincipalEvent::PasskeyEnrolled(_)
+            | PrincipalEvent::PasskeyUsed(_)
+            | PrincipalEvent::PasskeyRemoved(_) => None,
         }
     }
 
@@ -96,6 +113,9 @@ impl Principal {
             PrincipalEvent::Disabled(_) => self.enabled = false,
             PrincipalEvent::Enabled(_) => self.enabled = true,
             PrincipalEvent::PasswordSet(p) => self.password = Some(p.hash),
+            PrincipalEvent::PasskeyEnrolled(e) => self.passkeys.fold_enrolled(e),
+            PrincipalEvent::PasskeyUsed(u) => self.passkeys.fold_used(u),
+            PrincipalEvent::PasskeyRemoved(r) => self.passkeys.fold_removed(r),
         }
         self
     }

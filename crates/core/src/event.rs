@@ -13,7 +13,9 @@ use crate::debt::DebtEvent;
 use crate::delegation::DelegationEvent;
 use crate::directory::{PolicyEvent, PrincipalEvent, TokenEvent};
 use crate::grant::GrantEvent;
-use crate::id::{CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PreapprovalId, PrincipalId, RequestId, SessionId, TokenId};
+use crate::id::{
+    CommandId, DebtId, DelegationId, GrantId, LeaseId, LockId, PasskeyId, PreapprovalId, PrincipalId, RequestId, SessionId, TokenId,
+};
 use crate::lease::LeaseEvent;
 use crate::lock::LockEvent;
 use crate::preapproval::PreapprovalEvent;
@@ -161,6 +163,26 @@ pub enum Proof {
     Password,
     /// With a client certificate.
     Certificate,
+    /// With a passkey, at most minutes ago.
+    Passkey {
+        /// Which.
+        passkey: PasskeyId,
+        /// The token that they came with; none yet when they signed in with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<TokenId>,
+    },
+}
+
+impl Proof {
+    /// The token that they came with, if they came with one.
+    #[must_use]
+    pub fn token(&self) -> Option<TokenId> {
+        match self {
+            Self::Token(token) => Some(*token),
+            Self::Passkey { token, .. } => *token,
+            Self::Password | Self::Certificate => None,
+        }
+    }
 }
 
 macro_rules! kinds {
@@ -256,6 +278,9 @@ kinds! {
         Disabled = "principal.disabled";
         Enabled = "principal.enabled";
         PasswordSet = "principal.password_set";
+        PasskeyEnrolled = "principal.passkey_enrolled";
+        PasskeyUsed = "principal.passkey_used";
+        PasskeyRemoved = "principal.passkey_removed";
     }
     TokenEvent {
         Issued = "token.issued";

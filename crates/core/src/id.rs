@@ -123,6 +123,8 @@ ids! {
     DebtId = "debt";
     /// An API token.
     TokenId = "tok";
+    /// A passkey of a principal's.
+    PasskeyId = "pk";
     /// The command that caused events.
     CommandId = "cmd";
 }

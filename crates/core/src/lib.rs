@@ -26,6 +26,7 @@ pub mod id;
 pub mod lease;
 pub mod lock;
 pub mod name;
+pub mod passkey;
 pub mod permit;
 pub mod plan;
 pub mod port;

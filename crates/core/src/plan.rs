@@ -25,6 +25,9 @@ pub struct Plan {
     /// How it opens once they are met.
     #[serde(default, skip_serializing_if = "Opening::is_plain")]
     pub opening: Opening,
+    /// Every rule that made this plan says that what it allows is of low risk: reviewers may decide it together with others like it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub low_risk: bool,
 }
 
 /// How an approved request opens. Plain: its clock starts when it is approved, and it lets in as often as it is used.
@@ -296,6 +299,7 @@ impl Plan {
             }
         }
         self.opening = self.opening.combine(other.opening);
+        self.low_risk &= other.low_risk;
         let mut more = Vec::new();
         let mut covering = BTreeSet::new();
         for (index, stage) in other.stages.iter().enumerate() {

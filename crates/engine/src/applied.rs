@@ -1,6 +1,7 @@
 //! What is in force and who put it there, and how a folder that is followed differs from it.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use ajar_core::directory::{Applied, PolicyEvent};
 use ajar_core::event::{Actor, Envelope, Event, Stream};
@@ -8,6 +9,7 @@ use ajar_core::port::{Refusal, RefusalKind};
 use ajar_policy::Files;
 
 use crate::engine::Engine;
+use crate::health::{HealthState, Integration};
 use crate::people::Caller;
 use crate::policies::read_blob;
 use crate::refusal::refusal;
@@ -95,8 +97,20 @@ impl Engine {
 
     /// The folder that is followed was looked at.
     pub fn policy_drift_set(&self, drift: Option<Drift>) {
+        self.followed.store(true, Ordering::Relaxed);
         metrics::gauge!("ajar_policy_drift").set(if drift.is_some() { 1.0 } else { 0.0 });
         *self.drift.lock().unwrap_or_else(PoisonError::into_inner) = drift;
+    }
+
+    /// How following the folder goes, if one is followed.
+    pub(crate) async fn follows(&self) -> Option<Integration> {
+        if !self.followed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let drift = self.drift_in_words().await;
+        let state = if drift.is_some() { HealthState::Bad } else { HealthState::Good };
+        let words = drift.unwrap_or_else(|| "its files are in force".to_owned());
+        Some(Integration { name: "policy".to_owned(), kind: "policy_follow", state, words })
     }
 
     /// How the folder that is followed differs, in a sentence.

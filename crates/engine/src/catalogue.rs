@@ -104,7 +104,7 @@ impl Engine {
                 name: role.clone(),
             };
             let roles = resource.roles().into_iter().filter(|name| insider || mine.contains(name)).map(role).collect();
-            let health = self.healths.of(name);
+            let health = self.health(name);
             Ok::<_, Refusal>(CatalogueEntry {
                 roles,
                 health: Health { words: health.words.filter(|_| insider), ..health },

@@ -1,6 +1,6 @@
 //! What happens by itself: timers, the outbox, the reconciler, checkpoints.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,24 +158,29 @@ impl Engine {
     /// closing is closed.
     pub(crate) async fn reconcile(&self) {
         self.close_what_is_gone().await;
-        let resources: Vec<Arc<Resource>> = self.rules().resources().cloned().collect();
-        let mut seen = BTreeSet::new();
-        for resource in resources {
-            // Several resources may be databases of one server, which has one set of logins.
-            if self.connector(&resource).is_some() && seen.insert(server_of(&resource)) {
-                self.reconcile_target(&resource).await;
-            }
+        // Several resources may be databases of one server, which has one set of logins.
+        let mut servers: BTreeMap<(String, u16), Vec<Arc<Resource>>> = BTreeMap::new();
+        for resource in self.rules().resources().filter(|resource| self.connector(resource).is_some()) {
+            servers.entry(server_of(resource)).or_default().push(Arc::clone(resource));
+        }
+        for resources in servers.values() {
+            self.reconcile_target(resources).await;
         }
         let unconfirmed = self.sequencer.look(|desk| desk.world.leases().filter(|l| l.state() == "revoke_unconfirmed").count()).await;
         #[expect(clippy::cast_precision_loss, reason = "a count of leases fits")]
         metrics::gauge!("ajar_revocations_unconfirmed").set(unconfirmed.unwrap_or(0) as f64);
     }
 
-    async fn reconcile_target(&self, resource: &Arc<Resource>) {
-        let Some(connector) = self.connector(resource) else { return };
-        let inspected = connector.inspect(resource).await;
-        self.keep_in_mind(resource, inspected.as_ref().map(|_| ()).map_err(ToString::to_string));
-        let found = match inspected {
+    /// One server, by the first of its resources.
+    async fn reconcile_target(&self, resources: &[Arc<Resource>]) {
+        let Some((resource, connector)) = resources.first().and_then(|first| Some((first, self.connector(first)?))) else { return };
+        let found = connector.inspect(resource).await;
+        // A host is known by its key, and is not asked here.
+        if matches!(resource.kind, Kind::Postgres(_)) {
+            let now = self.clock.now();
+            resources.iter().for_each(|resource| self.healths.looked(&resource.name, &found, now));
+        }
+        let found = match found {
             Ok(found) => found,
             Err(error) => {
                 return tracing::warn!(resource.name = %resource.name, error = %error, "a target could not be compared with the ledger");
@@ -194,17 +199,6 @@ impl Engine {
         }
     }
 
-    /// Whether a target was reached counts for all resources on the same server. Nobody is asked to inspect an SSH host: it isn't reached.
-    fn keep_in_mind(&self, resource: &Resource, reached: Result<(), String>) {
-        if !matches!(resource.kind, Kind::Postgres(_)) {
-            return;
-        }
-        let rules = self.rules();
-        for there in rules.resources().filter(|other| server_of(other) == server_of(resource)) {
-            self.healths.reached(&there.name, reached.clone(), self.now());
-        }
-    }
-
     async fn keep_signing(self: Arc<Self>) {
         let mut signed = 0;
         loop {
@@ -212,6 +206,7 @@ impl Engine {
             let size = self.frontier().size();
             if size > signed && self.checkpoint().await.is_ok() {
                 signed = size;
+                self.tiles_keep_up().await;
             }
         }
     }
@@ -225,6 +220,7 @@ impl Engine {
         let note =
             Checkpoint::of(&self.ledger_key.verifier(), &frontier).sign(&self.ledger_key).map_err(|e| Unavailable::Store(e.to_string()))?;
         self.store.checkpoint_put(frontier.size(), &note).await.map_err(|e| crate::sequencer::unavailable(&e))?;
+        self.ledger.signed(frontier.size(), self.clock.now());
         Ok(note)
     }
 

@@ -10,6 +10,7 @@ use tracing::instrument;
 
 use crate::desk::text_ok;
 use crate::engine::Engine;
+use crate::freshness::approves;
 use crate::people::{Caller, seal};
 use crate::records::parse;
 use crate::refusal::{no_such, of};
@@ -87,10 +88,13 @@ impl Engine {
         let mut needs = vec![Stream::Debt(id)];
         let emergency =
             self.sequencer.look(move |desk| desk.world.debts().find(|d| d.owed().incurred.id == id).map(|d| d.owed().incurred.request));
-        if let Some(request) = emergency.await? {
+        let emergency = emergency.await?;
+        let (actor, page) = (self.freshly(caller), emergency.map_or_else(|| "debts".to_owned(), |request| format!("requests/{request}")));
+        let link = format!("{}/{page}", self.config.public_url);
+        if let Some(request) = emergency {
             needs.extend(self.grants_of(request).await.into_iter().map(Stream::Grant));
         }
-        let done = self.sequencer.run(caller.actor, needs, move |desk| {
+        let done = self.sequencer.run(actor, needs, move |desk| {
             let debt = desk.world.debts().find(|d| d.owed().incurred.id == id).filter(|d| sees(desk, reviewer, d));
             debt.ok_or_else(|| no_such("debt"))?;
             let note = note.filter(|n| !n.trim().is_empty()).map(|n| seal(desk.entropy, n.trim().to_owned()));
@@ -98,6 +102,9 @@ impl Engine {
             let review = DebtReview { id: review, reviewer, verdict, note: note.as_ref().map(|n| n.commitment) };
             let decided: Result<_, WorldError> = desk.world.debt_review(id, review, &desk.present());
             let decision = decided.map_err(|e| crate::refusal::world_refusal(&e))?;
+            if verdict == Verdict::Approve {
+                approves(desk, actor, &link)?;
+            }
             Ok((Draft { disclosures: note.into_iter().collect(), ..Draft::from(decision) }, ()))
         });
         done.await.map_err(of::<Refusal>)

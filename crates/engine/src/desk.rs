@@ -12,6 +12,7 @@ use tracing::instrument;
 
 use crate::engine::{Engine, SYSTEM};
 use crate::filing::review_ids;
+use crate::freshness::approves;
 use crate::people::{Caller, seal};
 use crate::refusal::{bad_input, no_such, of, refusal, world_refusal};
 use crate::sequencer::{Draft, Failed};
@@ -52,7 +53,8 @@ impl Engine {
         let signer = self.signer.clone();
         let mut needs = vec![Stream::Request(id)];
         needs.extend(self.grants_of(id).await.into_iter().map(Stream::Grant));
-        let done = self.sequencer.run(caller.actor, needs, move |desk| {
+        let (actor, link) = (self.freshly(caller), format!("{}/requests/{id}", self.config.public_url));
+        let done = self.sequencer.run(actor, needs, move |desk| {
             let request = desk.world.request(id).ok_or_else(|| no_such("request"))?;
             // Its end, which denies this, is on its way into the log.
             if let (Verdict::Approve, Some(extends)) = (verdict, &request.filed().extends)
@@ -74,6 +76,9 @@ impl Engine {
             match desk.world.request_review(id, command, &in_force, &desk.present(), &signer) {
                 Ok(ReviewOutcome::Already(review)) => Ok((Draft::default(), review)),
                 Ok(ReviewOutcome::Decided(decision)) => {
+                    if verdict == Verdict::Approve {
+                        approves(desk, actor, &link)?;
+                    }
                     if let Some(at) = decision.iter().find_map(|(_, e)| approved_at(e)) {
                         metrics::histogram!("ajar_time_to_approve_seconds").record(seconds(at.since(request.filed().at)));
                     }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use ajar_core::directory::{PrincipalEvent, TokenEvent};
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::grant::{CloseReason, Closing, Grant, GrantEvent, Opened};
 use ajar_core::id::{GrantId, PrincipalId};
@@ -14,10 +16,10 @@ use ajar_core::port::{Clock, Connector, CutReason, Entropy, Probe, SshAuthority,
 use ajar_core::sealed::Disclosure;
 use ajar_core::secret::Secret;
 use ajar_core::session::SessionEvent;
-use ajar_core::time::Timestamp;
+use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{DamagedLog, World};
 use ajar_ledger::note::Signer;
-use ajar_ledger::tree::Frontier;
+use ajar_ledger::tree::{Frontier, Tiles};
 use ajar_policy::Bound;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
@@ -25,13 +27,18 @@ use tokio::task::JoinSet;
 
 use crate::applied::Drift;
 use crate::brake::Brake;
+use crate::cli_logins::CliLogins;
+use crate::freshness::Freshness;
 use crate::health::Healths;
 use crate::leases::Leases;
+use crate::ledger::Kept;
 use crate::log::Log;
 use crate::notices::Notices;
 use crate::orders::Orders;
+use crate::passkeys::Party;
 use crate::people::{People, hash_password};
 use crate::policies;
+use crate::presence::Presence;
 use crate::sequencer::{Committed, Seat, Sequencer, Shut};
 use crate::spans::Spans;
 use crate::ssh::Certificates;
@@ -139,6 +146,12 @@ pub struct Engine {
     pub(crate) ledger_key: Signer,
     pub(crate) people: Arc<People>,
     pub(crate) notices: Arc<Notices>,
+    /// How targets are.
+    pub(crate) healths: Arc<Healths>,
+    /// What is kept of the ledger's tree, and what came of looking into it.
+    pub(crate) ledger: Kept,
+    /// Who is there.
+    pub(crate) presence: Arc<Presence>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) spans: Arc<Spans>,
     pub(crate) leases: Arc<Leases>,
@@ -149,6 +162,17 @@ pub struct Engine {
     pub(crate) effects: Arc<Notify>,
     /// Passwords that may be tried from one address.
     pub(crate) sign_ins: Brake<IpAddr>,
+    /// Sign-ins with a passkey that may be begun from one address.
+    pub(crate) ceremonies_begun: Brake<IpAddr>,
+    /// Sign-ins of command lines that may be begun from one address, and codes that one principal may try.
+    pub(crate) cli_logins_begun: Brake<IpAddr>,
+    pub(crate) codes: Brake<PrincipalId>,
+    /// Sign-ins of command lines that wait for somebody in a browser.
+    pub(crate) cli_logins: CliLogins,
+    /// Passkeys as this server takes them.
+    pub(crate) party: Party,
+    /// Who has just proven themselves with one.
+    pub(crate) fresh: Arc<Freshness>,
     /// Requests with which one principal may ask others for a decision (A12).
     pub(crate) asking: Arc<Brake<PrincipalId>>,
     pub(crate) decoy_hash: Secret,
@@ -156,8 +180,8 @@ pub struct Engine {
     pub(crate) barred: Arc<Mutex<BTreeSet<GrantId>>>,
     /// How the files of the folder that is followed differ from what is in force.
     pub(crate) drift: Mutex<Option<Drift>>,
-    /// How targets are, as far as somebody has looked.
-    pub(crate) healths: Healths,
+    /// Whether a folder is followed.
+    pub(crate) followed: AtomicBool,
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     hashing: Semaphore,
@@ -178,7 +202,7 @@ impl std::fmt::Debug for Engine {
 /// What the log says, folded.
 struct Loaded {
     world: World,
-    frontier: Frontier,
+    tiles: Tiles,
     people: People,
     notices: Notices,
     certificates: Certificates,
@@ -195,7 +219,10 @@ impl Engine {
     /// When the store can't be read or the log is not the one that was signed.
     pub async fn start(config: Config, parts: Parts) -> Result<Arc<Self>, StartError> {
         let Parts { store, postgres, http, ssh, authority, clock, entropy, keys } = parts;
+        let began = clock.mono();
         let loaded = load(&store, &keys.ledger).await?;
+        let read = Span::from_millis(clock.mono().0.saturating_sub(began.0) / 1_000_000);
+        let ledger = Kept::new(loaded.tiles.clone(), clock.now(), read);
         let people = Arc::new(loaded.people);
         let notices = Arc::new(loaded.notices);
         let certificates = Arc::new(loaded.certificates);
@@ -206,9 +233,16 @@ impl Engine {
             spans.begin(claims.grant, clock.mono(), claims.ends_at.since(clock.now()), claims.ends_at);
         }
         let rules = Arc::new(RwLock::new(Arc::clone(&loaded.bound)));
-        let frontier = Arc::new(Mutex::new(loaded.frontier.clone()));
+        let frontier = Arc::new(Mutex::new(loaded.tiles.frontier().clone()));
         let effects = Arc::new(Notify::new());
         let leases = Arc::new(Leases::default());
+        let (party, fresh) = (Party::new(&config.public_url), Arc::new(Freshness::default()));
+        if let strange @ 1.. = people.passkeys_elsewhere(party.name().unwrap_or_default()) {
+            tracing::warn!(
+                passkeys = strange,
+                "passkeys were enrolled under another name than public_url has now: nobody can use them. Set it back, or have them forgotten with 'ajar server forget-passkeys'"
+            );
+        }
         let barred: Arc<Mutex<BTreeSet<GrantId>>> = Arc::default();
         let shut: Shut = {
             let (barred, spans, clock) = (Arc::clone(&barred), Arc::clone(&spans), Arc::clone(&clock));
@@ -222,6 +256,7 @@ impl Engine {
             spans: Arc::clone(&spans),
             leases: Arc::clone(&leases),
             certificates: Arc::clone(&certificates),
+            fresh: Arc::clone(&fresh),
             clock: Arc::clone(&clock),
             people: Arc::clone(&people),
             notices: Arc::clone(&notices),
@@ -233,7 +268,7 @@ impl Engine {
         let seat = Seat {
             world: loaded.world,
             rules: loaded.bound,
-            frontier: loaded.frontier,
+            frontier: loaded.tiles.frontier().clone(),
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -263,6 +298,9 @@ impl Engine {
             ledger_key: keys.ledger,
             people,
             notices,
+            healths: Arc::default(),
+            ledger,
+            presence: Arc::default(),
             orders,
             spans,
             leases,
@@ -271,11 +309,17 @@ impl Engine {
             next_due,
             effects,
             sign_ins: Brake::new(20, 20),
+            ceremonies_begun: Brake::new(120, 120),
+            cli_logins_begun: Brake::new(20, 20),
+            codes: Brake::new(30, 30),
+            cli_logins: CliLogins::default(),
+            party,
+            fresh,
             asking: Arc::new(Brake::new(ASKING_BURST, ASKING_A_MINUTE)),
             decoy_hash: Secret::new(decoy_hash),
             barred,
             drift: Mutex::default(),
-            healths: Healths::default(),
+            followed: AtomicBool::new(false),
             rules,
             frontier,
             hashing: Semaphore::new(2),
@@ -354,7 +398,7 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         Some(note) => Some(ajar_ledger::checkpoint::open(&note, &key.verifier()).map_err(|e| StartError::NotAsSigned(e.to_string()))?),
         None => None,
     };
-    let (mut world, mut frontier, people, mut last) = (World::default(), Frontier::default(), People::default(), None);
+    let (mut world, mut tiles, people, mut last) = (World::default(), Tiles::default(), People::default(), None);
     let (notices, certificates) = (Notices::default(), Certificates::default());
     let mut log = Log::read(store);
     loop {
@@ -365,9 +409,9 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         let mut events = Vec::with_capacity(page.len());
         for (leaf, envelope) in page {
             world.replay(&envelope)?;
-            frontier.push(ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes()));
-            if let Some(checkpoint) = signed.as_ref().filter(|c| c.size == frontier.size())
-                && frontier.root() != checkpoint.root
+            tiles.push(ajar_ledger::tree::leaf_hash(leaf.bytes.as_bytes()));
+            if let Some(checkpoint) = signed.as_ref().filter(|c| c.size == tiles.size())
+                && tiles.frontier().root() != checkpoint.root
             {
                 return Err(StartError::NotAsSigned(format!("the first {} events have another root", checkpoint.size)));
             }
@@ -378,16 +422,16 @@ async fn load(store: &Arc<dyn Store>, key: &Signer) -> Result<Loaded, StartError
         }
         learn_page(&**store, &people, &events).await?;
     }
-    if let Some(checkpoint) = signed.filter(|c| c.size > frontier.size()) {
-        return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, frontier.size())));
+    if let Some(checkpoint) = signed.filter(|c| c.size > tiles.size()) {
+        return Err(StartError::NotAsSigned(format!("it signed {} events, there are {}", checkpoint.size, tiles.size())));
     }
     let bound = policies::in_force(&**store, &world, &people).await?;
-    Ok(Loaded { world, frontier, people, notices, certificates, bound, last })
+    Ok(Loaded { world, tiles, people, notices, certificates, bound, last })
 }
 
 async fn learn_page(store: &dyn Store, people: &People, events: &[Envelope]) -> Result<(), StoreError> {
     let wanted: Vec<_> = events.iter().filter_map(|e| People::wanted(&e.event)).collect();
-    if wanted.is_empty() && !events.iter().any(|e| matches!(e.event, Event::Token(_))) {
+    if wanted.is_empty() && !events.iter().any(|e| matches!(e.event, Event::Token(_) | Event::Principal(_))) {
         return Ok(());
     }
     let found: BTreeMap<_, _> =
@@ -404,6 +448,7 @@ struct Listeners {
     spans: Arc<Spans>,
     leases: Arc<Leases>,
     certificates: Arc<Certificates>,
+    fresh: Arc<Freshness>,
     clock: Arc<dyn Clock>,
     people: Arc<People>,
     notices: Arc<Notices>,
@@ -435,6 +480,8 @@ impl Listeners {
                 // INVARIANT I09: the same for the one session.
                 (Stream::Session(id), Event::Session(SessionEvent::Killed(_))) => self.orders.cut_one(id, CutReason::Killed),
                 (Stream::Grant(id), Event::Grant(GrantEvent::Opened(opened))) => self.opened(id, opened),
+                (Stream::Token(id), Event::Token(TokenEvent::Revoked(_))) => self.fresh.forget(id),
+                (_, Event::Principal(PrincipalEvent::PasskeyRemoved(removed))) => self.fresh.forget_passkey(removed.id),
                 (_, Event::Lease(LeaseEvent::Revoking(_) | LeaseEvent::Moved(_))) => self.effects.notify_one(),
                 _ => {}
             }

@@ -232,7 +232,7 @@ impl Together {
                 Ok(Self { duration, plan, emergency, denied_by: None, values: looked(values), owners, asks: vec![ask] })
             }
             RuleDecision::Denied(denied) => {
-                let plan = Plan { rules: vec![denied.rule.clone()], stages: Vec::new(), opening: Opening::default() };
+                let plan = Plan { rules: vec![denied.rule.clone()], stages: Vec::new(), opening: Opening::default(), low_risk: false };
                 let (duration, values) = (denied.duration, looked(denied.values));
                 Ok(Self { duration, plan, emergency: None, denied_by: Some(denied.rule), values, owners: None, asks: vec![ask] })
             }

@@ -119,7 +119,9 @@ impl Engine {
         let secret = LeaseSecret { password: Secret::new(hex::encode(secret)), salt };
         let id = intended.id;
         let connector = self.connector(resource).ok_or_else(|| no_such("such resource"))?;
-        if let Err(error) = connector.mint(resource, &intended, &secret).await {
+        let made = connector.mint(resource, &intended, &secret).await;
+        self.healths.worked(&resource.name, &made, self.clock.now());
+        if let Err(error) = made {
             tracing::error!(lease.id = %id, resource.name = %resource.name, error = %error, "a login could not be made");
             self.lease_give_up(id).await;
             return Err(refusal(
@@ -282,7 +284,12 @@ impl Engine {
             resource: intended.resource.to_string(),
             why: "no version of the files has it: put it back so that its lease can be revoked".into(),
         })?;
-        let proof = connector.revoke(&resource, intended).await?;
+        let gone = connector.revoke(&resource, intended).await;
+        // What the files said before tells nothing of what they say now.
+        if self.rules().resource(&resource.name) == Some(&resource) {
+            self.healths.worked(&resource.name, &gone, self.clock.now());
+        }
+        let proof = gone?;
         if slot.as_ref().is_some_and(|m| m.lease == intended.id) {
             *slot = None;
             self.leases.drop_slot(intended.grant);

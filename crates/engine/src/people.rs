@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ajar_core::directory::{Issued, PasswordSet, PrincipalEvent, Scope, Token, TokenEvent, TokenRevoked};
 use ajar_core::event::{Actor, Event, Proof, Stream};
-use ajar_core::id::{PrincipalId, TokenId};
+use ajar_core::id::{PasskeyId, PrincipalId, TokenId};
 use ajar_core::name::PrincipalName;
 use ajar_core::port::{Entropy, Identified, Refusal, RefusalKind};
 use ajar_core::sealed::{Commitment, Disclosure};
@@ -20,11 +20,12 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::engine::Engine;
+use crate::passkeys::keyring::{self, Keyring};
 use crate::refusal::{bad_input, no_such, of, refusal};
 use crate::sequencer::{Desk, Draft};
 
 /// How long a token lives unless its owner says otherwise.
-const TOKEN_LIFE: Span = Span::from_secs(12 * 3600);
+pub(crate) const TOKEN_LIFE: Span = Span::from_secs(12 * 3600);
 /// The longest a token may live.
 const TOKEN_LIFE_MAX: Span = Span::from_secs(90 * 24 * 3600);
 /// What a token begins with.
@@ -78,6 +79,7 @@ struct Book {
     names: BTreeMap<PrincipalId, PrincipalName>,
     passwords: BTreeMap<PrincipalId, Secret>,
     tokens: BTreeMap<TokenId, Known>,
+    passkeys: Keyring,
 }
 
 /// Names, passwords and tokens in memory.
@@ -123,6 +125,7 @@ impl People {
                     book.passwords.insert(id, Secret::new(hash));
                 }
             }
+            (Stream::Principal(id), Event::Principal(event)) => book.passkeys.learn(id, event, value),
             (Stream::Token(id), Event::Token(TokenEvent::Issued(issued))) => {
                 let mut hash = [0u8; 32];
                 if value(issued.hash).is_some_and(|text| hex::decode_to_slice(text, &mut hash).is_ok()) {
@@ -152,8 +155,14 @@ impl People {
         match event {
             Event::Principal(PrincipalEvent::Added(added)) => Some(added.name),
             Event::Principal(PrincipalEvent::PasswordSet(set)) => Some(set.hash),
+            Event::Principal(PrincipalEvent::PasskeyEnrolled(enrolled)) => Some(enrolled.credential),
             Event::Token(TokenEvent::Issued(issued)) => Some(issued.hash),
-            Event::Principal(PrincipalEvent::Disabled(_) | PrincipalEvent::Enabled(_))
+            Event::Principal(
+                PrincipalEvent::Disabled(_)
+                | PrincipalEvent::Enabled(_)
+                | PrincipalEvent::PasskeyUsed(_)
+                | PrincipalEvent::PasskeyRemoved(_),
+            )
             | Event::Token(TokenEvent::Revoked(_))
             | Event::Request(_)
             | Event::Grant(_)
@@ -176,6 +185,33 @@ impl People {
         let known = book.tokens.get(&id)?;
         let same: bool = digest(secret).ct_eq(&known.hash).into();
         if same { known.good_at(now, &book.names) } else { None }
+    }
+
+    /// What was issued to somebody and is good at `now`, the latest first.
+    pub(crate) fn tokens_of(&self, principal: PrincipalId, now: Timestamp) -> Vec<Issued> {
+        let book = self.read();
+        let theirs = |known: &&Known| known.token.issued.principal == principal && now < known.token.issued.expires_at;
+        book.tokens.values().rev().filter(theirs).map(|known| known.token.issued.clone()).collect()
+    }
+
+    /// Whether somebody can sign in with a password.
+    pub(crate) fn has_password(&self, principal: PrincipalId) -> bool {
+        self.read().passwords.contains_key(&principal)
+    }
+
+    /// Somebody's passkeys, the earliest first.
+    pub(crate) fn passkeys_of(&self, principal: PrincipalId) -> Vec<(PasskeyId, keyring::Known)> {
+        self.read().passkeys.of(principal)
+    }
+
+    /// Whether anybody has enrolled this credential.
+    pub(crate) fn knows_credential(&self, credential: &[u8]) -> bool {
+        self.read().passkeys.has(credential)
+    }
+
+    /// How many passkeys are for servers of another name than this.
+    pub(crate) fn passkeys_elsewhere(&self, name: &str) -> usize {
+        self.read().passkeys.strange(name)
     }
 
     /// Whose token has this id, if it is good at `now`.
@@ -223,7 +259,7 @@ impl Engine {
     }
 
     /// A brake on guessing passwords.
-    fn brake_sign_in(&self, client: IpAddr) -> Result<(), Refusal> {
+    pub(crate) fn brake_sign_in(&self, client: IpAddr) -> Result<(), Refusal> {
         if self.sign_ins.take(client, self.clock.mono()) {
             return Ok(());
         }
@@ -305,6 +341,18 @@ impl Engine {
         done.await.map_err(of)
     }
 
+    /// Whether somebody knows their own password.
+    ///
+    /// # Errors
+    /// When they don't, or have none.
+    pub(crate) async fn password_proven(&self, principal: PrincipalId, current: Option<Secret>, client: IpAddr) -> Result<(), Refusal> {
+        self.brake_sign_in(client)?;
+        let stored = self.people.read().passwords.get(&principal).cloned();
+        let hash = stored.ok_or_else(bad_credential)?;
+        let current = current.ok_or_else(bad_credential)?;
+        if self.blocking(move || verify(&current, &hash)).await.unwrap_or(false) { Ok(()) } else { Err(bad_credential()) }
+    }
+
     /// Changes the caller's password, proven by the current one; or somebody else's, for operators.
     ///
     /// # Errors
@@ -326,13 +374,7 @@ impl Engine {
                 name.parse().map_err(|_| no_such("principal"))?
             }
             Some(_) | None => {
-                self.brake_sign_in(client)?;
-                let stored = self.people.read().passwords.get(&caller.principal).cloned();
-                let hash = stored.ok_or_else(bad_credential)?;
-                let current = current.ok_or_else(bad_credential)?;
-                if !self.blocking(move || verify(&current, &hash)).await.unwrap_or(false) {
-                    return Err(bad_credential());
-                }
+                self.password_proven(caller.principal, current, client).await?;
                 caller.name.clone()
             }
         };
@@ -385,7 +427,8 @@ impl Engine {
     }
 }
 
-fn issue(desk: &Desk<'_>, principal: PrincipalId, label: String, scope: Scope, life: Span) -> (Draft, IssuedToken) {
+/// What issues a token.
+pub(crate) fn issue(desk: &Desk<'_>, principal: PrincipalId, label: String, scope: Scope, life: Span) -> (Draft, IssuedToken) {
     let mut bytes = [0u8; SECRET_DIGITS / 2];
     desk.entropy.fill(&mut bytes);
     let secret = hex::encode(bytes);

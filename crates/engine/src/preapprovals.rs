@@ -11,6 +11,7 @@ use tracing::instrument;
 
 use crate::desk::text_ok;
 use crate::engine::Engine;
+use crate::freshness::approves;
 use crate::people::{Caller, seal};
 use crate::refusal::{bad_input, no_such, of, refusal};
 use crate::sequencer::{Desk, Draft};
@@ -61,7 +62,8 @@ impl Engine {
         let role = new.role.as_deref().map(str::parse::<RoleName>).transpose();
         let role = role.map_err(|error| bad_input(error.to_string(), "name a role of the resource, or none for any"))?;
         let by = caller.principal;
-        let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
+        let (actor, link) = (self.freshly(caller), format!("{}/preapprovals", self.config.public_url));
+        let done = self.sequencer.run(actor, Vec::new(), move |desk| {
             let starts_at = new.from.unwrap_or(desk.now).max(desk.now);
             if !asks(desk, by, principal, &resource, starts_at) {
                 return Err(nothing());
@@ -81,6 +83,7 @@ impl Engine {
             };
             let given_now: Result<_, WorldError> = desk.world.preapproval_give(given.clone(), &desk.present());
             let decision = given_now.map_err(|e| crate::refusal::world_refusal(&e))?;
+            approves(desk, actor, &link)?;
             let view = PreapprovalView { given, note: note.as_ref().map(|n| n.value.clone()) };
             Ok((Draft { disclosures: note.into_iter().collect(), ..Draft::from(decision) }, view))
         });

@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
 use crate::engine::Engine;
+use crate::health::Integration;
 use crate::people::Caller;
 use crate::refusal::{bad_input, no_such};
 use crate::sequencer::{Committed, unavailable};
@@ -98,6 +99,10 @@ pub struct StatusView {
     pub rules_hash: Option<String>,
     /// How the folder that is followed differs from them, for auditors and operators.
     pub drift: Option<String>,
+    /// What the last verification of the ledger found wrong, for auditors and operators.
+    pub ledger: Option<String>,
+    /// How everything outside is.
+    pub integrations: Vec<Integration>,
 }
 
 /// Committed events, as they come.
@@ -405,10 +410,14 @@ impl Engine {
                 events: world.next_seq(),
                 rules_hash: world.policy().map(|p| p.hash.clone()),
                 drift: None,
+                ledger: None,
+                integrations: Vec::new(),
             }
         });
         let drift = if all { self.drift_in_words().await } else { None };
-        Ok(StatusView { drift, ..status.await? })
+        let ledger = if all { self.ledger.wrong() } else { None };
+        let integrations = self.integrations(caller).await;
+        Ok(StatusView { drift, ledger, integrations, ..status.await? })
     }
 
     /// Whether any rules were ever put in force.
@@ -444,10 +453,11 @@ impl Engine {
             return Err(crate::refusal::refusal(ajar_core::port::RefusalKind::Denied, "checking targets is for operators", None, None));
         }
         let probed = futures::stream::iter(chosen).map(|resource| async move {
-            let findings = self.prober(&resource).probe(&resource).await.unwrap_or_else(|error| {
+            let probed = self.prober(&resource).probe(&resource).await;
+            self.healths.probed(&resource.name, probed.as_deref(), self.clock.now());
+            let findings = probed.unwrap_or_else(|error| {
                 vec![Finding { severity: Severity::Bad, check: "reach the target".into(), result: error.to_string() }]
             });
-            self.healths.checked(&resource.name, &findings, self.now());
             (resource.name.clone(), findings)
         });
         Ok(probed.buffered(PROBING).collect().await)
@@ -540,11 +550,11 @@ impl Engine {
         send(rest).await.map_err(|()| failed("the reader went away".into()))
     }
 
-    /// Values for an auditor. INVARIANT I17: hashes of passwords and tokens stay inside.
+    /// Values for an auditor. INVARIANT I17: hashes of passwords and tokens, and passkeys, stay inside.
     async fn values_for_export(&self, wanted: &[Commitment], leaves: &[ajar_core::port::Leaf]) -> BTreeMap<Commitment, Disclosure> {
         let secret: std::collections::BTreeSet<_> = leaves
             .iter()
-            .filter(|leaf| leaf.kind == "principal.password_set" || leaf.kind == "token.issued")
+            .filter(|leaf| ["principal.password_set", "principal.passkey_enrolled", "token.issued"].contains(&leaf.kind.as_str()))
             .flat_map(|leaf| ajar_ledger::export::commitments(leaf.bytes.as_bytes()))
             .collect();
         let wanted: Vec<_> = wanted.iter().filter(|c| !secret.contains(c)).copied().collect();

@@ -1,6 +1,6 @@
 //! One session: ended by somebody who may, and watched by somebody who may.
 
-use ajar_core::event::{Actor, Proof, Stream};
+use ajar_core::event::Stream;
 use ajar_core::id::SessionId;
 use ajar_core::port::{CutReason, Refusal, RefusalKind};
 use ajar_core::session::{Killed, Session};
@@ -72,10 +72,7 @@ impl Engine {
     /// # Errors
     /// When their token has expired or was revoked, or they are disabled.
     pub fn still(&self, caller: &Caller) -> Result<(), Refusal> {
-        let token = match caller.actor {
-            Actor::Principal { proof: Proof::Token(token), .. } => token,
-            Actor::Principal { proof: Proof::Password | Proof::Certificate, .. } | Actor::System => return Err(bad_credential()),
-        };
+        let token = caller.token().ok_or_else(bad_credential)?;
         if self.keyed(token)?.principal == caller.principal { Ok(()) } else { Err(bad_credential()) }
     }
 }

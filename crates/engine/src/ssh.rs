@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ajar_core::directory::Scope;
-use ajar_core::event::{Actor, Envelope, Event, Proof, Stream};
+use ajar_core::event::{Envelope, Event, Stream};
 use ajar_core::grant::Grant;
 use ajar_core::id::{GrantId, LeaseId};
 use ajar_core::lease::{Intended, LeaseEvent};
@@ -157,7 +157,7 @@ impl Engine {
         role: Option<&str>,
     ) -> Result<Certified, Refusal> {
         let authority = self.ssh_authority()?;
-        let Actor::Principal { proof: Proof::Token(token), .. } = caller.actor else {
+        let Some(token) = caller.token() else {
             return Err(refusal(RefusalKind::Denied, "a key is certified for a token", None, Some("sign in with 'ajar login'".into())));
         };
         if caller.scope == Scope::Read {
@@ -443,6 +443,8 @@ mod tests {
     use ajar_core::resource::Owners;
     use ajar_core::ssh::{HostKey, SshCredential, SshRecord};
 
+    use ajar_core::event::Actor;
+
     use super::*;
 
     fn host(role: SshRole) -> Resource {
@@ -514,6 +516,6 @@ mod tests {
     fn envelope(id: LeaseId, at: Timestamp) -> Envelope {
         let event = Event::Lease(LeaseEvent::Revoking(Revoking { at }));
         let cause = CommandId::new(id.uuid());
-        Envelope { seq: 0, stream: Stream::Lease(id), version: 1, at, actor: Actor::System, cause, event }
+        Envelope { seq: 0, stream: Stream::Lease(id), version: 1, at, actor: ajar_core::event::Actor::System, cause, event }
     }
 }

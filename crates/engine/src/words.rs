@@ -100,6 +100,9 @@ impl Engine {
             Event::Principal(PrincipalEvent::Disabled(_)) => "somebody was disabled".to_owned(),
             Event::Principal(PrincipalEvent::Enabled(_)) => "somebody was enabled again".to_owned(),
             Event::Principal(PrincipalEvent::PasswordSet(_)) => "a password was set".to_owned(),
+            Event::Principal(PrincipalEvent::PasskeyEnrolled(_)) => "a passkey was enrolled".to_owned(),
+            Event::Principal(PrincipalEvent::PasskeyUsed(_)) => "a passkey was used".to_owned(),
+            Event::Principal(PrincipalEvent::PasskeyRemoved(_)) => "a passkey was removed".to_owned(),
             Event::Token(TokenEvent::Issued(issued)) => {
                 format!("{} got a token until {}: {}", self.name(issued.principal), issued.expires_at, issued.label)
             }

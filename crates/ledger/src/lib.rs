@@ -14,10 +14,12 @@
 //! | [`note`] | signed text: keys, signing, opening |
 //! | [`checkpoint`] | the signed size and root |
 //! | [`export`] | the file for an auditor: writing it |
+//! | [`proof`] | the file that proves one event: writing and checking it |
 //! | [`verify`] | the file for an auditor: checking it |
 
 pub mod checkpoint;
 pub mod export;
 pub mod note;
+pub mod proof;
 pub mod tree;
 pub mod verify;

@@ -211,7 +211,10 @@ impl Bound {
     /// Whether they own a resource.
     #[must_use]
     pub fn owns(&self, id: PrincipalId, resource: &ResourceName) -> bool {
-        self.owners(resource).contains(&id)
+        let Some(found) = self.set.resources.get(resource) else { return false };
+        let among = |group: &GroupName| self.groups.get(group).is_some_and(|members| members.contains(&id));
+        let named = || self.people.get(&id).is_some_and(|somebody| !somebody.disabled && found.owners.people.contains(&somebody.name));
+        found.owners.groups.iter().any(among) || named()
     }
 
     /// The owners of a resource who are not disabled.

@@ -17,6 +17,7 @@ use ajar_core::time::{Span, Timestamp};
 use crate::bound::{At, Bound};
 use crate::condition::{self, Condition, Leaf, Value};
 use crate::rules::{Candidate, Carries, Effect, EmergencyTerms, OtherwiseByName, Pattern, Rule, StageByName, Terms};
+use crate::wants::Wants;
 
 /// What somebody wants to know or have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +182,7 @@ impl<'a> Asking<'a> {
                 Some(Proof::Token(_)) => "token",
                 Some(Proof::Password) => "password",
                 Some(Proof::Certificate) => "certificate",
+                Some(Proof::Passkey { .. }) => "passkey",
                 None => "none",
             })),
             Leaf::Now => Value::Instant(question.at),
@@ -239,11 +241,16 @@ pub(crate) struct Combined<'a> {
 impl<'a> Combined<'a> {
     /// What a question does not carry, the rule that asks for it, and how to give it.
     pub(crate) fn lacks(&self, question: &Question) -> Option<(&RuleName, String, &'static str)> {
-        self.lacks_besides(question, true)
+        self.lacks_besides(question, Heed::Everything)
     }
 
-    /// The same; without its `texts`, which may be erased, as if they were what each rule asks for.
-    fn lacks_besides(&self, question: &Question, texts: bool) -> Option<(&RuleName, String, &'static str)> {
+    /// The same, of what is heeded; the rest counts as what each rule asks for.
+    fn lacks_besides(&self, question: &Question, heed: Heed) -> Option<(&RuleName, String, &'static str)> {
+        let texts = match heed {
+            Heed::Everything => true,
+            Heed::Ticket => false,
+            Heed::Nothing => return None,
+        };
         self.carries.iter().find_map(|(rule, carries)| {
             let (message, hint) = texts.then(|| lacks_text(carries, question)).flatten().or_else(|| lacks_ticket(carries, question))?;
             Some((*rule, message, hint))
@@ -255,6 +262,7 @@ impl<'a> Combined<'a> {
         let carries = |wanted: &Carries| *wanted == Carries::default() || self.carries.iter().any(|(_, carries)| *carries == wanted);
         self.plan.stages == other.plan.stages
             && (self.plan.opening, self.max, self.default) == (other.plan.opening, other.max, other.default)
+            && self.plan.low_risk == other.plan.low_risk
             && (self.apart, self.times.0, &self.emergency) == (other.apart, other.times.0, &other.emergency)
             && other.carries.iter().all(|(_, wanted)| carries(wanted))
             && other.on_behalf_by.iter().all(|by| self.on_behalf_by.contains(by))
@@ -281,6 +289,15 @@ impl<'a> Combined<'a> {
             looked_at: self.looked_at,
         }
     }
+}
+
+/// What of the things that a question carries is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heed {
+    Everything,
+    /// Not its texts, which may be erased.
+    Ticket,
+    Nothing,
 }
 
 pub(crate) enum Matched<'a> {
@@ -350,7 +367,7 @@ impl Bound {
     }
 
     fn terms<'a>(&self, rule: &'a Rule, terms: &'a Terms, asking: Option<&Asking<'_>>, extension: bool) -> Combined<'a> {
-        let Terms { max, default, carries, opening, auto_when, stages, apart, on_behalf_by, extend } = terms;
+        let Terms { max, default, carries, opening, auto_when, stages, apart, on_behalf_by, extend, low_risk } = terms;
         let own = extend.stages.as_ref().filter(|_| extension);
         let auto_when = auto_when.as_ref().filter(|_| own.is_none());
         let stages = own.unwrap_or(stages);
@@ -362,8 +379,9 @@ impl Bound {
         let plan = if automatic { Vec::new() } else { stages.iter().filter(needed).map(|s| self.stage(s)).collect() };
         let max = extend.max.filter(|_| extension).unwrap_or(*max);
         let looked_at = rule.when.iter().chain(auto_when).chain(stages.iter().filter_map(|s| s.when.as_ref())).collect();
+        let opening = if extension { Opening::default() } else { *opening };
         Combined {
-            plan: Plan { rules: vec![rule.name.clone()], stages: plan, opening: if extension { Opening::default() } else { *opening } },
+            plan: Plan { rules: vec![rule.name.clone()], stages: plan, opening, low_risk: *low_risk },
             max,
             default: max.min(*default),
             carries: vec![(&rule.name, carries)],
@@ -378,7 +396,7 @@ impl Bound {
 
     pub(crate) fn emergency<'a>(&self, rule: &'a Rule, terms: &'a EmergencyTerms) -> Combined<'a> {
         let EmergencyTerms { max, default, carries, alert, review } = terms;
-        let plan = Plan { rules: vec![rule.name.clone()], stages: Vec::new(), opening: Opening::default() };
+        let plan = Plan { rules: vec![rule.name.clone()], stages: Vec::new(), opening: Opening::default(), low_risk: false };
         let emergency = Emergency { alert: self.named(alert), reviews: vec![self.stage(review)], within: review.within };
         Combined {
             plan,
@@ -427,18 +445,45 @@ impl Bound {
     #[must_use]
     pub fn decide(&self, question: &Question) -> Decision {
         let asking = self.asking(question);
-        self.weigh(&asking).map_or_else(|no| *no, |terms| conclude(*terms, &asking, true))
+        self.weigh(&asking).map_or_else(|no| *no, |terms| conclude(*terms, &asking, Heed::Everything))
+    }
+
+    /// The same, as if the question carried whatever the rules ask for.
+    pub(crate) fn decide_bare(&self, question: &Question) -> Decision {
+        let asking = self.asking(question);
+        self.weigh(&asking).map_or_else(|no| *no, |terms| conclude(*terms, &asking, Heed::Nothing))
+    }
+
+    /// What the rules ask a question to carry; nothing when they let nothing be asked for.
+    pub(crate) fn wants(&self, question: &Question) -> Wants {
+        let asking = self.asking(question);
+        self.weigh(&asking).map(|terms| Wants::of(terms.carries.iter().map(|(_, carries)| *carries))).unwrap_or_default()
+    }
+
+    /// How long it could be: as long as it says, or else as the rules do, and no longer than they allow.
+    #[must_use]
+    pub fn length(&self, question: &Question) -> Span {
+        let asking = self.asking(question);
+        self.weigh(&asking).map_or(asking.duration, |terms| asking.duration.min(terms.max))
+    }
+
+    /// Whether a shorter time may need less: some rule's condition looks at how long it is.
+    #[must_use]
+    pub fn looks_at_length(&self, question: &Question) -> bool {
+        let asking = self.asking(question);
+        asking.rules.iter().flat_map(|rule| rule.conditions()).any(|(_, condition)| condition.looks().iter().any(|l| *l == Leaf::Minutes))
     }
 
     /// The same of something in the past. Where its `texts` are not known they count as what the rules ask for, and it is told when that
     /// made a difference.
     pub(crate) fn decide_past(&self, question: &Question, texts: bool) -> (Decision, bool) {
+        let heed = if texts { Heed::Everything } else { Heed::Ticket };
         let asking = self.asking(question);
         match self.weigh(&asking) {
             Err(no) => (*no, false),
             Ok(terms) => {
                 let lacks = !texts && terms.lacks(question).is_some();
-                let decision = conclude(*terms, &asking, texts);
+                let decision = conclude(*terms, &asking, heed);
                 let assumed = lacks && matches!(decision, Decision::Allowed(_));
                 (decision, assumed)
             }
@@ -536,8 +581,8 @@ impl Bound {
     }
 }
 
-/// Whether a question carries what its terms ask for, with its `texts` or as if they were right.
-fn conclude(terms: Combined<'_>, asking: &Asking<'_>, texts: bool) -> Decision {
+/// Whether a question carries what its terms ask for, as far as that is heeded.
+fn conclude(terms: Combined<'_>, asking: &Asking<'_>, heed: Heed) -> Decision {
     let Question { resource, role, duration, extension, emergency, .. } = asking.question;
     let refused = |rule: &RuleName, message: String, detail: String, hint: String| {
         Decision::Refused(Why { rule: Some(rule.clone()), message, detail: Some(detail), hint: Some(hint), lacking: false })
@@ -547,7 +592,7 @@ fn conclude(terms: Combined<'_>, asking: &Asking<'_>, texts: bool) -> Decision {
         let hint = format!("ask anew: ajar request {resource} --role {role}");
         return refused(rule, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
     }
-    if let Some((rule, message, hint)) = terms.lacks_besides(asking.question, texts) {
+    if let Some((rule, message, hint)) = terms.lacks_besides(asking.question, heed) {
         let detail = Some(format!("rule {rule} asks for it"));
         return Decision::Refused(Why { rule: Some(rule.clone()), message, detail, hint: Some(hint.into()), lacking: true });
     }

@@ -10,6 +10,7 @@ use ajar_core::time::Span;
 use crate::bound::Bound;
 use crate::decide::{Asking, Decision, Question, Says};
 use crate::rules::{Effect, Rule};
+use crate::wants::Wants;
 
 /// The rules' answer, with each rule's part in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Explanation {
     pub decision: Decision,
     /// The rules for this role on this resource, by name.
     pub rules: Vec<RulePart>,
+    /// What the question must carry; nothing where the rules let nothing be asked for.
+    pub wants: Wants,
 }
 
 /// One rule's part in an answer.
@@ -51,7 +54,7 @@ impl Able {
     #[must_use]
     pub fn to_decide(stage: &Stage, subject: Subject<'_>, facts: &dyn Facts) -> Self {
         // Alone in a plan, a stage that nobody has decided waits.
-        let alone = Plan { rules: Vec::new(), stages: vec![stage.clone()], opening: Opening::default() };
+        let alone = Plan { rules: Vec::new(), stages: vec![stage.clone()], opening: Opening::default(), low_risk: false };
         let standing = alone.standing(subject, &Course::default(), &[], facts);
         let enough = standing.can_be_fulfilled(facts);
         let people = match standing {
@@ -138,7 +141,14 @@ impl Bound {
     pub fn explain(&self, question: &Question, all: bool) -> Explanation {
         let asking = Asking::of(self, question, self.rules_on(&question.resource, &question.role).collect());
         let parts = asking.rules.iter().map(|rule| self.part(rule, &asking));
-        Explanation { decision: self.decide(question), rules: parts.filter(|part| all || part.passed_over.is_none()).collect() }
+        let rules = parts.filter(|part| all || part.passed_over.is_none()).collect();
+        Explanation { decision: self.decide(question), rules, wants: self.wants(question) }
+    }
+
+    /// The answer to `question` as if it carried whatever the rules ask it to carry: the decision alone.
+    #[must_use]
+    pub fn suppose(&self, question: &Question) -> Explanation {
+        Explanation { decision: self.decide_bare(question), rules: Vec::new(), wants: Wants::default() }
     }
 
     fn part(&self, rule: &Rule, asking: &Asking<'_>) -> RulePart {

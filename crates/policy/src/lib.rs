@@ -16,6 +16,7 @@
 //! | [`mod@diff`] | what differs between two sets |
 //! | [`explain`] | why the rules answer as they do |
 //! | [`look`] | who is who, and a rule in words, for people who look |
+//! | [`wants`] | what a request must say of itself |
 //! | [`suite`] | the tests in the files, and what they cover |
 //! | [`lint`] | rules that can't be meant so |
 //! | [`past`] | what was asked for and what became of it, from the ledger |
@@ -43,6 +44,7 @@ mod schema;
 mod suggest;
 mod suite;
 mod url;
+mod wants;
 
 pub use bound::{At, Bound, Offered};
 pub use calendar::instant;
@@ -59,3 +61,4 @@ pub use rules::{PrincipalEntry, RuleSet, Spot};
 pub use schema::schema;
 pub use suggest::{Suggest, Suggestion, Suggestions};
 pub use suite::{ConditionSeen, Coverage, Suite, TestResult};
+pub use wants::Wants;

@@ -85,6 +85,7 @@ pub(crate) struct Takes {
     /// How many of whom, stage by stage.
     pub(crate) needs: Option<Vec<(std::num::NonZeroU8, Vec<Candidate>)>>,
     pub(crate) max: Option<Span>,
+    pub(crate) low_risk: Option<bool>,
     pub(crate) can_approve: Vec<PrincipalName>,
     pub(crate) cannot_approve: Vec<PrincipalName>,
 }
@@ -145,6 +146,8 @@ pub(crate) struct Terms {
     /// Who may ask for somebody whom the rule is for.
     pub(crate) on_behalf_by: Vec<Candidate>,
     pub(crate) extend: Extend,
+    /// What it allows may be approved together with others like it.
+    pub(crate) low_risk: bool,
 }
 
 /// How a grant may be gone on with.

@@ -44,7 +44,7 @@ pub fn schema() -> Value {
                 { "enum": ["on_approval"] },
                 { "type": "object", "additionalProperties": false, "required": ["on_first_use"], "properties": { "on_first_use": span } },
             ] },
-            "single_use": { "type": "boolean" },
+            "single_use": { "type": "boolean" }, "low_risk": { "type": "boolean" },
             "break_glass": {
                 "type": "object", "additionalProperties": false, "required": ["alert", "review"],
                 "properties": {
@@ -91,7 +91,7 @@ pub fn schema() -> Value {
     });
     let takes = json!({
         "type": "object", "additionalProperties": false, "minProperties": 1,
-        "properties": { "needs": texts, "max": span, "can_approve": texts, "cannot_approve": texts },
+        "properties": { "needs": texts, "max": span, "low_risk": { "type": "boolean" }, "can_approve": texts, "cannot_approve": texts },
     });
     let count = json!({ "type": "integer", "minimum": 0 });
     let test = json!({

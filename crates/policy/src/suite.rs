@@ -221,7 +221,7 @@ fn needs_words(needs: &[(std::num::NonZeroU8, Vec<crate::rules::Candidate>)]) ->
 }
 
 fn differs(bound: &Bound, question: &Question, allowed: &Allowed, takes: &Takes) -> Vec<String> {
-    let Takes { needs, max, can_approve, cannot_approve } = takes;
+    let Takes { needs, max, low_risk, can_approve, cannot_approve } = takes;
     let reviews = allowed.emergency.as_ref().map_or(&allowed.plan.stages, |emergency| &emergency.reviews);
     let mut wrong = Vec::new();
     if let Some(needs) = needs {
@@ -233,6 +233,9 @@ fn differs(bound: &Bound, question: &Question, allowed: &Allowed, takes: &Takes)
     }
     if let Some(max) = max.filter(|max| *max != allowed.max) {
         wrong.push(format!("{max} at the most"));
+    }
+    if let Some(low) = low_risk.filter(|low| *low != allowed.plan.low_risk) {
+        wrong.push(if low { "of low risk".to_owned() } else { "not of low risk".to_owned() });
     }
     if can_approve.is_empty() && cannot_approve.is_empty() {
         return wrong;
@@ -269,7 +272,10 @@ impl Bound {
                     format!("an emergency, to be reviewed by {}, {} at the most", self.plan_words(&reviews), allowed.max)
                 }
                 None if allowed.plan.stages.is_empty() => format!("approved automatically, {} at the most", allowed.max),
-                None => format!("needs {}, {} at the most", self.plan_words(&allowed.plan), allowed.max),
+                None => {
+                    let risk = if allowed.plan.low_risk { ", of low risk" } else { "" };
+                    format!("needs {}, {} at the most{risk}", self.plan_words(&allowed.plan), allowed.max)
+                }
             },
         }
     }

@@ -44,10 +44,18 @@ pub(super) fn fields(found: &Explanation) -> Vec<(&'static str, String)> {
         let able = if stage.able.is_empty() { "nobody".into() } else { stage.able.join(", ") };
         let enough = if stage.can_be_fulfilled { "" } else { ": not enough, so that it escalates or is denied at once" };
         fields.push(("stage", format!("{}; now {able}{enough}", stage_line(&stage.stage))));
+        if !stage.online.is_empty() {
+            fields.push(("online", stage.online.join(", ")));
+        }
+    }
+    fields.extend(found.label.iter().map(|label| ("must say", label.clone())));
+    if found.low_risk {
+        fields.push(("risk", "low".into()));
     }
     if !found.alerted.is_empty() {
         fields.push(("alerted", found.alerted.join(", ")));
     }
+    fields.extend(found.less.iter().map(|less| ("less", less.words.clone())));
     fields.extend(found.rules.iter().map(|rule| ("rule", rule_line(rule))));
     fields.extend(found.values.as_object().into_iter().flatten().map(|(name, value)| ("seen", format!("{name} is {value}"))));
     fields

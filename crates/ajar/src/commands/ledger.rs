@@ -1,9 +1,10 @@
 //! What happened, with proof.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
+use ajar_api::model::{LedgerStatus, Verified};
 use ajar_ledger::note::VerifierKey;
 use anyhow::Context;
 use futures::StreamExt;
@@ -29,6 +30,9 @@ pub(super) async fn run(client: impl Fn() -> Result<Client, Failure>, out: Outpu
             let kept = checkpoint.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
             verify(&file, &key, &kept.iter().map(String::as_str).collect::<Vec<_>>(), out)
         }
+        Ledger::Proof { seq, to } => proof(&client()?, seq, to.as_deref()).await,
+        Ledger::Prove { file, key } => prove(&file, &key, out),
+        Ledger::Status { verify } => status(&client()?, verify, out).await,
         Ledger::Key => data(&client()?.get_text(&["ledger", "key"], &[]).await?),
         Ledger::Checkpoint => data(&client()?.post_text(&["ledger", "checkpoint"], None::<&()>).await?),
     }
@@ -100,6 +104,65 @@ async fn export(client: &Client, to: Option<&Path>) -> Result<(), Failure> {
     file.sync_all().with_context(failed)?;
     say(&format!("wrote {}; check it with: ajar ledger verify {} --key …", path.display(), path.display()));
     Ok(())
+}
+
+async fn proof(client: &Client, seq: u64, to: Option<&Path>) -> Result<(), Failure> {
+    let found = client.get_text(&["ledger", "events", &seq.to_string(), "proof"], &[]).await?;
+    let Some(path) = to else { return data(&found) };
+    std::fs::write(path, &found).with_context(|| format!("cannot write {}", path.display()))?;
+    say(&format!("wrote {0}; check it with: ajar ledger prove {0} --key …", path.display()));
+    Ok(())
+}
+
+fn prove(file: &Path, key: &str, out: Output) -> Result<(), Failure> {
+    let key = trusted(key)?;
+    let input: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(File::open(file).with_context(|| format!("cannot read {}", file.display()))?)
+    };
+    let mut text = Vec::new();
+    let most = u64::try_from(ajar_ledger::proof::PROOF_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    input.take(most).read_to_end(&mut text).with_context(|| format!("cannot read {}", file.display()))?;
+    let proven = ajar_ledger::proof::check(&text, &key).map_err(|why| {
+        Failure::new(Code::Error, why.to_string()).hint("it proves nothing: have the event proven anew with 'ajar ledger proof'")
+    })?;
+    let event: Value = serde_json::from_str(&proven.event).context("an event that can't be read")?;
+    let of = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let whole = serde_json::json!({ "proven": true, "seq": proven.seq, "signed": proven.checkpoint.size, "event": event });
+    out.one(&whole, || {
+        vec![
+            ("proven", "yes".to_owned()),
+            ("event", proven.seq.to_string()),
+            ("kind", of("kind")),
+            ("of", of("stream")),
+            ("at", of("at")),
+            ("signed", format!("with {} events of {}", proven.checkpoint.size, proven.checkpoint.origin)),
+            ("says", proven.event.clone()),
+        ]
+    })
+}
+
+async fn status(client: &Client, verify: bool, out: Output) -> Result<(), Failure> {
+    if verify {
+        let _: Verified = client.post_empty(&["ledger", "verify"], &[]).await?;
+    }
+    let status: LedgerStatus = client.get(&["ledger", "status"], &[]).await?;
+    out.one(&status, || {
+        let mut fields = vec![("events", status.size.to_string()), ("root", status.root.clone())];
+        fields.extend(status.checkpoint.iter().map(|last| {
+            let at = last.at.as_deref().map(|at| format!(", at {at}")).unwrap_or_default();
+            ("signed", format!("the first {}{at}", last.size))
+        }));
+        fields.extend(status.verified.iter().flat_map(|v| {
+            [("verified", format!("{}, in {} ms", v.at, v.took_ms)), (if v.ok { "sound" } else { "WRONG" }, v.words.clone())]
+        }));
+        fields
+    })?;
+    match status.verified.filter(|v| !v.ok) {
+        None => Ok(()),
+        Some(wrong) => Err(Failure::new(Code::Error, format!("the ledger is not what was recorded: {}", wrong.words))),
+    }
 }
 
 /// A ledger's key: a text, or a file that holds it.

@@ -3,6 +3,7 @@
 mod access;
 mod accesses;
 mod apply;
+mod browser;
 mod explain;
 mod ledger;
 mod locks;

@@ -9,6 +9,10 @@ use crate::exit::{Code, Failure};
 use crate::output::{Output, can_ask, data, say};
 
 pub(super) async fn login(client: &Client, args: &cli::Login) -> Result<(), Failure> {
+    if !args.password && !args.password_stdin && (can_ask() || args.no_browser) {
+        let (name, token) = super::browser::sign_in(client, args).await?;
+        return keep(client, name, token);
+    }
     let name = match &args.name {
         Some(name) => name.clone(),
         None if can_ask() => ask("name: ")?,
@@ -17,6 +21,11 @@ pub(super) async fn login(client: &Client, args: &cli::Login) -> Result<(), Fail
     let password = secret("password: ", args.password_stdin)?;
     let sign_in = SignIn { name: name.clone(), password: password.expose().to_owned(), label: "ajar login".into() };
     let token: Token = client.post(&["sign-in"], &sign_in).await?;
+    keep(client, name, token)
+}
+
+/// Keeps the token with which somebody has signed in.
+fn keep(client: &Client, name: String, token: Token) -> Result<(), Failure> {
     let mut credentials = Credentials::load()?;
     credentials.servers.insert(client.server().to_owned(), SignedIn::new(name.clone(), token.id, token.token));
     credentials.current = Some(client.server().to_owned());

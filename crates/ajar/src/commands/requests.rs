@@ -280,6 +280,7 @@ fn show(out: Output, r: &Request) -> Result<(), Failure> {
             ("begins", r.starts_at.clone().unwrap_or_default()),
             ("clock", r.on_first_use.as_deref().map(|within| format!("starts at the first use, within {within}")).unwrap_or_default()),
             ("sessions", if r.single_use { "one, once".into() } else { String::new() }),
+            ("risk", if r.low_risk { "low".into() } else { String::new() }),
             ("why", r.reason.clone().unwrap_or_default()),
             ("ticket", r.ticket.clone().unwrap_or_default()),
             ("scope", r.scope.clone().unwrap_or_default()),

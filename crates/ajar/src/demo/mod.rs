@@ -84,7 +84,7 @@ pub(crate) async fn run(args: cli::Demo) -> Result<(), Failure> {
     if let Some(file) = &args.ready_file {
         write_private(file, ready(&place.folder, &running, &targets, &accounts).to_string().as_bytes())?;
     }
-    say(&script(&place.folder, &running, &targets));
+    say(&script(&place.folder, &running, &targets, &accounts));
     signalled().await?;
     say("Stopping: sessions are cut, logins are removed …");
     running.stop().await;
@@ -125,6 +125,11 @@ struct Addresses {
     postgres: SocketAddr,
     http: SocketAddr,
     ssh: SocketAddr,
+}
+
+/// Where browsers go: to a name, which passkeys are bound to. It is the same loopback.
+fn web(api: SocketAddr) -> String {
+    format!("http://localhost:{}", api.port())
 }
 
 /// A free port for the API is chosen now: links need it before it is listened on.
@@ -191,7 +196,7 @@ fn write_files(
         write_private(&policy_dir.join(name), text.as_bytes())?;
     }
     Ok(Config {
-        public_url: format!("http://{api}"),
+        public_url: web(api),
         data_dir: data_dir(folder),
         policy_dir,
         policy_follow: None,
@@ -256,6 +261,7 @@ fn ready(folder: &Path, running: &Running, targets: &Targets, accounts: &[Accoun
     let resources: Vec<&str> = ["orders-db", "sample-api"].into_iter().chain(targets.host.as_ref().map(|_| files::HOST)).collect();
     serde_json::json!({
         "api": format!("http://{}", running.api),
+        "web": web(running.api),
         "postgres": { "host": running.door.host, "port": running.door.port, "ca_file": folder.join("gateway-ca.pem") },
         "http": running.http.as_ref().map(|door| serde_json::json!({ "url": door.url, "ca_file": folder.join("gateway-ca.pem") })),
         "ssh": running.ssh.as_ref().map(|door| serde_json::json!({ "host": door.host, "port": door.port })),
@@ -268,13 +274,18 @@ fn ready(folder: &Path, running: &Running, targets: &Targets, accounts: &[Accoun
     })
 }
 
-fn script(folder: &Path, running: &Running, targets: &Targets) -> String {
+fn script(folder: &Path, running: &Running, targets: &Targets, accounts: &[Account]) -> String {
     let http = running.http.as_ref().map_or("none", |door| door.url.as_str());
     let ssh = running.ssh.as_ref().map_or(String::new(), |door| format!(", for SSH {}:{}", door.host, door.port));
     let mut text = format!(
-        "\nAjar runs: API {}; doors for PostgreSQL {}, for HTTP {http}{ssh}. Ctrl-C ends it and removes everything.\n",
-        running.api, running.postgres
+        "\nAjar runs: {}; doors for PostgreSQL {}, for HTTP {http}{ssh}. Ctrl-C ends it and removes everything.\n",
+        web(running.api),
+        running.postgres
     );
+    text.push_str(&format!("\nIn a browser, open {} and sign in; in another window or browser, as the other:\n\n", web(running.api)));
+    for account in accounts.iter().filter(|account| ["dev", "peer"].contains(&account.name)) {
+        text.push_str(&format!("        {:<4}  password {}\n", account.name, account.password.expose()));
+    }
     let host = targets.host.as_ref().map(|host| {
         format!(
             "A host behind the same door: this machine, a real shell of {}. As dev; peer approves as before:

@@ -24,7 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ajar_core::event::Actor;
-use ajar_core::port::Clock;
+use ajar_core::port::{Clock, Refusal};
+use ajar_engine::Engine;
 use ajar_store::SqliteStore;
 use anyhow::Context;
 
@@ -47,6 +48,7 @@ pub(crate) async fn run(args: Server) -> Result<(), Failure> {
             served
         }
         Server::Passwd { config, name, stdin } => passwd(&Config::load(&config)?, &name, stdin).await,
+        Server::ForgetPasskeys { config, name } => forget_passkeys(&Config::load(&config)?, &name).await,
         Server::Rebuild { config } => {
             let store = Arc::new(serve::open_store(&Config::load(&config)?).await?);
             let rows = ajar_engine::rebuild(Arc::clone(&store) as _).await.context("the projections stay as they were")?;
@@ -111,17 +113,28 @@ pub(crate) async fn signalled() -> anyhow::Result<()> {
 }
 
 /// Sets a password with nobody serving: how the first user gets one.
-async fn passwd(config: &Config, name: &str, stdin: bool) -> Result<(), Failure> {
-    let name = name.parse().map_err(|e| Failure::new(Code::Usage, format!("that is not a name: {e}")))?;
-    let password = crate::commands::secret("new password: ", stdin)?;
+/// Does something with the engine while the server doesn't run.
+async fn offline<T>(config: &Config, work: impl AsyncFnOnce(&Engine) -> Result<T, Refusal>) -> Result<T, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = serve::open_store(config).await?;
     let engine = serve::start_engine(config, Arc::new(store), clock, Arc::new(SystemEntropy::new()?)).await?;
     follow::begin(config, &engine).await?;
-    let done = engine.password_set(Actor::System, &name, password).await;
+    let done = work(&engine).await;
     engine.stop().await;
     engine.stopped().await;
-    done.map_err(|refusal| Failure::new(Code::Error, refusal.message))?;
+    done.map_err(|refusal| Failure::new(Code::Error, refusal.message))
+}
+
+async fn passwd(config: &Config, name: &str, stdin: bool) -> Result<(), Failure> {
+    let name = name.parse().map_err(|e| Failure::new(Code::Usage, format!("that is not a name: {e}")))?;
+    let password = crate::commands::secret("new password: ", stdin)?;
+    offline(config, async |engine: &Engine| engine.password_set(Actor::System, &name, password).await).await?;
     say(&format!("{name} has a new password"));
+    Ok(())
+}
+
+async fn forget_passkeys(config: &Config, name: &str) -> Result<(), Failure> {
+    let gone = offline(config, async |engine: &Engine| engine.passkeys_forget(name).await).await?;
+    say(&format!("{name} has no passkeys any more: {gone} were removed"));
     Ok(())
 }

@@ -12,7 +12,7 @@ use ajar_core::port::{Clock, Door, Entropy, SshAuthority, Store};
 use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
-use ajar_engine::{Engine, Parts};
+use ajar_engine::{Engine, HealthState, Integration, Parts};
 use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver, SshConfig, SshHosts, SshHostsSetup};
 use ajar_store::{OpenOptions, SqliteStore};
 use anyhow::Context;
@@ -31,6 +31,7 @@ use super::ssh_authority::SshAuthorities;
 use super::tls::TlsListener;
 use crate::client::make_private_dir;
 use crate::clock::{SystemClock, SystemEntropy};
+use crate::logs;
 
 /// How long requests under way may take when the server stops.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -165,8 +166,12 @@ impl Running {
         if let Some(every) = config.policy_follow {
             tasks.spawn(follow::follow(config.policy_dir.clone(), every, Arc::clone(&engine), seen));
         }
+        let told = Arc::clone(&engine);
         tasks.spawn(async move {
             loop {
+                if let Some(traces) = traces() {
+                    told.integration_set(traces);
+                }
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 metrics.run_upkeep();
             }
@@ -192,6 +197,16 @@ impl Running {
             tracing::error!(%error, "the store could not be closed; nothing is lost");
         }
     }
+}
+
+/// How sending traces goes, if they are sent.
+fn traces() -> Option<Integration> {
+    let (state, words) = match logs::traces()? {
+        logs::Traces::Begun => (HealthState::Unknown, "nothing was sent yet".to_owned()),
+        logs::Traces::Arrive => (HealthState::Good, "traces arrive".to_owned()),
+        logs::Traces::Fail(why) => (HealthState::Bad, why),
+    };
+    Some(Integration { name: "traces".to_owned(), kind: "otlp", state, words })
 }
 
 /// Ends when told so.

@@ -35,9 +35,12 @@ const fn post(name: &'static str, body: &'static str, stranger: u16, who: &'stat
 /// Files come in a body, though nothing is changed by them.
 const PLAN: &str = "POST /api/v1/policy/plan";
 const REPLAY: &str = "POST /api/v1/policy/replay";
+/// It reads everything, and changes nothing.
+const VERIFY: &str = "POST /api/v1/ledger/verify";
 
 /// What is public; hosts fetch it.
 const PUBLIC: [&str; 2] = ["GET /ssh/revocations", "GET /ssh/users.pub"];
+const ANSWER: &str = r#"{"ceremony":"x","credential":{}}"#;
 const SSH_KEY: &str = r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti"}"#;
 const SSH_HOST: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","names":["web-1.internal"]}"#;
@@ -45,7 +48,7 @@ const SSH_DIRECT: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 68] = [
+const ROUTES: [Route; 87] = [
     get("GET /ssh/revocations", 200, "dev"),
     get("GET /ssh/users.pub", 200, "dev"),
     get("GET /api/v1/ssh/authorities", 200, "dev"),
@@ -85,6 +88,9 @@ const ROUTES: [Route; 68] = [
     get("GET /api/v1/ledger/export", 403, "auditor"),
     get("GET /api/v1/events", 200, "dev"),
     post("POST /api/v1/ledger/checkpoint", "", 403, "auditor", None),
+    get("GET /api/v1/ledger/status", 403, "auditor"),
+    post(VERIFY, "", 403, "auditor", None),
+    get("GET /api/v1/ledger/events/{seq}/proof", 403, "auditor"),
     post("POST /api/v1/doctor", "", 403, "operator", None),
     get("GET /api/v1/policy", 403, "auditor"),
     get("GET /api/v1/policy/log", 403, "auditor"),
@@ -122,10 +128,29 @@ const ROUTES: [Route; 68] = [
     post("POST /api/v1/grants/{id}/revoke", "", 404, "operator", None),
     post("POST /api/v1/grants/{id}/return", "", 404, "dev", None),
     post("POST /api/v1/requests/{id}/withdraw", "", 404, "dev", None),
+    get("GET /api/v1/tokens", 200, "dev"),
     post("POST /api/v1/tokens", r#"{"label":"x","scope":"read"}"#, 200, "dev", Some((r#"{"label":"x","scope":"all"}"#, 422))),
     Route { happy: 204, ..post("DELETE /api/v1/tokens/{id}", "", 404, "dev", None) },
     Route { happy: 204, ..post("POST /api/v1/password", "PASSWORD", 401, "dev", Some((r#"{"new":"short"}"#, 401))) },
     post("POST /api/v1/sign-in", "SIGN-IN", 401, "dev", Some((r#"{"name":"dev"}"#, 422))),
+    // At an address there are no passkeys; what they do where there are is in passkeys.rs.
+    get("GET /api/v1/passkeys", 200, "dev"),
+    Route { happy: 403, ..post("POST /api/v1/passkeys/register", "{}", 403, "dev", Some((r#"{"current":7}"#, 422))) },
+    Route { happy: 403, ..post("POST /api/v1/passkeys", ANSWER, 403, "dev", Some((r#"{"ceremony":7}"#, 422))) },
+    Route { happy: 403, ..post("POST /api/v1/passkeys/step-up", "", 403, "dev", None) },
+    Route { happy: 403, ..post("POST /api/v1/passkeys/step-up/finish", ANSWER, 403, "dev", Some((r#"{"ceremony":7}"#, 422))) },
+    Route { happy: 404, ..post("DELETE /api/v1/passkeys/{id}", "", 404, "dev", None) },
+    Route { happy: 403, ..post("POST /api/v1/browser/passkey", "", 403, "dev", None) },
+    Route { happy: 403, ..post("POST /api/v1/browser/passkey/finish", ANSWER, 403, "dev", None) },
+    // A token is not a browser's cookie; what they do with one is in browser.rs.
+    post("POST /api/v1/cli-logins", r#"{"label":"x"}"#, 200, "dev", None),
+    Route { happy: 401, ..get("GET /api/v1/cli-logins/{code}", 401, "dev") },
+    Route { happy: 401, ..post("POST /api/v1/cli-logins/{code}/approve", "", 401, "dev", None) },
+    Route { happy: 401, ..post("POST /api/v1/cli-logins/{code}/refuse", "", 401, "dev", None) },
+    Route { happy: 410, ..post("POST /api/v1/cli-logins/{id}/token", r#"{"secret":"x"}"#, 410, "dev", None) },
+    // With the header of our own pages; what comes without it is in browser.rs.
+    post("POST /api/v1/browser/sign-in", "BROWSER-SIGN-IN", 401, "dev", Some((r#"{"name":"dev"}"#, 422))),
+    Route { happy: 204, ..post("POST /api/v1/browser/sign-out", "", 204, "dev", None) },
 ];
 
 /// The real ids behind `{id}`.
@@ -149,7 +174,7 @@ impl Caller<'_> {
     fn send(&self, route: &str, body: &str) -> (u16, String) {
         let (method, path) = route.split_once(' ').unwrap();
         let mut curl = Command::new("curl");
-        curl.args(["-s", "--max-time", "30", "-w", "\n%{http_code}", "-X", method]);
+        curl.args(["-s", "--max-time", "30", "-w", "\n%{http_code}", "-X", method, "-H", "ajar-web: 1"]);
         if let Some(token) = self.token {
             curl.args(["-H", &format!("Authorization: Bearer {token}")]);
         }
@@ -239,10 +264,11 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
         "FILES" => policy(&stage),
         "PASSWORD" => format!(r#"{{"current":"{}","new":"another long password"}}"#, password("dev").trim_end()),
         "SIGN-IN" => r#"{"name":"dev","password":"another long password","label":"x"}"#.to_owned(),
+        "BROWSER-SIGN-IN" => r#"{"name":"dev","password":"another long password"}"#.to_owned(),
         other => other.to_owned(),
     };
     let path = |route: &Route| {
-        let id = match () {
+        let id: &str = match () {
             () if route.name.contains("/requests/") => &ids.request,
             () if route.name.contains("/grants/") => &ids.grant,
             () if route.name.contains("/sessions/") => &ids.session,
@@ -250,11 +276,16 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
             () if route.name.contains("/locks/") => &ids.lock,
             () if route.name.contains("/delegations/") => &ids.delegation,
             () if route.name.contains("/preapprovals/") => &ids.preapproval,
+            () if route.name.contains("/passkeys/") => "pk_01h455vb4pex5vsknk084sn02q",
             () => &ids.token,
         };
-        route.name.replace("{id}", id).replace("{name}", "orders-db")
+        route.name.replace("{id}", id).replace("{name}", "orders-db").replace("{code}", "BCDF-GHJK").replace("{seq}", "3")
     };
-    let signing_in = |route: &Route| route.name.ends_with("/sign-in") || PUBLIC.contains(&route.name);
+    let nobodys = ["/api/v1/browser/", "/api/v1/cli-logins"];
+    let signing_in = |route: &Route| {
+        let nobodys = nobodys.iter().any(|path| route.name.contains(path));
+        nobodys || route.name.ends_with("/sign-in") || PUBLIC.contains(&route.name)
+    };
     let to_connect = |route: &Route| {
         let also = ["GET /api/v1/me", "GET /api/v1/doors", "GET /api/v1/ssh/authorities", "POST /api/v1/ssh/certificates"];
         also.contains(&route.name)
@@ -271,7 +302,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
         assert_eq!(status, if to_connect(route) { 200 } else { 403 }, "{path} with a token for connecting: {answer}");
         let read = narrow_token(&base, token_of(route.who), "read");
         let (status, answer) = Caller { base: &base, token: Some(&read) }.send(&path, &body(route));
-        let reads = route.name.starts_with("GET") || [PLAN, REPLAY].contains(&route.name);
+        let reads = route.name.starts_with("GET") || [PLAN, REPLAY, VERIFY].contains(&route.name);
         assert_eq!(status, if reads { 200 } else { 403 }, "{path} with a token for reading: {answer}");
         let (status, answer) = Caller { base: &base, token: Some(token_of("stranger")) }.send(&path, &body(route));
         assert_eq!(status, route.stranger, "{path} for a stranger: {answer}");

@@ -239,6 +239,34 @@ async fn a13_an_emergency_opens_at_once_alerts_and_owes_a_review() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn i04_i06_a_request_is_of_low_risk_as_long_as_all_its_rules_say_so() {
+    let stage = Stage::new().await;
+    let apply = |rules: &str| {
+        std::fs::write(stage.policy().join("rules.toml"), rules).unwrap();
+        let (code, out, err) = stage.ajar("operator", &["policy", "apply", stage.policy().to_str().unwrap()]);
+        assert_eq!(code, 0, "{out}{err}");
+    };
+    let plain = std::fs::read_to_string(stage.policy().join("rules.toml")).unwrap();
+    let low = plain.replace(
+        "name = \"read\"",
+        "name = \"read\"\nlow_risk = true\nticket = { pattern = \"^INC-[0-9]+$\" }\nreason = { min_length = 3 }",
+    );
+    apply(&low);
+    let found = stage.json("dev", &["policy", "explain", "orders-db", "--role", "read", "--reason", "a test", "--ticket", "INC-7"]);
+    assert_eq!((&found["low_risk"], &found["reason_min"], &found["ticket"]), (&true.into(), &3.into(), &"^INC-[0-9]+$".into()));
+    assert_eq!(found["label"], "a reason of 3 characters or more; a ticket that fits ^INC-[0-9]+$");
+    let request = |role: &str| stage.json("dev", &["request", "orders-db", "--role", role, "--reason", "a test", "--ticket", "INC-7"]);
+    let (read, write) = (request("read"), request("write"));
+    assert_eq!((&read["low_risk"], &write["low_risk"]), (&true.into(), &false.into()));
+    // The rules in force are stricter: what was filed before is not of low risk any more.
+    apply(&low.replace("low_risk = true\n", ""));
+    let id = read["id"].as_str().unwrap();
+    stage.wait_until("the rules have reached what is pending", || stage.json("peer", &["requests", id])["low_risk"] == false);
+    apply(&low);
+    assert_eq!(stage.json("peer", &["requests", id])["low_risk"], false, "it does not become so again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn i20_explain_tells_what_would_come_of_it_and_why_and_files_nothing() {
     let stage = Stage::new().await;
     let told = |who: &str, args: &[&str]| {
@@ -256,6 +284,12 @@ async fn i20_explain_tells_what_would_come_of_it_and_why_and_files_nothing() {
         assert!(text.contains(line), "{line}: {text}");
     }
     assert!(!text.contains("break-glass"), "rules that don't match are not for everybody: {text}");
+    // Who could decide and is there; what would need less.
+    stage.json("second", &["inbox"]);
+    let found = stage.json("dev", &["policy", "explain", "orders-db", "--role", "write", "--for", "30m"]);
+    assert!(found["stages"][0]["online"].as_array().unwrap().contains(&"second".into()), "{found}");
+    let less = serde_json::json!({ "role": "read", "for": "30m", "outcome": "review", "words": "read for 30m would need 1 of owners" });
+    assert_eq!(found["less"], serde_json::json!([less]));
     // Somebody away, somebody locked: it says who could decide now.
     let lock = stage.json("operator", &["lock", "user:second"]);
     let (_, text) = told("dev", &["orders-db", "--role", "write"]);

@@ -36,6 +36,14 @@ impl Stage {
         serde_json::from_str::<serde_json::Value>(&out).unwrap()["problems"].to_string()
     }
 
+    /// How following goes, as operators are told.
+    fn follows(&self) -> String {
+        let (_, out, _) = self.ajar("operator", &["status", "-o", "json"]);
+        let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let follows = status["integrations"].as_array().unwrap().iter().find(|i| i["kind"] == "policy_follow").cloned();
+        follows.unwrap()["state"].as_str().unwrap().to_owned()
+    }
+
     fn drift(&self) -> String {
         let out = Command::new("curl").args(["-s", &format!("http://127.0.0.1:{}/metrics", self.api())]).output().unwrap();
         let line = text(&out.stdout).lines().find(|l| l.starts_with("ajar_policy_drift ")).unwrap_or_default().to_owned();
@@ -103,6 +111,7 @@ async fn a_server_follows_a_working_copy_and_a_broken_draft_replaces_nothing() {
     stage.change(&rules, "max = \"2h\"", "max = \"2 hours\"");
     stage.wait_until("the drift is told", || stage.problems("operator").contains("are wrong: rules.toml:8:7: not a length of time"));
     assert_eq!((stage.problems("stranger").as_str(), stage.drift().as_str()), ("[]", "1"));
+    assert_eq!(stage.follows(), "bad");
     assert_eq!(stage.ajar("operator", &["status"]).0, 1);
     assert_eq!(stage.last().1, commit);
     stage.json("dev", &["request", "orders-db", "--role", "write", "--reason", "what was in force stays so"]);
@@ -114,6 +123,7 @@ async fn a_server_follows_a_working_copy_and_a_broken_draft_replaces_nothing() {
     stage.change(&rules, "\"3 hours\"", "\"3h\"");
     stage.wait_until("what was mended is in force", || stage.last().1 == format!("{commit}-dirty"));
     stage.wait_until("and all is well", || stage.problems("operator") == "[]" && stage.drift() == "0");
+    assert_eq!(stage.follows(), "good");
     assert_eq!(wrong(), 2, "once for each");
     assert_eq!(stage.grant(&grant)["state"], "open");
 }

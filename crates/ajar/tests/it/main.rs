@@ -9,6 +9,10 @@ mod asking;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod authenticator;
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod certificates;
 #[cfg(test)]
 mod clients;
@@ -23,6 +27,8 @@ mod demo;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod extending;
 #[cfg(test)]
 mod faults;
@@ -30,6 +36,8 @@ mod faults;
 mod from_git;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod ledger;
 #[cfg(test)]
 mod lookback;
 #[cfg(test)]
@@ -39,6 +47,8 @@ mod made;
 mod notices;
 #[cfg(test)]
 mod observe;
+#[cfg(test)]
+mod passkeys;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]

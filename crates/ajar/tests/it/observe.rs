@@ -89,6 +89,10 @@ async fn i17_measures_and_traces_tell_everything_but_secrets() {
     ] {
         assert!(metrics.contains(measure), "no {measure} in:\n{metrics}");
     }
+    stage.wait_until("it is known that traces arrive", || {
+        let all = stage.json("auditor", &["status"])["integrations"].clone();
+        all.as_array().unwrap().iter().any(|i| i["kind"] == "otlp" && i["state"] == "good")
+    });
     stage.end("-TERM");
     let traces = collector.text();
     assert!(traces.contains("POST /v1/traces") && traces.contains("service.name"), "{traces}");

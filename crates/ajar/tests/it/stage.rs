@@ -162,6 +162,16 @@ impl Stage {
         self.run();
     }
 
+    /// Starts again, reached by a name: passkeys are bound to one.
+    pub(crate) fn named(&mut self) {
+        self.end("-TERM");
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        let named = config.replace("public_url = \"http://127.0.0.1:", "public_url = \"http://localhost:");
+        assert_ne!(config, named);
+        std::fs::write(self.config(), named).unwrap();
+        self.run();
+    }
+
     /// The URL of the sample API at its door.
     pub(crate) fn web(&self) -> String {
         format!("https://localhost:{}/sample-api", self.web)

@@ -1,7 +1,6 @@
 //! What there is to ask for, and who there is.
 
 use ajar_core::directory::PrincipalKind;
-use ajar_core::port::Severity;
 use axum::Json;
 use axum::extract::State;
 
@@ -11,13 +10,7 @@ use crate::model::{CatalogueEntry, CatalogueRole, Group, Health, Page, Person, P
 use crate::problem::Refused;
 
 fn health(health: ajar_engine::Health) -> Health {
-    let state = match health.worst {
-        None => "unknown",
-        Some(Severity::Good) => "good",
-        Some(Severity::Warning) => "warning",
-        Some(Severity::Bad) => "bad",
-    };
-    Health { state: state.to_owned(), checked_at: health.checked_at.map(|at| at.to_string()), words: health.words }
+    Health { state: health.state.word().to_owned(), checked_at: health.checked_at.map(|at| at.to_string()), words: health.words }
 }
 
 /// Resources that the caller may ask for or owns, how they are and how they are used; all of them for auditors and operators.

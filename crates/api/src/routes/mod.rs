@@ -3,12 +3,16 @@
 mod about;
 mod access;
 mod accesses;
+mod browser;
 mod catalogue;
+mod cli_logins;
 mod insight;
+mod ledger;
 mod live;
 mod locks;
 mod notices;
 mod operate;
+mod passkeys;
 mod policy;
 mod rehearse;
 mod requests;
@@ -18,10 +22,10 @@ mod ssh;
 mod watch;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -37,8 +41,8 @@ use ajar_core::port::Refusal;
 use ajar_core::time::{Span, Timestamp};
 use ajar_engine::ListQuery;
 
-use crate::Api;
 use crate::problem::Refused;
+use crate::{Api, web};
 
 /// The largest body: O2. Policy files have a larger limit of their own.
 const BODY_MAX: usize = 64 * 1024;
@@ -59,10 +63,24 @@ impl Modify for Bearer {
 fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(sign_in::sign_in))
+        .routes(routes!(browser::sign_in))
+        .routes(routes!(browser::sign_out))
+        .routes(routes!(passkeys::sign_in))
+        .routes(routes!(passkeys::sign_in_finish))
+        .routes(routes!(passkeys::passkey_list, passkeys::passkey_enrol))
+        .routes(routes!(passkeys::passkey_register))
+        .routes(routes!(passkeys::passkey_remove))
+        .routes(routes!(passkeys::step_up))
+        .routes(routes!(passkeys::step_up_finish))
+        .routes(routes!(cli_logins::begin))
+        .routes(routes!(cli_logins::waiting))
+        .routes(routes!(cli_logins::approve))
+        .routes(routes!(cli_logins::refuse))
+        .routes(routes!(cli_logins::token))
         .routes(routes!(sign_in::me))
         .routes(routes!(sign_in::doors))
         .routes(routes!(sign_in::password))
-        .routes(routes!(sign_in::token_issue))
+        .routes(routes!(sign_in::token_list, sign_in::token_issue))
         .routes(routes!(sign_in::token_revoke))
         .routes(routes!(requests::resources))
         .routes(routes!(requests::explain))
@@ -106,6 +124,9 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(operate::ledger_export))
         .routes(routes!(operate::ledger_checkpoint))
         .routes(routes!(operate::ledger_key))
+        .routes(routes!(ledger::ledger_status))
+        .routes(routes!(ledger::ledger_verify))
+        .routes(routes!(ledger::ledger_proof))
         .routes(routes!(policy::policy_log))
         .routes(routes!(policy::policy_schema))
         .routes(routes!(rehearse::policy_suggestions))
@@ -138,18 +159,21 @@ pub(crate) fn router(api: Api) -> Router {
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::overriding(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
+    let unless_said = |name: &'static str, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
     routes
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(watch::ready))
         .route("/metrics", get(watch::metrics))
         .route("/api/v1/openapi.json", get(|| async { ([("content-type", "application/json")], openapi()) }))
         .route("/requests/{id}", get(request_page))
-        .fallback(|| async { Refused::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here") })
+        .fallback(page_or_nothing)
         .route_layer(axum::middleware::from_fn(traced))
         .with_state(api)
-        .layer(header("cache-control", "no-store"))
+        .layer(unless_said("cache-control", "no-store"))
         .layer(header("x-content-type-options", "nosniff"))
-        .layer(header("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
+        .layer(unless_said("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
         .layer(header("referrer-policy", "no-referrer"))
         .layer(CatchPanicLayer::new())
 }
@@ -163,11 +187,24 @@ async fn traced(route: MatchedPath, request: Request, next: Next) -> Response {
     response
 }
 
-/// What is behind a request's link until somebody has signed in: nothing but what to do. The link carries no authority.
-async fn request_page(axum::extract::Path(id): axum::extract::Path<String>) -> Result<String, Refused> {
+/// What lies outside the API: the pages, or nothing.
+async fn page_or_nothing(State(api): State<Api>, request: Request) -> Result<Response, Refused> {
+    let nothing = || Refused::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here");
+    web::answer(&web::base(&api.public_url), &request).ok_or_else(nothing)
+}
+
+/// What is behind a request's link: its page, and for what isn't a browser nothing but what to do. The link carries no authority.
+async fn request_page(
+    State(api): State<Api>,
+    axum::extract::Path(id): axum::extract::Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    if let Some(page) = web::answer(&web::base(&api.public_url), &request) {
+        return Ok(page);
+    }
     let id = id.parse::<ajar_core::id::RequestId>();
     let id = id.map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here"))?;
-    Ok(format!("ajar requests {id}\najar approve {id} --note '…'\najar deny {id} --note '…'\n"))
+    Ok(format!("ajar requests {id}\najar approve {id} --note '…'\najar deny {id} --note '…'\n").into_response())
 }
 
 /// What lists take.

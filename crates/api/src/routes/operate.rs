@@ -115,6 +115,11 @@ pub(super) async fn status(State(api): State<Api>, Reader(caller): Reader) -> Re
     });
     let no_rules =
         status.rules_hash.is_none().then(|| "no rules are in force, so nobody can ask for anything: 'ajar policy apply DIR'".to_owned());
+    let ledger = status.ledger.map(|words| {
+        format!(
+            "the ledger is not what was recorded: {words}. Keep the server's folder as it is, and see 'ajar ledger verify' on an export"
+        )
+    });
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pending: status.pending,
@@ -122,7 +127,8 @@ pub(super) async fn status(State(api): State<Api>, Reader(caller): Reader) -> Re
         held: status.held,
         live: status.live,
         events: status.events,
-        problems: unconfirmed.chain(no_rules).chain(status.drift).collect(),
+        problems: unconfirmed.chain(no_rules).chain(status.drift).chain(ledger).collect(),
+        integrations: status.integrations.into_iter().map(convert::integration).collect(),
         rules_hash: status.rules_hash,
     }))
 }

@@ -6,15 +6,16 @@ use ajar_core::id::TokenId;
 use ajar_core::secret::Secret;
 use ajar_core::time::Span;
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
 
-use crate::caller::{Anyone, Writer};
-use crate::model::{Doors, Me, NewToken, Password, Problem, SignIn, Token};
+use crate::caller::{Anyone, Reader, Writer};
+use crate::model::{Doors, Me, NewToken, OwnToken, Page, Password, Problem, SignIn, Token};
 use crate::problem::Refused;
 use crate::{Api, convert};
 
-fn shown(issued: &ajar_engine::IssuedToken) -> Json<Token> {
+pub(super) fn shown(issued: &ajar_engine::IssuedToken) -> Json<Token> {
     Json(Token { id: issued.id.to_string(), token: issued.token.expose().to_owned(), expires_at: issued.expires_at.to_string() })
 }
 
@@ -31,15 +32,39 @@ pub(super) async fn sign_in(
 
 /// Who the caller is.
 #[utoipa::path(get, path = "/api/v1/me", security(("token" = [])), responses((status = 200, body = Me), (status = 401, body = Problem)))]
-pub(super) async fn me(State(api): State<Api>, Anyone(caller): Anyone) -> Json<Me> {
-    let rules = api.engine.rules();
-    Json(Me {
-        id: caller.principal.to_string(),
-        name: caller.name.to_string(),
-        audit: rules.may_audit(caller.principal),
-        operate: rules.may_operate(caller.principal),
-        scope: convert::scope(caller.scope),
-    })
+pub(super) async fn me(State(api): State<Api>, Anyone(caller): Anyone) -> Result<Json<Me>, Refused> {
+    Ok(Json(api.me(&caller)?))
+}
+
+/// Which tokens.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// The cursor: `next` of the page before.
+    #[serde(default)]
+    before: Option<String>,
+}
+
+/// The caller's own tokens that are good, the latest first.
+#[utoipa::path(get, path = "/api/v1/tokens", security(("token" = [])), params(Which), responses((status = 200, body = Page<OwnToken>), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn token_list(
+    State(api): State<Api>,
+    Reader(caller): Reader,
+    Query(which): Query<Which>,
+) -> Result<Json<Page<OwnToken>>, Refused> {
+    let bad = |_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", "'before' is not a cursor");
+    let before = which.before.map(|b| b.parse::<TokenId>()).transpose().map_err(bad)?;
+    let (tokens, next) = api.engine.tokens(&caller, before)?;
+    let item = |issued: ajar_core::directory::Issued| OwnToken {
+        id: issued.id.to_string(),
+        scope: convert::scope(issued.scope),
+        issued_at: issued.at.to_string(),
+        expires_at: issued.expires_at.to_string(),
+        current: caller.token() == Some(issued.id),
+        label: issued.label,
+    };
+    Ok(Json(Page { items: tokens.into_iter().map(item).collect(), next: next.map(|id| id.to_string()) }))
 }
 
 /// Issues another token for the caller.

@@ -1,43 +1,77 @@
 //! What changes, as it changes; and what machines ask.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use ajar_core::event::{Envelope, Event as Happened, Stream as Of};
-use ajar_engine::{Caller, NoticeView};
+use ajar_engine::{Attending, Caller, Feed, NoticeView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::Stream;
+use futures::StreamExt;
 
 use crate::Api;
 use crate::caller::Reader;
 use crate::model::{Change, Problem};
 
-/// Changes of requests, grants and sessions that the caller may see, and the caller's notices, as server-sent events. A change says what to read again,
-/// not what it is: whoever may not read it gets nothing out of it.
-#[utoipa::path(get, path = "/api/v1/events", security(("token" = [])), responses((status = 200, content_type = "text/event-stream"), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn events(State(api): State<Api>, Reader(caller): Reader) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let feed = api.engine.feed();
-    let told = api.engine.notices_newest(&caller);
-    let changes = futures::stream::unfold((feed, told, api, caller), |(mut feed, told, api, caller)| async move {
-        let events = feed.next().await?;
+/// How often it is asked again whether somebody may still listen, at least.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Somebody who listens.
+struct Listening {
+    api: Api,
+    caller: Caller,
+    feed: Feed,
+    /// The newest notice that they were told of.
+    told: u64,
+    /// They are there as long as they listen.
+    _there: Attending,
+}
+
+impl Listening {
+    /// What there is to say next; nothing for now, perhaps. `None` at the end: INVARIANT W3, whoever may not listen any more hears no more.
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        let heard = tokio::time::timeout(ASK_AGAIN, self.feed.next()).await;
+        self.api.engine.still(&self.caller).ok()?;
+        let Ok(heard) = heard else { return Some(Vec::new()) };
+        let events = heard?;
         let mut out = Vec::new();
-        let mut say = |seq: u64, change: Change| {
-            out.extend(Event::default().event("change").id(seq.to_string()).json_data(change).map(Ok));
-        };
+        if events.is_empty() {
+            // They read too slowly, and some were dropped.
+            let missed = Change { what: "everything".to_owned(), id: String::new(), kind: String::new() };
+            out.extend(Event::default().event("change").json_data(missed));
+        }
+        let mut say = |seq: u64, change: Change| out.extend(Event::default().event("change").id(seq.to_string()).json_data(change));
         for envelope in events {
-            if let Some(change) = change(&api, &caller, &envelope).await {
+            if let Some(change) = change(&self.api, &self.caller, &envelope).await {
                 say(envelope.seq, change);
             }
         }
-        let newest = api.engine.notices_newest(&caller);
-        for (seq, change) in notices(&api, &caller, told, newest).await {
+        let newest = self.api.engine.notices_newest(&self.caller);
+        for (seq, change) in notices(&self.api, &self.caller, self.told, newest).await {
             say(seq, change);
         }
-        Some((futures::stream::iter(out), (feed, newest, api, caller)))
+        self.told = newest;
+        Some(out)
+    }
+}
+
+/// Changes of requests, grants and sessions that the caller may see, and the caller's notices, as server-sent events. A change says what to read again,
+/// not what it is: whoever may not read it gets nothing out of it; `everything` where some were missed. It begins with a comment, and ends within a second of
+/// the token's end. Nothing is told again: whoever comes back, with whatever `Last-Event-ID`, reads the lists again.
+#[utoipa::path(get, path = "/api/v1/events", security(("token" = [])), responses((status = 200, content_type = "text/event-stream"), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn events(State(api): State<Api>, Reader(caller): Reader) -> impl IntoResponse {
+    let (feed, told, there) = (api.engine.feed(), api.engine.notices_newest(&caller), api.engine.attend(&caller));
+    let listening = Listening { api, caller, feed, told, _there: there };
+    let changes = futures::stream::unfold(listening, |mut listening| async move {
+        let said = listening.next().await?;
+        Some((futures::stream::iter(said), listening))
     });
-    Sse::new(futures::StreamExt::flatten(changes)).keep_alive(KeepAlive::default())
+    // Browsers and proxies see at once that it is open.
+    let begun = futures::stream::iter([Event::default().comment("listening")]);
+    let all = begun.chain(changes.flatten()).map(Ok::<_, Infallible>);
+    ([("x-accel-buffering", "no")], Sse::new(all).keep_alive(KeepAlive::default()))
 }
 
 /// What the caller was told after `told`, up to `newest`; what came since comes with its own events.

@@ -101,6 +101,8 @@ pub enum RefusalKind {
     Lacking,
     /// The request was denied or withdrawn.
     Denied,
+    /// Who asks has to prove themselves again, with a passkey.
+    StepUpNeeded,
     /// The request was not decided in time, or the grant is over.
     Expired,
     /// What they said is unusable.

@@ -198,7 +198,8 @@ impl Pending {
             InForce::Allowed { plan, max, rules_hash } if *max > Span::ZERO => {
                 let plan = self.plan.clone().combine(plan);
                 let duration = self.duration.min(*max);
-                let same = plan.stages == self.plan.stages && plan.opening == self.plan.opening && duration == self.duration;
+                let alike = (plan.opening, plan.low_risk) == (self.plan.opening, self.plan.low_risk);
+                let same = plan.stages == self.plan.stages && alike && duration == self.duration;
                 Ok((!same).then(|| PlanTightened { plan, duration, rules_hash: rules_hash.clone() }))
             }
             InForce::Allowed { .. } | InForce::Refused => Err(DeniedBecause::Rules),

@@ -90,6 +90,22 @@ fn a04_rules_that_got_stricter_count_at_the_review() {
 }
 
 #[test]
+fn a04_i04_what_was_of_low_risk_is_so_only_as_long_as_every_rule_in_force_says_so() {
+    let mut office = Office::new();
+    let low = |low_risk| Plan { low_risk, ..plan(vec![stage("a", 2, deny())]) };
+    let in_force = |low_risk| InForce::Allowed { plan: low(low_risk), max: HOUR, rules_hash: "11".into() };
+    let id = office.file(0, low(true), HOUR);
+    assert!(office.review_under(id, 1, Verdict::Approve, in_force(true)).unwrap());
+    assert!(office.replayed(id).terms().0.low_risk);
+    office.review_under(id, 2, Verdict::Approve, in_force(false)).unwrap();
+    assert_eq!((office.state(id), office.replayed(id).terms().0.low_risk), ("approved", false));
+    // It does not become so by rules that are looser than those it was filed under.
+    let id = office.file(0, low(false), HOUR);
+    office.review_under(id, 1, Verdict::Approve, in_force(true)).unwrap();
+    assert!(!office.replayed(id).terms().0.low_risk);
+}
+
+#[test]
 fn a05_a_repeated_approve_is_one_review() {
     let mut office = Office::new();
     let id = office.file(0, plan(vec![stage("a", 2, deny())]), HOUR);

@@ -72,7 +72,7 @@ pub(crate) fn stage(group: &str, needed: u8, otherwise: Otherwise) -> Stage {
 }
 
 pub(crate) fn plan(stages: Vec<Stage>) -> Plan {
-    Plan { rules: vec!["a-rule".parse().unwrap()], stages, opening: ajar_core::plan::Opening::default() }
+    Plan { rules: vec!["a-rule".parse().unwrap()], stages, opening: ajar_core::plan::Opening::default(), low_risk: false }
 }
 
 /// The world, its clock, and everything that ever happened.

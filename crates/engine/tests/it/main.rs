@@ -10,6 +10,7 @@
 
 mod alarm;
 mod cases;
+mod explaining;
 mod extending;
 mod kill;
 mod memory;

@@ -93,6 +93,7 @@ impl From<Refusal> for Problem {
             RefusalKind::BadCredential => (StatusCode::UNAUTHORIZED, "bad_credential"),
             RefusalKind::NotRequestable | RefusalKind::Lacking => (StatusCode::FORBIDDEN, "not_requestable"),
             RefusalKind::Denied => (StatusCode::FORBIDDEN, "denied"),
+            RefusalKind::StepUpNeeded => (StatusCode::FORBIDDEN, "step_up_needed"),
             RefusalKind::Expired => (StatusCode::FORBIDDEN, "expired"),
             RefusalKind::BadInput => (StatusCode::BAD_REQUEST, "bad_input"),
             RefusalKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

@@ -42,9 +42,12 @@ pub(crate) fn notice(message: &str, hint: Option<&str>) -> Vec<u8> {
 pub(crate) fn refused(refusal: &Refusal) -> Vec<u8> {
     let sqlstate = match refusal.kind {
         RefusalKind::BadCredential => "28P01",
-        RefusalKind::NotRequestable | RefusalKind::Lacking | RefusalKind::Denied | RefusalKind::Expired | RefusalKind::BadInput => {
-            NOT_ALLOWED
-        }
+        RefusalKind::NotRequestable
+        | RefusalKind::Lacking
+        | RefusalKind::Denied
+        | RefusalKind::StepUpNeeded
+        | RefusalKind::Expired
+        | RefusalKind::BadInput => NOT_ALLOWED,
         RefusalKind::Unavailable => NOT_NOW,
     };
     fatal(sqlstate, &refusal.message, refusal.detail.as_deref(), refusal.hint.as_deref())

@@ -6,11 +6,13 @@ mod frontier;
 mod proof;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
 use sha2::{Digest, Sha256};
 
 pub use frontier::{Frontier, ParseFrontierError};
 pub use proof::{ProofError, ProofPlan, consistency_plan, inclusion_plan, verify_consistency, verify_inclusion};
+pub use tiles::{TILE, Tiles};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];

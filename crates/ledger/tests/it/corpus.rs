@@ -32,3 +32,8 @@ fn o02_checkpoint_corpus() {
 fn o02_export_corpus() {
     replay("ledger_export", ledger::export);
 }
+
+#[test]
+fn o02_proof_corpus() {
+    replay("ledger_proof", ledger::proof);
+}

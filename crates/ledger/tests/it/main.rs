@@ -7,6 +7,8 @@ mod docs;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod proof;
+#[cfg(test)]
 mod sound;
 #[cfg(test)]
 mod tampered;

@@ -4,7 +4,8 @@ use ajar_core::sealed::Disclosure;
 use ajar_ledger::checkpoint::Checkpoint;
 use ajar_ledger::export::Exporter;
 use ajar_ledger::note::{Signer, VerifierKey};
-use ajar_ledger::tree::{Frontier, leaf_hash};
+use ajar_ledger::proof::{InclusionProof, NotProven};
+use ajar_ledger::tree::{Frontier, Hash, Tiles, inclusion_plan, leaf_hash};
 use ajar_ledger::verify::{Finding, Problem, Report, verify};
 
 /// The log's key. Anybody who can name a log can make another key of that name.
@@ -40,12 +41,23 @@ impl Log {
             some => some.iter().map(|d| d.commitment.to_string()).collect(),
         };
         let leaf = format!(
-            r#"{{"seq":{seq},"stream":"req_{:026}","version":{},"kind":"request.filed","schema":1,"body":{{"reasons":{}}}}}"#,
+            r#"{{"seq":{seq},"stream":"req_{:026}","version":{},"kind":"request.filed","schema":1,"at":"2026-03-03T10:00:00.000Z","body":{{"reasons":{}}}}}"#,
             seq % 3,
             seq / 3 + 1,
             serde_json::to_string(&reasons).unwrap()
         );
         self.leaves.push((leaf, sealed));
+    }
+
+    /// The file that proves one of them, signed by the log's key.
+    pub(crate) fn proof(&self, seq: u64) -> String {
+        let mut tiles = Tiles::default();
+        let leaves: Vec<Hash> = self.leaves.iter().map(|(leaf, _)| leaf_hash(leaf.as_bytes())).collect();
+        leaves.iter().for_each(|leaf| tiles.push(*leaf));
+        let (plan, fetched) = (inclusion_plan(seq, tiles.size()).unwrap(), [(0, leaves)].into());
+        let hash = |node| tiles.hash(node, &fetched).ok_or(NotProven::Differs("tree"));
+        let leaf = &self.leaves[usize::try_from(seq).unwrap()].0;
+        serde_json::to_string(&InclusionProof::make(leaf, &plan, hash, tiles.frontier(), &signer()).unwrap()).unwrap()
     }
 
     pub(crate) fn checkpoint_by(&self, signer: &Signer) -> String {

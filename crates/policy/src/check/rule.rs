@@ -90,6 +90,9 @@ impl Check {
             if asks || lasts || raw.bundle.is_some() || !raw.on_behalf_by.is_empty() {
                 self.problem(at, &raw.name, "a rule that denies has no approval and no duration", None);
             }
+            if raw.low_risk {
+                self.problem(at, &raw.name, "a rule that denies allows nothing that could be of low risk", None);
+            }
             return Some(Effect::Deny);
         }
         let max = match &raw.max {
@@ -127,7 +130,8 @@ impl Check {
         let carries = self.carries(at, raw);
         let opening = Opening { on_first_use: self.clock(at, raw)?, single_use: raw.single_use };
         let extend = self.extend(at, raw, known)?;
-        Some(Effect::Allow(Box::new(Terms { max, default, carries, opening, auto_when, stages, apart, on_behalf_by, extend })))
+        let low_risk = raw.low_risk;
+        Some(Effect::Allow(Box::new(Terms { max, default, carries, opening, auto_when, stages, apart, on_behalf_by, extend, low_risk })))
     }
 
     /// The stages that `approve` or `stages` say: none for `"auto"`; nothing inside when neither is there. `None` when they are wrong.
@@ -201,6 +205,9 @@ impl Check {
                 "an emergency opens at once, for who asks: it has no approval, clock, single use, extension or bundle",
                 Some(help.into()),
             );
+        }
+        if raw.low_risk {
+            self.problem(at, emergency, "an emergency is not of low risk", Some("what is routine is another rule".into()));
         }
         if let Some(text) = raw.max.as_ref().filter(|_| max > BREAK_GLASS_MAX) {
             self.problem(at, text, format!("an emergency is short: {BREAK_GLASS_MAX} at the most"), None);

@@ -128,11 +128,11 @@ impl Check {
     }
 
     fn expect(&mut self, at: Place<'_>, raw: &Spanned<raw::Expect>, known: &Known, rules: &BTreeSet<RuleName>) -> Option<Expect> {
-        let raw::Takes { needs, max, can_approve, cannot_approve } = match raw.get_ref() {
+        let raw::Takes { needs, max, low_risk, can_approve, cannot_approve } = match raw.get_ref() {
             raw::Expect::Takes(takes) => takes,
             raw::Expect::Word(word) => return self.expect_word(at, raw, word, rules),
         };
-        if needs.is_none() && max.is_none() && can_approve.is_empty() && cannot_approve.is_empty() {
+        if needs.is_none() && max.is_none() && low_risk.is_none() && can_approve.is_empty() && cannot_approve.is_empty() {
             self.problem(at, raw, "nothing is expected", Some("needs = [\"2 of group:dbas\"]".into()));
         }
         let needs = match needs {
@@ -147,7 +147,7 @@ impl Check {
             texts.iter().filter_map(|text| self.known(at, text, "user or workload", &known.people)).collect()
         };
         let (can_approve, cannot_approve) = (people(can_approve), people(cannot_approve));
-        Some(Expect::Takes(Takes { needs, max, can_approve, cannot_approve }))
+        Some(Expect::Takes(Takes { needs, max, low_risk: *low_risk, can_approve, cannot_approve }))
     }
 
     fn expect_word(&mut self, at: Place<'_>, raw: &Spanned<raw::Expect>, word: &str, rules: &BTreeSet<RuleName>) -> Option<Expect> {

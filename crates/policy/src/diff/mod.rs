@@ -326,12 +326,13 @@ fn rule_facts(rule: &Rule) -> Facts {
 }
 
 fn terms_facts(terms: &Terms) -> Facts {
-    let Terms { max, default, carries, opening, auto_when, stages, apart, on_behalf_by, extend } = terms;
+    let Terms { max, default, carries, opening, auto_when, stages, apart, on_behalf_by, extend, low_risk } = terms;
     let Opening { on_first_use, single_use } = opening;
     let mut facts = carries_facts(carries);
     facts.extend([one("effect", "allow"), one("max", max), one("default", default)]);
     facts.extend(some("clock", on_first_use.map(|within| format!("on first use within {within}"))));
     facts.extend(set("single_use", *single_use));
+    facts.extend(set("low_risk", *low_risk));
     facts.extend(some("auto_when", auto_when.as_ref().map(Condition::as_str)));
     facts.extend([one("bundle", if *apart { "apart" } else { "together" }), many("on_behalf_by", on_behalf_by.iter().map(candidate_text))]);
     facts.extend(stages_facts("", stages));

@@ -85,6 +85,8 @@ pub(crate) struct Takes {
     #[serde(default)]
     pub(crate) max: Option<Text>,
     #[serde(default)]
+    pub(crate) low_risk: Option<bool>,
+    #[serde(default)]
     pub(crate) can_approve: Vec<Text>,
     #[serde(default)]
     pub(crate) cannot_approve: Vec<Text>,
@@ -135,6 +137,8 @@ pub(crate) struct Rule {
     pub(crate) on_behalf_by: Vec<Text>,
     #[serde(default)]
     pub(crate) extend: Option<Spanned<Extend>>,
+    #[serde(default)]
+    pub(crate) low_risk: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -189,6 +189,31 @@ fn the_clock_and_the_single_use_of_a_rule_are_in_its_plan() {
 }
 
 #[test]
+fn i04_what_is_asked_for_is_of_low_risk_only_where_every_rule_that_matches_says_so() {
+    let low = |rules: &[&str]| allowed(ask(&Company::with(rules), "dev", "orders-db", "read", None, "a reason")).plan.low_risk;
+    let says_so = |rule: &str| rule.replace("roles = [\"read\"", "low_risk = true\nroles = [\"read\"");
+    assert!(!low(&[READ]), "a rule that says nothing of it");
+    assert!(low(&[&says_so(READ)]));
+    assert!(!low(&[&says_so(READ), TWO]) && !low(&[READ, &says_so(TWO)]), "whichever comes first");
+    assert!(low(&[&says_so(READ), &says_so(TWO)]));
+    assert!(!low(&[&says_so(READ), AUTO]), "one that asks nobody is no exemption");
+    assert!(low(&[&says_so(READ), &says_so(AUTO)]));
+    // A rule that says nothing of the question has no say in it.
+    let at_night = says_so(READ).replace("engineers-read-orders", "never") + "when = \"context.minutes > 100000\"\n";
+    assert!(low(&[&says_so(READ), &at_night.replace("low_risk = true\n", "")]));
+}
+
+#[test]
+fn what_denies_and_what_cannot_wait_is_never_of_low_risk() {
+    let deny = FORBID.replace("deny = true", "deny = true\nlow_risk = true");
+    let told = |rule: &str| crate::problems(&[BASE, rule]).iter().map(ToString::to_string).collect::<String>();
+    assert!(told(&deny).contains("allows nothing that could be of low risk"), "{}", told(&deny));
+    let glass = "[[rule]]\nname = \"break-glass\"\nwho = [\"group:engineers\"]\nresources = [\"orders-db\"]\nroles = [\"read\"]\nmax = \"30m\"\n\
+                 low_risk = true\nbreak_glass = { alert = [\"owners\"], review = { from = [\"manager\"] } }\n";
+    assert!(told(glass).contains("an emergency is not of low risk"), "{}", told(glass));
+}
+
+#[test]
 fn a13_an_emergency_has_rules_of_its_own() {
     let glass = r#"
 [[rule]]

@@ -36,6 +36,13 @@ fn each_change_is_one_line_that_names_the_keys() {
 }
 
 #[test]
+fn a_rule_that_becomes_one_of_low_risk_says_so() {
+    let low = READ.replace("max = \"4h\"", "max = \"4h\"\nlow_risk = true");
+    assert_eq!(between(&[BASE, READ], &[BASE, &low]), ["~ rule engineers-read-orders: low_risk + true"]);
+    assert_eq!(between(&[BASE, &low], &[BASE, READ]), ["~ rule engineers-read-orders: low_risk - true"]);
+}
+
+#[test]
 fn what_is_new_one_way_is_gone_the_other_way() {
     let rules = good(&[BASE, READ]);
     let fewer = good(&[BASE]);

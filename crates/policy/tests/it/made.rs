@@ -139,9 +139,11 @@ impl Made {
         };
         let (plan, emergency, denied_by) = match self.bound.decide(&question) {
             Answer::Allowed(allowed) => (allowed.plan, allowed.emergency, None),
-            Answer::Denied(denied) => {
-                (Plan { rules: vec![denied.rule.clone()], stages: Vec::new(), opening: Opening::default() }, None, Some(denied.rule))
-            }
+            Answer::Denied(denied) => (
+                Plan { rules: vec![denied.rule.clone()], stages: Vec::new(), opening: Opening::default(), low_risk: false },
+                None,
+                Some(denied.rule),
+            ),
             Answer::Refused(_) => return None,
         };
         let id = RequestId::new(self.uuid());

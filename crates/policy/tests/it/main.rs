@@ -140,7 +140,7 @@ pub(crate) fn filed(company: &Company, who: &str, ticket: Option<&str>, starts_a
         reason: Commitment::of(&[0; 32], ""),
         ticket: ticket.map(str::to_owned),
         scope: None,
-        plan: Plan { rules: Vec::new(), stages: Vec::new(), opening: ajar_core::plan::Opening::default() },
+        plan: Plan { rules: Vec::new(), stages: Vec::new(), opening: ajar_core::plan::Opening::default(), low_risk: false },
         rules_hash: String::new(),
         proof: None,
         at: Timestamp::EPOCH,

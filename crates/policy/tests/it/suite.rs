@@ -47,9 +47,10 @@ deny = true
 "#;
 
 /// Questions of dev's for orders-db, each with the answer that it has.
-const RIGHT: [(&str, &str); 12] = [
+const RIGHT: [(&str, &str); 13] = [
     ("role = 'read'", "{ needs = ['1 of owners'], max = '4h', can_approve = ['peer'], cannot_approve = ['dev', 'dev-admin', 'boss'] }"),
     ("", "{ needs = ['1 of owners'] }"),
+    ("", "{ low_risk = false }"),
     ("role = 'write'\nfor = '30m'\nreason = 'a test'", "{ needs = ['1 of manager or owners'], can_approve = ['boss', 'peer'] }"),
     ("role = 'write'\nfor = '90m'\nreason = 'a test'", "{ needs = ['1 of owners or manager', '1 of user:boss'], max = '2h' }"),
     ("role = 'write'\nfor = '90m'\nreason = 'a test'\nticket = 'INC-7'", "'auto'"),
@@ -103,6 +104,7 @@ fn what_is_expected_and_not_so_fails_and_says_what_is() {
         ("", "{ needs = [] }", "needs nobody", "needs 1 of owners"),
         ("", "{ needs = ['1 of owners', '1 of owners'] }", "needs 1 of owners, then 1 of owners", "needs 1 of owners"),
         ("", "{ max = '2h' }", "2h at the most", "4h at the most"),
+        ("", "{ low_risk = true }", "of low risk", "needs 1 of owners, 4h at the most"),
         ("", "{ can_approve = ['peer', 'boss'] }", "boss can approve", ""),
         ("", "{ cannot_approve = ['peer', 'dev'] }", "peer can't approve", ""),
         ("for = '5h'", "'auto'", "approved automatically", "refused: 5h is too long (rule engineers-read-orders allows 4h at the most)"),
@@ -115,6 +117,16 @@ fn what_is_expected_and_not_so_fails_and_says_what_is() {
         assert_eq!(result.wrong, [wrong], "{asks} {expect}");
         assert!(result.found.contains(found), "{asks} {expect}: {}", result.found);
     }
+}
+
+#[test]
+fn a_test_may_expect_that_something_is_of_low_risk() {
+    let low = READ.replace("max = \"4h\"", "max = \"4h\"\nlow_risk = true");
+    let run = |expect: &str| good(&[BASE, &low, OFFICE, &test(1, "", expect)]).run_tests().results.remove(0);
+    let right = run("{ low_risk = true }");
+    assert!(right.passed(), "{right:?}");
+    let wrong = run("{ low_risk = false }");
+    assert_eq!((wrong.wrong, wrong.found.as_str()), (vec!["not of low risk".to_owned()], "needs 1 of owners, 4h at the most, of low risk"));
 }
 
 #[test]

@@ -1,0 +1,75 @@
+// The server, by its own description: everything here goes through the public API.
+import { client } from '../api/client.gen';
+import type { Problem } from '../api/types.gen';
+
+export * from '../api/sdk.gen';
+export type * from '../api/types.gen';
+
+/** Where the pages lie, with a slash at the end. */
+export const base = new URL(document.baseURI).pathname.replace(/[^/]*$/, '');
+
+// A request with this header can only be ours: no form and no other site can send it.
+client.setConfig({ baseUrl: base.replace(/\/$/, ''), headers: { 'ajar-web': '1' }, credentials: 'same-origin' });
+
+/** A refusal by the server, or no answer at all. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    title: string,
+    readonly detail: string | null = null,
+    readonly hint: string | null = null,
+    readonly problems: string[] = [],
+  ) {
+    super(title);
+  }
+  /** Nobody answered: the network or the server is gone. */
+  get offline(): boolean {
+    return this.status === 0;
+  }
+}
+
+type Answer<T> = { data: T; error: undefined } | { data: undefined; error: unknown };
+
+function refused(error: unknown, response: Response | undefined): Refused {
+  const status = response?.status ?? 0;
+  if (!response) return new Refused(0, 'offline', 'The server does not answer.', null, 'It is tried again as soon as it is there.');
+  const problem = typeof error === 'object' && error !== null ? (error as Partial<Problem>) : {};
+  const code = problem.type?.replace('urn:ajar:problem:', '') ?? 'unknown';
+  const title = problem.title ?? (status === 429 ? 'Too much at once: wait a moment.' : `The server answered ${status}.`);
+  return new Refused(status, code, title, problem.detail ?? null, problem.hint ?? null, problem.problems ?? []);
+}
+
+let signedOut: () => void = () => {};
+/** What to do when the server doesn't know us any more. */
+export function onSignedOut(then: () => void): void {
+  signedOut = then;
+}
+
+/** What the server answers; throws {@link Refused}. `await ask(requestList({ query }))`. */
+export async function ask<T>(call: Promise<Answer<T> & { response?: Response }>): Promise<T> {
+  let answer;
+  try {
+    answer = await call;
+  } catch {
+    throw refused(undefined, undefined);
+  }
+  if (answer.error !== undefined || (answer.response && !answer.response.ok)) {
+    const error = refused(answer.error, answer.response);
+    if (error.status === 401) signedOut();
+    throw error;
+  }
+  return answer.data as T;
+}
+
+/** What was thrown, as something to show. */
+export function asRefused(error: unknown): Refused {
+  if (error instanceof Refused) return error;
+  return new Refused(-1, 'page', 'Something is wrong with this page.', String(error));
+}
+
+/** A call that the description doesn't have yet. */
+export function call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown, query?: Record<string, unknown>): Promise<T> {
+  const json = body === undefined ? {} : { body, headers: { 'Content-Type': 'application/json' } };
+  return ask(client.request({ method, url: `/api/v1/${path}`, query, ...json } as never) as never);
+}

@@ -1,0 +1,228 @@
+// What somebody wishes for, as a form and a link have it; what is wrong with it; and what the rules' answer means in words.
+import type { Ask, ExplainedStage, Explanation, NewRequest, Refused, Stage } from './api';
+import { readAsks, writeAsks } from './resources';
+import { seconds } from './time';
+
+/** What an explanation says beyond the description of the API. */
+export interface Less {
+  role: string;
+  for: string;
+  outcome: string;
+  words: string;
+}
+export type ForetoldStage = ExplainedStage & { online?: string[] };
+export type Foretold = Omit<Explanation, 'stages'> & {
+  stages: ForetoldStage[];
+  less?: Less[];
+  reason_min?: number | null;
+  /** `required`, or a regular expression of Rust's: shown, not run. */
+  ticket?: string | null;
+  scope?: string | null;
+  /** All that the rules want, in words. */
+  label?: string | null;
+};
+
+export interface Wish {
+  resource: string;
+  /** Empty: the resource's default. */
+  role: string;
+  /** Empty: the rules' default. */
+  for: string;
+  reason: string;
+  ticket: string;
+  scope: string;
+  /** As `<input type=datetime-local>` has it, in the reader's zone; empty: as soon as it is approved. */
+  starts: string;
+  behalf: string;
+  emergency: boolean;
+  also: Ask[];
+}
+
+export type Field = 'resource' | 'role' | 'for' | 'reason' | 'ticket' | 'scope' | 'starts' | 'behalf' | 'also';
+export type Problems = Partial<Record<Field, string>>;
+
+/** A link's query as a wish. */
+export function wishOf(query: URLSearchParams): Wish {
+  const said = (key: string) => query.get(key)?.trim() ?? '';
+  return {
+    resource: said('resource'),
+    role: said('role'),
+    for: said('for'),
+    reason: said('reason'),
+    ticket: said('ticket'),
+    scope: said('scope'),
+    starts: local(said('at')),
+    behalf: said('behalf'),
+    emergency: query.get('emergency') === '1',
+    also: readAsks(query.get('also')),
+  };
+}
+
+/** A wish as a link's query. Reason and scope are not written into it: they may be erased later, and links are kept elsewhere. */
+export function queryOf(wish: Wish): Record<string, string | null> {
+  return {
+    resource: wish.resource,
+    role: wish.role,
+    for: wish.for.trim(),
+    ticket: wish.ticket.trim(),
+    at: instant(wish.starts),
+    behalf: wish.behalf.trim(),
+    emergency: wish.emergency ? '1' : null,
+    also: wish.emergency ? null : writeAsks(wish.also),
+  };
+}
+
+/** `2026-01-31T17:00` in the reader's zone → the instant in UTC; null when it is none. */
+export function instant(local: string): string | null {
+  const at = new Date(local);
+  return local === '' || Number.isNaN(at.getTime()) ? null : at.toISOString();
+}
+
+/** An instant → what `<input type=datetime-local>` wants; empty when it is none. */
+export function local(instant: string): string {
+  const at = new Date(instant);
+  if (instant === '' || Number.isNaN(at.getTime())) return '';
+  const two = (n: number) => String(n).padStart(2, '0');
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+/** `1 h 30 min` → `1h30m`, as the server wants it; null when it is no length of time. */
+export function length(text: string): string | null {
+  const tidy = text.toLowerCase().replace(/\s+/g, '').replace(/(\d)(?:minutes?|mins?)/g, '$1m').replace(/(\d)(?:hours?|hrs?)/g, '$1h').replace(/(\d)days?/g, '$1d');
+  const sum = seconds(tidy);
+  return sum !== null && sum > 0 && sum <= 366 * 86_400 ? tidy : null;
+}
+
+/** What is sent to file it. */
+export function requestOf(wish: Wish): NewRequest {
+  const said = (text: string) => text.trim() || null;
+  return {
+    resource: wish.resource,
+    role: said(wish.role),
+    for: said(wish.for) && length(wish.for),
+    reason: wish.reason.trim(),
+    ticket: said(wish.ticket),
+    scope: said(wish.scope),
+    starts_at: wish.emergency ? null : instant(wish.starts),
+    emergency: wish.emergency,
+    also: wish.emergency ? [] : wish.also.filter((ask) => ask.resource).map((ask) => ({ resource: ask.resource, role: said(ask.role) })),
+    on_behalf_of: said(wish.behalf),
+  };
+}
+
+/** The longest that the rules allow, as far as they say. */
+export function longest(foretold: Foretold | undefined): string | null {
+  if (!foretold) return null;
+  if (foretold.max) return foretold.max;
+  const kind = (effect: string) => effect === 'allow' || effect === 'break_glass';
+  const all = foretold.rules.filter((r) => !r.passed_over && kind(r.effect) && r.max).map((r) => r.max as string);
+  return all.sort((a, b) => (seconds(a) ?? 0) - (seconds(b) ?? 0))[0] ?? null;
+}
+
+/** What the rules miss in it, each once. */
+export function lacking(foretold: Foretold): string[] {
+  return [...new Set(foretold.rules.filter((r) => !r.passed_over && r.lacks).map((r) => r.lacks as string))];
+}
+
+const PRESETS = ['10m', '30m', '1h', '2h', '4h', '8h', '1d', '7d'];
+
+/** Lengths to choose from, up to the longest. */
+export function presets(max: string | null): string[] {
+  const limit = max === null ? null : seconds(max);
+  if (max === null || limit === null) return PRESETS.slice(0, 4);
+  const shorter = PRESETS.filter((p) => (seconds(p) ?? 0) < limit);
+  return [...shorter.slice(-5), max];
+}
+
+/** What is wrong with it, as far as can be said before asking: each beside its field. */
+export function problems(wish: Wish, foretold: Foretold[], now: number): Problems {
+  const found: Problems = {};
+  if (!wish.resource) found.resource = 'Choose what you want to get into.';
+  if (wish.for.trim()) {
+    const asked = length(wish.for);
+    const limits = foretold.map(longest).filter((max) => max !== null);
+    const limit = limits.sort((a, b) => (seconds(a) ?? 0) - (seconds(b) ?? 0))[0];
+    if (asked === null) found.for = 'Write a length of time such as 30m, 1h30m or 2d.';
+    else if (limit && (seconds(asked) ?? 0) > (seconds(limit) ?? 0)) found.for = `The rules allow ${limit} at the most.`;
+  }
+  const least = Math.max(0, ...foretold.map((f) => f.reason_min ?? 0));
+  const reason = wish.reason.trim();
+  const missing = foretold.flatMap(lacking).find((text) => text.includes('reason'));
+  if ([...reason].length < least) found.reason = `Write ${least} characters or more.`;
+  else if (missing) found.reason = sentence(missing);
+  for (const field of ['ticket', 'scope'] as const) {
+    const wanted = foretold.some((f) => f[field]);
+    const lack = foretold.flatMap(lacking).find((text) => text.includes(field));
+    if (wanted && !wish[field].trim()) found[field] = field === 'ticket' ? 'Name the ticket.' : 'Say what exactly it is for.';
+    else if (lack) found[field] = sentence(lack);
+  }
+  if (wish.starts && !wish.emergency) {
+    const at = instant(wish.starts);
+    if (at === null) found.starts = 'This is no date and time.';
+    else if (new Date(at).getTime() <= now) found.starts = 'This is over already: leave it empty to begin as soon as it is approved.';
+  }
+  if (wish.also.some((ask) => ask.resource === wish.resource && ask.role === wish.role && ask.resource)) found.also = 'This is asked for already.';
+  return found;
+}
+
+/** The field that a refusal by the server is about; null when it is about the whole. */
+export function fieldOf(error: Refused): Field | null {
+  const text = error.message.toLowerCase();
+  if (/duration|too long|length of time/.test(text)) return 'for';
+  if (/\breason\b/.test(text)) return 'reason';
+  if (/\bticket\b/.test(text)) return 'ticket';
+  if (/\bscope\b/.test(text)) return 'scope';
+  if (/begin|\bat\b.*instant/.test(text)) return 'starts';
+  if (/behalf|for others/.test(text)) return 'behalf';
+  if (/\brole\b/.test(text)) return 'role';
+  return null;
+}
+
+/** With a capital: the server's words begin small. */
+export function begun(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+export function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? begun(text) : `${begun(text)}.`;
+}
+
+/** Who may decide, from the rules' words: `group:orders` → `group orders`. */
+export function who(from: string[], resource: string): string {
+  const one = (text: string) => {
+    const [kind, name] = [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)];
+    if (text === 'owners') return `the owners of ${resource}`;
+    if (text === 'manager') return 'your manager';
+    if (kind === 'group') return `group ${name}`;
+    if (kind === 'on-call') return `whoever is on call for ${name}`;
+    if (kind === 'user') return name;
+    return text;
+  };
+  return from.map(one).join(' or ');
+}
+
+/** `Needs 1 of the owners of orders-db`. */
+export function needs(stage: Stage, resource: string): string {
+  return `${stage.needed} of ${who(stage.from, resource)}`;
+}
+
+export type Outcome = 'automatic' | 'review' | 'emergency' | 'denied' | 'refused' | 'incomplete';
+
+/** An explanation's outcome; what only lacks words isn't refused yet. */
+export function outcome(foretold: Foretold): Outcome {
+  if (foretold.outcome === 'refused' && lacking(foretold).length > 0) return 'incomplete';
+  return foretold.outcome as Outcome;
+}
+
+const MILDEST: Outcome[] = ['automatic', 'emergency', 'review', 'incomplete', 'denied', 'refused'];
+
+/** The strictest of several. */
+export function strictest(all: Foretold[]): Outcome | null {
+  return all.map(outcome).sort((a, b) => MILDEST.indexOf(b) - MILDEST.indexOf(a))[0] ?? null;
+}
+
+/** What happens when a stage isn't decided in time, from the rules' words. */
+export function otherwise(stage: Stage): string {
+  const step = (text: string) => (text === 'deny' ? 'it is denied' : text === 'next' ? 'the next stage begins' : `${who(text.split(' or '), 'the resource')} is asked`);
+  return `otherwise ${stage.otherwise.map(step).join(', then ') || 'it is denied'}`;
+}

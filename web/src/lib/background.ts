@@ -1,0 +1,67 @@
+// What the server tells beside a request: what helps to decide it, and what happened to it. Their types are here until the description has them.
+import { call, type Request } from './api';
+import { roughly } from './time';
+
+/** A request, with what the rules say of its risk. */
+export type Asked = Request & { low_risk?: boolean };
+
+export interface Earlier {
+  request: string;
+  at: string;
+  resource: string;
+  role: string;
+  state: string;
+  sessions: number;
+  statements: number;
+}
+
+export interface Background {
+  requester: { last: Earlier[] };
+  alike: { approved: number; denied: number; expired: number; median_s?: number | null };
+  opens: { resource: string; kind: string; role: string; words: string }[];
+  rule_words: string[];
+  low_risk: boolean;
+  online: string[];
+}
+
+export interface Happened {
+  seq: number;
+  at: string;
+  by?: string | null;
+  kind: string;
+  text: string;
+  what: string;
+  id: string;
+}
+
+export interface Timeline {
+  items: Happened[];
+  left_off?: boolean;
+}
+
+export function background(id: string): Promise<Background> {
+  return call('GET', `requests/${encodeURIComponent(id)}/context`);
+}
+
+export function timeline(id: string): Promise<Timeline> {
+  return call('GET', `requests/${encodeURIComponent(id)}/timeline`);
+}
+
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** `12 approved, 1 denied in 90 days; approved within 4 m, half of the time`. */
+export function alikeWords(alike: Background['alike']): string {
+  const parts = (['approved', 'denied', 'expired'] as const).filter((state) => alike[state] > 0).map((state) => `${alike[state]} ${state}`);
+  if (parts.length === 0) return 'None like it in the last 90 days.';
+  const median = alike.median_s === null || alike.median_s === undefined ? '' : `; half of the approvals took less than ${roughly(alike.median_s)}`;
+  return `${parts.join(', ')} in the last 90 days${median}.`;
+}
+
+/** `approved, 2 sessions, 41 statements`; nothing of sessions where none could be. */
+export function earlierWords(earlier: Earlier): string {
+  if (earlier.state !== 'approved') return earlier.state;
+  if (earlier.sessions === 0) return 'approved, not used';
+  return `approved, ${counted(earlier.sessions, 'session')}, ${counted(earlier.statements, 'statement')}`;
+}

@@ -1,0 +1,78 @@
+// What there is to get into: the list, and which of it somebody looks for.
+
+export interface CatalogueRole {
+  name: string;
+  /** What its holder may do. */
+  words: string;
+  last_used?: string | null;
+  grants_90d: number;
+  /** Whether the reader may ask for it. */
+  yours: boolean;
+}
+
+export interface Entry {
+  name: string;
+  kind: string;
+  description: string;
+  labels: Record<string, string>;
+  /** `group:orders`, `user:peer`. */
+  owners: string[];
+  roles: CatalogueRole[];
+  default_role?: string | null;
+  health: { state: string; checked_at?: string | null; words?: string | null };
+  /** Grants that are open now. */
+  open: number;
+  recent: { who: string; role: string; at: string; grant: string }[];
+}
+
+/** Nobody got in as this role, and nobody was let in, for 90 days. */
+export function unused(role: CatalogueRole): boolean {
+  return role.grants_90d === 0 && !role.last_used;
+}
+
+export interface Wanted {
+  q?: string;
+  kind?: string;
+  health?: string;
+  /** `team=orders`. */
+  label?: string;
+  unused?: boolean;
+}
+
+export function labels(entry: Entry): string[] {
+  return Object.entries(entry.labels).map(([key, value]) => `${key}=${value}`);
+}
+
+/** Those that have every word in their name, description, labels, owners or roles, and are as wanted otherwise. */
+export function matching(entries: Entry[], wanted: Wanted): Entry[] {
+  const words = (wanted.q ?? '').toLowerCase().split(/\s+/).filter(Boolean);
+  return entries.filter((entry) => {
+    const text = [entry.name, entry.description, ...labels(entry), ...entry.owners, ...entry.roles.map((role) => role.name)].join('\n').toLowerCase();
+    return (
+      words.every((word) => text.includes(word)) &&
+      (!wanted.kind || entry.kind === wanted.kind) &&
+      (!wanted.health || entry.health.state === wanted.health) &&
+      (!wanted.label || labels(entry).includes(wanted.label)) &&
+      (!wanted.unused || entry.roles.some(unused))
+    );
+  });
+}
+
+/** Every value that there is to choose from, each once, in order. */
+export function choices(entries: Entry[], of: (entry: Entry) => string[]): string[] {
+  return [...new Set(entries.flatMap(of))].sort((a, b) => a.localeCompare(b));
+}
+
+export const KINDS: Record<string, string> = { postgres: 'PostgreSQL', ssh: 'SSH', http: 'HTTP' };
+
+export const HEALTH: Record<string, string> = {
+  good: 'Good',
+  warning: 'Warning',
+  bad: 'Bad',
+  unknown: 'Not checked',
+};
+
+/** Whether `owners` has this person, or a group of theirs. */
+export function owns(owners: string[], name: string, groups: string[]): boolean {
+  return owners.includes(`user:${name}`) || groups.some((group) => owners.includes(`group:${group}`));
+}

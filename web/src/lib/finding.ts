@@ -1,0 +1,69 @@
+// What a search page's address says, where what was found is shown, and what one might ask first.
+import type { Found, Question } from './lookback';
+import { periodOf } from './period';
+
+export const PLACES = { requests: 'Requests', sessions: 'Sessions', statements: 'Statements', events: 'Events' } as const;
+export type Place = keyof typeof PLACES;
+
+export const FACETS = { person: 'Person', resource: 'Resource', role: 'Role', state: 'State', kind: 'Kind' } as const;
+export type FacetName = keyof typeof FACETS;
+
+export const NAMES = Object.keys(FACETS) as FacetName[];
+
+/** The question that the page's query asks now. */
+export function questionOf(query: URLSearchParams, now: Date = new Date()): Question {
+  const place = query.get('in');
+  const { from, to } = periodOf(query, now);
+  const question: Question = { in: place && Object.hasOwn(PLACES, place) ? (place as Place) : 'requests' };
+  const q = query.get('q')?.trim();
+  if (q) question.q = q;
+  for (const name of NAMES) {
+    const value = query.get(name);
+    if (value) question[name] = value;
+  }
+  if (from) question.from = from;
+  if (to) question.to = to;
+  return question;
+}
+
+/** Whether nothing narrows it: not a text, not a time, not a facet. */
+export function isBlank({ in: _, ...rest }: Question): boolean {
+  return Object.keys(rest).length === 0;
+}
+
+/** The page that shows what was found; a recording at its second. Events are in the ledger for who may read it. */
+export function pageOf(found: Found, audits: boolean): string | null {
+  const session = found.session && `sessions/${found.session}`;
+  const request = found.request && `requests/${found.request}`;
+  switch (found.what) {
+    case 'request':
+      return `requests/${found.id}`;
+    case 'session':
+      return `sessions/${found.id}`;
+    case 'statement':
+      return session && typeof found.at_in_session === 'number' ? `${session}?at=${found.at_in_session}` : (session ?? null);
+    case 'event':
+      return audits && typeof found.seq === 'number' ? `ledger/${found.seq}` : session || request || null;
+  }
+}
+
+export interface Suggestion {
+  text: string;
+  query: string;
+}
+
+/** Questions to begin with. `resource`: one that there is. */
+export function suggestions(me: string, resource: string | undefined): Suggestion[] {
+  const ask = (text: string, query: Record<string, string>) => ({ text, query: new URLSearchParams(query).toString() });
+  return [
+    ...(resource
+      ? [
+          ask(`Who was in ${resource} last week`, { in: 'sessions', resource, t: 'last-week' }),
+          ask(`What was done in ${resource} in the last 7 days`, { in: 'statements', resource, t: '7d' }),
+        ]
+      : []),
+    ask('What was denied this quarter', { in: 'requests', state: 'denied', t: 'quarter' }),
+    ask('Statements with “delete”, last 30 days', { in: 'statements', q: 'delete', t: '30d' }),
+    ask('What I asked for in the last 90 days', { in: 'requests', person: me, t: '90d' }),
+  ];
+}

@@ -1,0 +1,38 @@
+// What sessions' states and ends are called, and who may end one.
+import type { Me, Session } from './api';
+
+const ENDS: Record<string, string> = {
+  client_left: 'The client left',
+  target_left: 'The target closed it',
+  cut: 'Cut: its grant ended',
+  killed: 'Ended by hand',
+  refused: 'Not let in: its request was refused, withdrawn or expired',
+  failed_to_open: 'The target could not be opened',
+  violation: 'Cut: the client broke the protocol',
+  recording_failed: 'Cut: it could not be recorded any more',
+  server_stopped: 'The server stopped',
+};
+
+/** Why a session ended; empty while it goes on. */
+export function ending(session: Session): string {
+  const because = session.ended_because;
+  if (!because) return '';
+  return ENDS[because] ?? because.replaceAll('_', ' ');
+}
+
+/** Whether somebody surely may end it; owners of the resource may, too, which only the server knows. */
+export function mayEnd(session: Session, me: Me | null | undefined): boolean {
+  return session.state !== 'ended' && !!me && (me.operate || session.principal === me.name);
+}
+
+/** What its entries are called. */
+export function things(protocol: string, n = 2): string {
+  const [one, many] = protocol === 'postgres' ? ['statement', 'statements'] : protocol === 'http' ? ['request', 'requests'] : ['event', 'events'];
+  return n === 1 ? one : many;
+}
+
+/** Seconds that it took, or has taken by now. */
+export function lasting(session: Session, now: number): number {
+  const end = session.ended_at ? Date.parse(session.ended_at) : now;
+  return (end - Date.parse(session.live_at ?? session.arrived_at)) / 1_000;
+}
