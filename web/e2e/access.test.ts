@@ -34,7 +34,7 @@ for (const [theme, width] of [['light', 1280], ['dark', 1280], ['light', 320], [
 }
 
 test('the inbox is worked by keys alone', async ({ browser, demo }) => {
-  const ids = [];
+  const ids: string[] = [];
   for (const n of [1, 2]) ids.push(await demo.file('dev', { resource: 'orders-db', role: n === 1 ? 'write' : 'read', reason: `INC-7: by keys ${n}` }));
   const { page, context } = await somebody(browser, demo, 'peer', { path: 'inbox' });
   await expect(page.getByRole('article')).toHaveCount(2);
