@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { details, type Entry } from '../src/lib/recording/entry';
 import { bytes, lasted, moment, offset, stamp } from '../src/lib/recording/figures';
-import { beside, Finder, goesOn, oneLine, parts, placeAt, printedHits, shown } from '../src/lib/recording/find';
+import { beside, Finder, oneLine, parts, placeAt, printedHits, shown } from '../src/lib/recording/find';
 import { Lines } from '../src/lib/recording/lines';
 import { Model } from '../src/lib/recording/model';
 
@@ -270,8 +270,6 @@ describe('what is looked for', () => {
   it('is in one inert line', () => {
     expect(oneLine('select\n\t1; \u202e')).toBe('select 1; \\u{202e}');
     expect(oneLine('x'.repeat(900))).toHaveLength(401);
-    expect(goesOn('select 1')).toBe(false);
-    expect(goesOn('select\n1')).toBe(true);
   });
 });
 

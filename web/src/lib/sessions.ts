@@ -6,7 +6,7 @@ const ENDS: Record<string, string> = {
   client_left: 'The client left',
   target_left: 'The target closed it',
   cut: 'Cut: its grant ended',
-  killed: 'Ended by hand',
+  killed: 'Ended',
   refused: 'Not let in: its request was refused, withdrawn or expired',
   failed_to_open: 'The target could not be opened',
   violation: 'Cut: the client broke the protocol',

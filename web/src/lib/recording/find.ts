@@ -10,11 +10,6 @@ export function oneLine(text: string, most = 400): string {
   return words.length > most || cut.length < text.length ? `${words.slice(0, most)}…` : words;
 }
 
-/** Whether opening an entry shows more of its text than its line. */
-export function goesOn(text: string): boolean {
-  return text.length > 90 || text.includes('\n');
-}
-
 export interface Part {
   text: string;
   hit: boolean;
