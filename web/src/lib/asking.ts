@@ -110,13 +110,17 @@ export function requestOf(wish: Wish): NewRequest {
   };
 }
 
-/** The longest that the rules allow, as far as they say. */
-export function longest(foretold: Foretold | undefined): string | null {
-  if (!foretold) return null;
+const shortest = (all: string[]): string | null => [...all].sort((a, b) => (seconds(a) ?? 0) - (seconds(b) ?? 0))[0] ?? null;
+
+/** The longest that the rules allow for all of it, as far as they say. */
+export function longest(all: Foretold[]): string | null {
+  return shortest(all.map(most).filter((max) => max !== null));
+}
+
+function most(foretold: Foretold): string | null {
   if (foretold.max) return foretold.max;
   const kind = (effect: string) => effect === 'allow' || effect === 'break_glass';
-  const all = foretold.rules.filter((r) => !r.passed_over && kind(r.effect) && r.max).map((r) => r.max as string);
-  return all.sort((a, b) => (seconds(a) ?? 0) - (seconds(b) ?? 0))[0] ?? null;
+  return shortest(foretold.rules.filter((r) => !r.passed_over && kind(r.effect) && r.max).map((r) => r.max as string));
 }
 
 /** What the rules miss in it, each once. */
@@ -140,8 +144,7 @@ export function problems(wish: Wish, foretold: Foretold[], now: number): Problem
   if (!wish.resource) found.resource = 'Choose what you want to get into.';
   if (wish.for.trim()) {
     const asked = length(wish.for);
-    const limits = foretold.map(longest).filter((max) => max !== null);
-    const limit = limits.sort((a, b) => (seconds(a) ?? 0) - (seconds(b) ?? 0))[0];
+    const limit = longest(foretold);
     if (asked === null) found.for = 'Write a length of time such as 30m, 1h30m or 2d.';
     else if (limit && (seconds(asked) ?? 0) > (seconds(limit) ?? 0)) found.for = `The rules allow ${limit} at the most.`;
   }
@@ -166,7 +169,7 @@ export function problems(wish: Wish, foretold: Foretold[], now: number): Problem
 }
 
 /** The field that a refusal by the server is about; null when it is about the whole. */
-export function fieldOf(error: Refused): Field | null {
+export function fieldOf(error: Pick<Refused, 'message'>): Field | null {
   const text = error.message.toLowerCase();
   if (/duration|too long|length of time/.test(text)) return 'for';
   if (/\breason\b/.test(text)) return 'reason';
@@ -184,6 +187,7 @@ export function begun(text: string): string {
 }
 
 export function sentence(text: string): string {
+  if (text === '') return '';
   return /[.!?]$/.test(text) ? begun(text) : `${begun(text)}.`;
 }
 
