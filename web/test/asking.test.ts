@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { fieldOf, instant, length, local, longest, needs, otherwise, outcome, presets, problems, queryOf, requestOf, strictest, wishOf, type Foretold } from '../src/lib/asking';
+import { fieldOf, instant, length, local, longest, needs, otherwise, outcome, presets, problems, queryOf, requestOf, strictest, wishOf } from '../src/lib/asking';
+import type { Explanation } from '../src/lib/api';
 
 const rule = (more: object) => ({ rule: 'r', effect: 'allow', stages: [], ...more });
-const foretold = (more: Partial<Foretold>): Foretold => ({ outcome: 'review', resource: 'orders-db', role: 'write', stages: [], alerted: [], values: {}, rules: [], ...more });
+const foretold = (more: Partial<Explanation>): Explanation => ({ outcome: 'review', resource: 'orders-db', role: 'write', stages: [], alerted: [], values: {}, rules: [], less: [], low_risk: false, ...more });
 const wish = (query: string) => wishOf(new URLSearchParams(query));
 
 describe('links', () => {
@@ -78,6 +79,9 @@ describe('what it means', () => {
   test('what only lacks words is not refused yet', () => {
     expect(outcome(foretold({ outcome: 'refused' }))).toBe('refused');
     expect(outcome(foretold({ outcome: 'refused', rules: [rule({ lacks: 'a reason is needed' })] }))).toBe('incomplete');
+    const stage = { from: ['owners'], needed: 1, within: '30m', otherwise: ['deny'], waiting: false, able: [], online: [], can_be_fulfilled: false };
+    expect(outcome(foretold({ stages: [stage] }))).toBe('denied');
+    expect(outcome(foretold({ stages: [{ ...stage, otherwise: ['next'] }] }))).toBe('review');
     expect(strictest([foretold({ outcome: 'automatic' }), foretold({ outcome: 'review' })])).toBe('review');
     expect(strictest([])).toBeNull();
   });
@@ -85,6 +89,6 @@ describe('what it means', () => {
   test('stages in words', () => {
     const stage = { from: ['owners', 'group:heads', 'on-call:dba', 'user:boss', 'manager'], needed: 2, within: '30m', otherwise: ['manager or group:heads', 'deny'], waiting: false };
     expect(needs(stage, 'orders-db')).toBe('2 of the owners of orders-db or group heads or whoever is on call for dba or boss or your manager');
-    expect(otherwise(stage)).toBe('otherwise your manager or group heads is asked, then it is denied');
+    expect(otherwise(stage)).toBe('your manager or group heads is asked, then it is denied');
   });
 });
