@@ -1,13 +1,13 @@
 // What would come of a wish, kept current while somebody writes it: asked a moment after the last key, and never two at a time.
-import { asRefused, ask, explain, type Refused } from './api';
-import { requestOf, length, type Foretold, type Wish } from './asking';
+import { asRefused, ask, explain, type Explanation, type Refused } from './api';
+import { length, requestOf, type Wish } from './asking';
 
 /** So long nothing must have been typed. */
 const PAUSE = 250;
 
 export class Forecast {
   /** One for each role on a resource that is asked for. */
-  value: Foretold[] = $state.raw([]);
+  value: Explanation[] = $state.raw([]);
   error: Refused | undefined = $state.raw(undefined);
   /** Whether `value` is of what was written before. */
   stale: boolean = $state(false);
@@ -45,7 +45,7 @@ export class Forecast {
       const asked = [{ resource, role }, ...also].map(({ resource: name, role }) =>
         ask(explain({ path: { name }, query: { ...query, role: role ?? undefined }, signal })),
       );
-      const value = (await Promise.all(asked)) as Foretold[];
+      const value = await Promise.all(asked);
       if (signal.aborted) return;
       this.value = value;
       this.error = undefined;
