@@ -90,7 +90,7 @@ async fn a06_who_has_a_passkey_approves_with_it_or_not_at_all() {
     assert_eq!(actor["proof"]["passkey"]["passkey"], json!(passkey), "{actor}");
     assert_eq!(actor["proof"]["passkey"]["token"], peer.get("me").1["token"], "{actor}");
     assert_eq!(peer.post(&debts, &json!({ "verdict": "approve" })).0, 204);
-    assert_eq!(peer.post("preapprovals", &json!({ "user": "dev", "resource": "orders-db", "for": "1h" })).0, 200);
+    assert_eq!(peer.post("preapprovals", &json!({ "user": "dev", "resource": "orders-db", "role": "read", "for": "1h" })).0, 200);
     // It was for that token: the command line's and another browser's still can't.
     let request = asked(&stage);
     assert_eq!(stage.ajar("peer", &["approve", &request]).0, 3);
