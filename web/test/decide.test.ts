@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Grant, Request, Review } from '../src/lib/api';
 import {
-  approveStands, approveWords, arranged, bySoonest, candidateWords, connectWords, deniedWords, endedWords, grantActions, listed, otherwiseWords, outcome,
+  approveStands, approveWords, arranged, bySoonest, candidateWords, deniedWords, endedWords, grantActions, listed, otherwiseWords, outcome,
   requestActions, review, shorter, stageStates, unlimited, waitsUntil, whatWords, wrongLimits,
 } from '../src/lib/decide';
 
@@ -140,10 +140,6 @@ describe('actions', () => {
       expect(grantActions(grant({ state }), operator, false).revoke).toBe(false);
       expect(grantActions(grant({ state }), dev, false)).toEqual({ extend: false, return: false, revoke: false });
     }
-  });
-  test('the command fits the kind', () => {
-    expect(connectWords('postgres', orders)).toBe('ajar psql orders-db --role write');
-    expect(connectWords(undefined, orders)).toBeNull();
   });
 });
 

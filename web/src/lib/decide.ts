@@ -183,20 +183,6 @@ export function deniedWords(request: Request): { words: string; note?: string | 
   }
 }
 
-/** The command that gets its holder in; null for a kind that has none. */
-export function connectWords(kind: string | undefined, ask: Ask): string | null {
-  switch (kind) {
-    case 'postgres':
-      return `ajar psql ${ask.resource} --role ${ask.role}`;
-    case 'ssh':
-      return `ajar ssh ${ask.resource} --role ${ask.role}`;
-    case 'http':
-      return `ajar proxy ${ask.resource} --role ${ask.role}`;
-    default:
-      return null;
-  }
-}
-
 const ENDED: Record<string, string> = {
   expired: 'its time was over',
   returned: 'given back',
