@@ -219,8 +219,8 @@ async fn pass_on(
     (*outgoing.method_mut(), *outgoing.uri_mut(), *outgoing.headers_mut()) = (method, uri, to);
     let sent = async {
         match websocket {
-            Some(_) => upstream.send_alone(outgoing).await,
-            None => upstream.send(outgoing).await,
+            Some(_) => upstream.send_alone(outgoing, shared.clock.mono()).await,
+            None => upstream.send(outgoing, shared.clock.mono()).await,
         }
     };
     let ended = room.over();

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use hyper::header::{
-    ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Of one connection (RFC 9110, 7.6.1).
@@ -76,6 +76,18 @@ pub(super) fn response(from: &mut HeaderMap) {
     for name in gone {
         from.remove(name);
     }
+}
+
+/// Fields behind a body, in either direction: some who read them put them among the headers (RFC 9110, 6.5.1), so nothing is left that would
+/// count for something there. `shown` is where the target is shown what we show it.
+pub(super) fn trailers(mut fields: HeaderMap, shown: Option<&HeaderName>) -> HeaderMap {
+    let counts = [HOST, CONTENT_LENGTH, EXPECT, FORWARDED, AUTHORIZATION, COOKIE, SET_COOKIE, LOCATION];
+    let gone = |name: &&HeaderName| of_one_hop(name, &[]) || misleads(name) || counts.contains(name) || Some(*name) == shown;
+    let gone: Vec<HeaderName> = fields.keys().filter(gone).cloned().collect();
+    for name in gone {
+        fields.remove(name);
+    }
+    fields
 }
 
 /// A cookie that a target sets comes back to that target alone: APIs behind one host name are none of each other's business.

@@ -12,6 +12,7 @@
 //! | `body` | bodies in both directions, up to the cut |
 //! | `headers` | what is passed on and what is not |
 //! | `upstream` | connections to targets, and what they are shown |
+//! | `trust` | what those are made with: authorities and certificates, as their files are now |
 //! | `token` | tokens from authorisation servers |
 //! | `upgrade` | WebSockets |
 //! | `probe` | whether a target can be used |
@@ -25,6 +26,7 @@ mod probe;
 mod problem;
 mod room;
 mod token;
+mod trust;
 mod upgrade;
 mod upstream;
 mod visit;

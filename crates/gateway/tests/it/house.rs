@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -148,7 +148,7 @@ impl OpenDoor {
 impl Door for OpenDoor {
     async fn identify(&self, credential: &Credential, claimed: Option<&str>, _: IpAddr) -> Result<Identified, Refusal> {
         let good = match credential {
-            Credential::Token(token) => token.expose() == "good",
+            Credential::Token(token) => ["good", "ajar_good"].contains(&token.expose()),
             Credential::Key { token } => *token == keys::token(),
             Credential::Certificate { .. } => false,
         };
@@ -231,6 +231,8 @@ pub(crate) struct House {
     pub(crate) reports: mpsc::UnboundedReceiver<SessionReport>,
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) recordings: TempDir,
+    /// The authority of the gateway's certificate, PEM.
+    pub(crate) authority: String,
     tls: Arc<ClientConfig>,
     stop: Option<oneshot::Sender<()>>,
     tasks: JoinSet<()>,
@@ -256,7 +258,10 @@ impl House {
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
-        let server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+        let mut server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        // OpenSSL takes one whose name is its issuer's for self-signed.
+        server.distinguished_name.push(DnType::CommonName, "localhost");
+        let server = server.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
 
         let clock = Arc::new(TestClock::default());
         let signer = GrantSigner::new(&[3; 32]);
@@ -308,7 +313,20 @@ impl House {
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
         tls.alpn_protocols = vec![b"postgresql".to_vec()];
-        Self { gateway: address, http, ssh, door, clock, reports, seen, recordings, tls: Arc::new(tls), stop: Some(stop), tasks }
+        Self {
+            gateway: address,
+            http,
+            ssh,
+            door,
+            clock,
+            reports,
+            seen,
+            recordings,
+            authority: ca_pem,
+            tls: Arc::new(tls),
+            stop: Some(stop),
+            tasks,
+        }
     }
 
     /// How long grants are from now on.
@@ -329,10 +347,15 @@ impl House {
     /// A client that has shaken hands with the door for HTTP, and may speak these.
     pub(crate) async fn calls(&self, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
         let tcp = TcpStream::connect(self.http).await.unwrap();
+        self.shakes_hands(tcp, protocols, "localhost").await
+    }
+
+    /// The same, over a connection that is there, with a name to ask for.
+    pub(crate) async fn shakes_hands(&self, tcp: TcpStream, protocols: &[&[u8]], name: &str) -> TlsStream<TcpStream> {
         tcp.set_nodelay(true).unwrap();
         let mut tls = (*self.tls).clone();
         tls.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-        TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap()
+        TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from(name.to_owned()).unwrap(), tcp).await.unwrap()
     }
 
     /// A client that has sent its token, and hasn't read what comes of it.
