@@ -1,8 +1,11 @@
 //! The door for HTTP: what is passed on, what is refused, and the cut.
 
+mod browsers;
+mod certificates;
 mod doorstep;
 mod passing;
 mod shown;
+mod websockets;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,12 +15,14 @@ use ajar_core::port::{CutReason, Order};
 use ajar_core::resource::{HttpCredential, HttpRecord, HttpTarget, Kind, Resource, SecretSource, TargetTls, Upstream};
 use ajar_core::session::EndReason;
 use ajar_gateway::Limits;
+use base64::Engine as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -117,8 +122,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(tcp: S, heads: &Heads, seen: &
                 seen.bytes += count as u64;
                 seen.last = Some(SystemTime::now());
             },
-            "/v1/socket" => {
-                tcp.write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n").await.ok()?;
+            "/v1/socket" | "/v1/deaf" => {
+                let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap_or_default();
+                let accept = if path == "/v1/deaf" { "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned() } else { accept(key) };
+                let head = format!("connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n");
+                tcp.write_all(format!("HTTP/1.1 101 Switching Protocols\r\n{head}\r\n").as_bytes()).await.ok()?;
                 loop {
                     let mut buffer = [0; 1_024];
                     let count = tcp.read(&mut buffer).await.ok()?;
@@ -151,6 +159,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(tcp: S, heads: &Heads, seen: &
             }
         }
     }
+}
+
+/// What a server answers to a WebSocket's key (RFC 6455, 4.2.2).
+fn accept(key: &str) -> String {
+    let digest = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
+    base64::engine::general_purpose::STANDARD.encode(digest)
 }
 
 const GOOD: &str = "Host: door\r\nAjar-Token: good\r\n";
