@@ -40,6 +40,7 @@ mod debts;
 mod desk;
 mod door;
 mod engine;
+mod entries;
 mod explain;
 mod extend;
 mod filing;

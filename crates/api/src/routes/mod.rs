@@ -3,6 +3,7 @@
 mod access;
 mod browser;
 mod cli_logins;
+mod entries;
 mod ledger;
 mod live;
 mod locks;
@@ -77,6 +78,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(sign_in::password))
         .routes(routes!(sign_in::token_list, sign_in::token_issue))
         .routes(routes!(sign_in::token_revoke))
+        .routes(routes!(entries::http_enter))
         .routes(routes!(requests::resources))
         .routes(routes!(requests::explain))
         .routes(routes!(requests::request_list, requests::request_file))
