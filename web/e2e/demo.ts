@@ -11,7 +11,8 @@ export interface Account {
 }
 
 interface Ready {
-  api: string;
+  /** Where the pages are: by name, since passkeys need one. */
+  web: string;
   postgres: { host: string; port: number; ca_file: string };
   http: { url: string; ca_file: string };
   ssh: { host: string; port: number } | null;
@@ -64,7 +65,7 @@ export class Demo {
   }
 
   get url(): string {
-    return this.ready.api;
+    return this.ready.web;
   }
 
   account(who: Who): Account {

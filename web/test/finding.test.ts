@@ -31,16 +31,13 @@ describe('a search’s address', () => {
 describe('what was found', () => {
   const found = (what: Found['what'], more: Partial<Found> = {}): Found => ({ what, id: 'x_1', at: '', who: 'dev', text: '', ...more });
   it('leads to where it is shown', () => {
-    expect(pageOf(found('request'), false)).toBe('requests/x_1');
-    expect(pageOf(found('session'), false)).toBe('sessions/x_1');
-    expect(pageOf(found('statement', { session: 'sess_1', at_in_session: 12.5 }), false)).toBe('sessions/sess_1?at=12.5');
-    expect(pageOf(found('statement', { session: 'sess_1' }), false)).toBe('sessions/sess_1');
-    expect(pageOf(found('statement'), false)).toBeNull();
-  });
-  it('is in the ledger for who may read it only', () => {
-    const event = found('event', { seq: 0, request: 'req_1' });
-    expect(pageOf(event, true)).toBe('ledger/0');
-    expect(pageOf(event, false)).toBe('requests/req_1');
-    expect(pageOf(found('event', { seq: 3 }), false)).toBeNull();
+    expect(pageOf(found('request'))).toBe('requests/x_1');
+    expect(pageOf(found('session'))).toBe('sessions/x_1');
+    expect(pageOf(found('statement', { session: 'sess_1', at_in_session: 12.5 }))).toBe('sessions/sess_1?at=12.5');
+    expect(pageOf(found('statement', { session: 'sess_1', at_in_session: 0 }), 'a & b')).toBe('sessions/sess_1?at=0&q=a+%26+b');
+    expect(pageOf(found('statement', { session: 'sess_1' }))).toBe('sessions/sess_1');
+    expect(pageOf(found('statement'))).toBeNull();
+    expect(pageOf(found('event', { seq: 0 }))).toBe('ledger/0');
+    expect(pageOf(found('event'))).toBeNull();
   });
 });

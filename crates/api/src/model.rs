@@ -67,6 +67,21 @@ pub struct NewToken {
     pub life: Option<String>,
 }
 
+/// Where a browser wants to get into an HTTP API.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewHttpEntry {
+    /// The URL at the API's door, as the door gave it.
+    pub to: String,
+}
+
+/// Where it goes on.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HttpEntry {
+    /// The URL to go to.
+    pub url: String,
+}
+
 /// What a token may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -2,10 +2,17 @@
 //!
 //! INVARIANT H2: what is decided on is what the target sees. A path that two programs could read in two ways is no [`Path`].
 
+mod place;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use place::{BadPlace, Local, Place, URL_MAX, encode};
+
+/// Where, at a host name of an API's own, the door takes browsers in: it brings a code in the query.
+pub const ENTER: &str = "/.ajar/enter";
 
 /// The longest path, in bytes.
 pub const PATH_MAX: usize = 8 * 1024;

@@ -89,7 +89,7 @@ impl Engine {
         let emergency =
             self.sequencer.look(move |desk| desk.world.debts().find(|d| d.owed().incurred.id == id).map(|d| d.owed().incurred.request));
         let emergency = emergency.await?;
-        let (actor, page) = (self.freshly(caller), emergency.map_or_else(|| "debts".to_owned(), |request| format!("requests/{request}")));
+        let (actor, page) = (self.freshly(caller), emergency.map_or_else(|| "inbox".to_owned(), |request| format!("requests/{request}")));
         let link = format!("{}/{page}", self.config.public_url);
         if let Some(request) = emergency {
             needs.extend(self.grants_of(request).await.into_iter().map(Stream::Grant));

@@ -9,11 +9,13 @@ use ajar_core::grant::{Grant, GrantEvent};
 use ajar_core::id::{GrantId, PrincipalId, RequestId, SessionId};
 use ajar_core::name::{ResourceName, RoleName};
 use ajar_core::port::{
-    Access, Admission, Credential, Door, Held, HeldNotice, Identified, Knock, Opening, Refusal, RefusalKind, SessionReport, Waiting,
+    Access, Admission, Credential, Door, Entry, Held, HeldNotice, Identified, Knock, Opening, Otherwise, Refusal, RefusalKind,
+    SessionReport, Waiting,
 };
 use ajar_core::request::{DeniedBecause, Request, RequestEvent};
 use ajar_core::resource::Kind;
 use ajar_core::sealed::Disclosure;
+use ajar_core::secret::Secret;
 use ajar_core::session::{Arrived, Ended, HeldFor, Live, Session, SessionEvent};
 use ajar_core::world::{Decision, WorldError};
 use async_trait::async_trait;
@@ -22,7 +24,7 @@ use tokio::sync::{broadcast, oneshot};
 use tracing::{Instrument, instrument};
 
 use crate::engine::Engine;
-use crate::filing::{Asker, NewRequest, Wanted, submit};
+use crate::filing::{Asker, Looked, NewRequest, Wanted, look, submit};
 use crate::leases::Minted;
 use crate::people::seal;
 use crate::refusal::{denied, no_such, of, refusal, world_refusal};
@@ -44,6 +46,7 @@ impl Door for Engine {
             Credential::Token(token) => self.authenticate(token),
             Credential::Certificate { common_name } => self.certified(common_name),
             Credential::Key { token } => self.keyed(*token),
+            Credential::Entry { secret, host } => self.entered(secret, host),
         };
         let identified = caller.and_then(|caller| self.identified(caller, claimed));
         if identified.is_err() {
@@ -65,6 +68,7 @@ impl Door for Engine {
                 let waiting = Box::new(Wait { engine, guest, request, news, lines: lines.into(), going_in: None, looked: false });
                 Ok(Admission::Held(Held { session, request, waiting }))
             }
+            Place::Unasked { resource, role } => Ok(Admission::Unasked { resource, role }),
             Place::Asked(request) => {
                 let mut wait = Wait { engine, guest, request, news, lines: VecDeque::new(), going_in: None, looked: false };
                 // It may have been denied as it was filed.
@@ -75,6 +79,10 @@ impl Door for Engine {
                 }
             }
         }
+    }
+
+    fn enter(&self, code: &Secret, begun: &str, host: &str) -> Result<Entry, Refusal> {
+        self.enter_with(code, begun, host)
     }
 
     fn resource_at(&self, host: &str) -> Option<ResourceName> {
@@ -122,13 +130,14 @@ impl Door for Engine {
 enum Place {
     Open(GrantId),
     Asked(RequestId),
+    Unasked { resource: ResourceName, role: Option<RoleName> },
     Held { request: RequestId, lines: Vec<String> },
 }
 
 impl Engine {
     /// Finds the open grant that fits, else the pending request, else files one.
     async fn place_for(&self, who: &Identified, knock: Knock) -> Result<(Guest, Place), Refusal> {
-        let Knock { resource, protocol, wishes, client, holds } = knock;
+        let Knock { resource, protocol, wishes, client, otherwise } = knock;
         let new = NewRequest {
             resource,
             role: wishes.role,
@@ -158,13 +167,20 @@ impl Engine {
                 return Ok((Draft::default(), (guest, Placed::Open(grant))));
             }
             let asker = Asker::themselves(guest.principal, guest.actor);
+            if otherwise == Otherwise::Look {
+                let looked = look(desk, asker, &new)?;
+                let resource = match &looked {
+                    Looked::Pending(_, resource) | Looked::Possible { resource, .. } => resource.clone(),
+                };
+                return Ok((Draft::default(), (Guest { arrived: arrived(resource), who: guest, client }, Placed::Looked(looked))));
+            }
             let wanted = Wanted::read(desk, asker, &new)?;
             let resource = wanted.asks.first().map(|ask| ask.resource.clone()).ok_or_else(|| no_such("such resource"))?;
             let arrived = arrived(resource);
             let (mut draft, submitted) = submit(desk, &counter, asker, wanted)?;
             let placed = match submitted.grants.first() {
                 Some(grant) => Placed::Open(*grant),
-                None if !holds => Placed::Asked(submitted.request),
+                None if otherwise == Otherwise::Ask => Placed::Asked(submitted.request),
                 None => {
                     let held = HeldFor { arrived: arrived.clone(), request: submitted.request };
                     draft.decision.extend(desk.world.session_hold(held));
@@ -178,7 +194,8 @@ impl Engine {
         let (guest, placed) = done.await.map_err(of::<Refusal>)?;
         let place = match placed {
             Placed::Open(grant) => Place::Open(grant),
-            Placed::Asked(request) => Place::Asked(request),
+            Placed::Asked(request) | Placed::Looked(Looked::Pending(request, _)) => Place::Asked(request),
+            Placed::Looked(Looked::Possible { resource, role }) => Place::Unasked { resource, role },
             Placed::Held { request, existing } => Place::Held { request, lines: self.first_lines(request, existing, &guest.arrived).await },
         };
         Ok((guest, place))
@@ -274,6 +291,7 @@ impl Engine {
 }
 
 enum Placed {
+    Looked(Looked),
     Open(GrantId),
     Asked(RequestId),
     Held { request: RequestId, existing: bool },

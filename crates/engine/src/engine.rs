@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use crate::applied::Drift;
 use crate::brake::Brake;
 use crate::cli_logins::CliLogins;
+use crate::entries::Entries;
 use crate::freshness::Freshness;
 use crate::health::Healths;
 use crate::leases::Leases;
@@ -160,6 +161,8 @@ pub struct Engine {
     pub(crate) feed: broadcast::Sender<Committed>,
     pub(crate) next_due: watch::Receiver<Option<Timestamp>>,
     pub(crate) effects: Arc<Notify>,
+    /// Browsers that come in to HTTP APIs.
+    pub(crate) entries: Entries,
     /// Passwords that may be tried from one address.
     pub(crate) sign_ins: Brake<IpAddr>,
     /// Sign-ins with a passkey that may be begun from one address.
@@ -308,6 +311,7 @@ impl Engine {
             feed,
             next_due,
             effects,
+            entries: Entries::default(),
             sign_ins: Brake::new(20, 20),
             ceremonies_begun: Brake::new(120, 120),
             cli_logins_begun: Brake::new(20, 20),

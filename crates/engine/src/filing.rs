@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ajar_core::debt::Emergency;
 use ajar_core::event::{Actor, Event, Proof};
 use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId, ReviewId};
-use ajar_core::name::RuleName;
+use ajar_core::name::{ResourceName, RoleName, RuleName};
 use ajar_core::permit::GrantSigner;
 use ajar_core::plan::{Opening, Plan};
 use ajar_core::port::{Clock, Refusal, RefusalKind};
@@ -276,6 +276,33 @@ pub(crate) fn submit(desk: &Desk<'_>, counter: &Counter, asker: Asker, wanted: W
     let mut filed = filed.into_iter();
     let first = filed.next().ok_or_else(|| no_such("such resource"))?;
     Ok((draft, Submitted { apart: filed.map(|f| f.request).collect(), ..first }))
+}
+
+/// What there is of something that is not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// A request for it is pending.
+    Pending(RequestId, ResourceName),
+    /// It could be asked for; with which role, where that is clear.
+    Possible { resource: ResourceName, role: Option<RoleName> },
+}
+
+/// Says what is pending or could be asked for, and files nothing.
+pub(crate) fn look(desk: &Desk<'_>, asker: Asker, new: &NewRequest) -> Result<Looked, Refusal> {
+    let wanted = match Wanted::read(desk, asker, new) {
+        Ok(wanted) => wanted,
+        Err(refusal) => {
+            // Of several roles none was said: that can be asked where it is asked for.
+            let resource = new.resource.parse().ok().filter(|_| new.role.is_none() && refusal.kind == RefusalKind::BadInput);
+            let resource = resource.filter(|resource| desk.rules.offered(asker.beneficiary, resource).is_some());
+            return resource.map(|resource| Looked::Possible { resource, role: None }).ok_or(refusal);
+        }
+    };
+    let Some(Ask { resource, role }) = wanted.asks.first().cloned() else { return Err(no_such("such resource")) };
+    Ok(match pending_same(desk, asker, &wanted, &wanted.asks) {
+        Some(request) => Looked::Pending(request, resource),
+        None => Looked::Possible { resource, role: Some(role) },
+    })
 }
 
 /// The request for just this that is pending already. An emergency does not wait for it.

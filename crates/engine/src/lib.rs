@@ -49,6 +49,7 @@ mod debts;
 mod desk;
 mod door;
 mod engine;
+mod entries;
 mod explain;
 mod extend;
 mod filing;

@@ -373,6 +373,6 @@ impl Engine {
 
     /// Where somebody looks after their passkeys and steps up.
     fn account_link(&self) -> String {
-        format!("{}/account", self.config.public_url)
+        format!("{}/settings", self.config.public_url)
     }
 }

@@ -251,7 +251,7 @@ impl Engine {
     }
 
     /// Who comes with a token that is good.
-    fn holder(&self, found: Option<(Issued, PrincipalName)>) -> Result<Caller, Refusal> {
+    pub(crate) fn holder(&self, found: Option<(Issued, PrincipalName)>) -> Result<Caller, Refusal> {
         let enabled = |(issued, _): &(Issued, PrincipalName)| self.rules().enabled(issued.principal);
         let (issued, name) = found.filter(enabled).ok_or_else(bad_credential)?;
         let actor = Actor::Principal { id: issued.principal, proof: Proof::Token(issued.id) };

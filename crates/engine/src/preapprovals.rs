@@ -62,7 +62,7 @@ impl Engine {
         let role = new.role.as_deref().map(str::parse::<RoleName>).transpose();
         let role = role.map_err(|error| bad_input(error.to_string(), "name a role of the resource, or none for any"))?;
         let by = caller.principal;
-        let (actor, link) = (self.freshly(caller), format!("{}/preapprovals", self.config.public_url));
+        let (actor, link) = (self.freshly(caller), format!("{}/people", self.config.public_url));
         let done = self.sequencer.run(actor, Vec::new(), move |desk| {
             let starts_at = new.from.unwrap_or(desk.now).max(desk.now);
             if !asks(desk, by, principal, &resource, starts_at) {

@@ -13,6 +13,8 @@ mod house;
 #[expect(dead_code, reason = "the tests' keys are for more doors than one")]
 #[path = "../tests/it/keys.rs"]
 mod keys;
+#[path = "cut/over_ssh.rs"]
+mod over_ssh;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -30,8 +32,11 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         deadline("1,000 live sessions, each asking without a pause", 1_000, true, (10, 50)).await;
-        deadline("10,000 idle sessions", idle_sessions(), false, (50, 250)).await;
+        deadline("10,000 idle sessions", sessions_that_fit(10_000), false, (50, 250)).await;
         revoke().await;
+        let sessions = sessions_that_fit(1_000);
+        over_ssh::deadline(sessions, sessions, (10.0, 50.0)).await;
+        over_ssh::deadline(sessions, 10, (10.0, 50.0)).await;
     });
 }
 
@@ -47,13 +52,13 @@ fn more_descriptors() {
 }
 
 /// Five descriptors a session, all in this process: both ends of two connections, and the recording.
-fn idle_sessions() -> usize {
+fn sessions_that_fit(wanted: usize) -> usize {
     let limit = std::fs::read_to_string("/proc/self/limits").unwrap();
     let line = limit.lines().find(|l| l.starts_with("Max open files")).unwrap().to_owned();
     let most: usize = line.split_whitespace().nth(3).and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
-    let fit = (most.saturating_sub(500) / 5).min(10_000);
-    if fit < 10_000 {
-        println!("(the system allows {most} open files: {fit} sessions instead of 10,000)");
+    let fit = (most.saturating_sub(500) / 5).min(wanted);
+    if fit < wanted {
+        println!("(the system allows {most} open files: {fit} sessions instead of {wanted})");
     }
     fit
 }

@@ -18,6 +18,8 @@ pub struct GatewayConfig {
     pub postgres: SocketAddr,
     /// The same for HTTP's.
     pub http: Option<SocketAddr>,
+    /// Certificates for host names that HTTP APIs have of their own, beside the server's.
+    pub http_certificates: Vec<HttpCertificate>,
     /// SSH's clients, where they may come.
     pub ssh: Option<SshConfig>,
     /// Where people decide: what links begin with.
@@ -36,6 +38,15 @@ pub struct GatewayConfig {
     pub secrets: SecretResolver,
     /// Limits.
     pub limits: Limits,
+}
+
+/// A certificate for some host names, in files that are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCertificate {
+    /// The chain, PEM; its host names are those that it is shown for.
+    pub chain_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
 }
 
 /// Gives the secret behind a source; in words when it can't be had.

@@ -28,7 +28,7 @@ mod ssh;
 mod tls;
 mod workers;
 
-pub use config::{GatewayConfig, Limits, SecretResolver};
+pub use config::{GatewayConfig, HttpCertificate, Limits, SecretResolver};
 pub use http::HttpProbe;
 pub use listener::{Gateway, GatewayError};
 pub use ssh::{SshConfig, SshHosts, SshHostsSetup};

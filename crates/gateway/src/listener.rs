@@ -122,7 +122,8 @@ impl Gateway {
         }
         let (to, reports) = mpsc::unbounded_channel();
         let targets = Arc::new(Targets::default());
-        let (http, beside) = http::Shared::new(tls.clone(), &config, Arc::clone(&targets));
+        let (http, beside) =
+            http::Shared::new(tls.clone(), &config, Arc::clone(&targets), Arc::clone(&clock)).map_err(TlsError::of_http)?;
         let shared = Shared {
             door,
             verifier,

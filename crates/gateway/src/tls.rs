@@ -28,6 +28,12 @@ pub struct TlsError {
     why: String,
 }
 
+impl TlsError {
+    pub(crate) fn of_http(why: String) -> Self {
+        Self { what: "a certificate for HTTP APIs", why }
+    }
+}
+
 fn because(what: &'static str) -> impl Fn(&dyn std::fmt::Display) -> TlsError {
     move |why| TlsError { what, why: why.to_string() }
 }

@@ -1,26 +1,7 @@
 // What somebody wishes for, as a form and a link have it; what is wrong with it; and what the rules' answer means in words.
-import type { Ask, ExplainedStage, Explanation, NewRequest, Refused, Stage } from './api';
+import type { Ask, Explanation, NewRequest, Refused, Stage } from './api';
 import { readAsks, writeAsks } from './resources';
 import { seconds } from './time';
-
-/** What an explanation says beyond the description of the API. */
-export interface Less {
-  role: string;
-  for: string;
-  outcome: string;
-  words: string;
-}
-export type ForetoldStage = ExplainedStage & { online?: string[] };
-export type Foretold = Omit<Explanation, 'stages'> & {
-  stages: ForetoldStage[];
-  less?: Less[];
-  reason_min?: number | null;
-  /** `required`, or a regular expression of Rust's: shown, not run. */
-  ticket?: string | null;
-  scope?: string | null;
-  /** All that the rules want, in words. */
-  label?: string | null;
-};
 
 export interface Wish {
   resource: string;
@@ -110,17 +91,21 @@ export function requestOf(wish: Wish): NewRequest {
   };
 }
 
-/** The longest that the rules allow, as far as they say. */
-export function longest(foretold: Foretold | undefined): string | null {
-  if (!foretold) return null;
+const shortest = (all: string[]): string | null => [...all].sort((a, b) => (seconds(a) ?? 0) - (seconds(b) ?? 0))[0] ?? null;
+
+/** The longest that the rules allow for all of it, as far as they say. */
+export function longest(all: Explanation[]): string | null {
+  return shortest(all.map(most).filter((max) => max !== null));
+}
+
+function most(foretold: Explanation): string | null {
   if (foretold.max) return foretold.max;
   const kind = (effect: string) => effect === 'allow' || effect === 'break_glass';
-  const all = foretold.rules.filter((r) => !r.passed_over && kind(r.effect) && r.max).map((r) => r.max as string);
-  return all.sort((a, b) => (seconds(a) ?? 0) - (seconds(b) ?? 0))[0] ?? null;
+  return shortest(foretold.rules.filter((r) => !r.passed_over && kind(r.effect) && r.max).map((r) => r.max as string));
 }
 
 /** What the rules miss in it, each once. */
-export function lacking(foretold: Foretold): string[] {
+export function lacking(foretold: Explanation): string[] {
   return [...new Set(foretold.rules.filter((r) => !r.passed_over && r.lacks).map((r) => r.lacks as string))];
 }
 
@@ -135,13 +120,12 @@ export function presets(max: string | null): string[] {
 }
 
 /** What is wrong with it, as far as can be said before asking: each beside its field. */
-export function problems(wish: Wish, foretold: Foretold[], now: number): Problems {
+export function problems(wish: Wish, foretold: Explanation[], now: number): Problems {
   const found: Problems = {};
   if (!wish.resource) found.resource = 'Choose what you want to get into.';
   if (wish.for.trim()) {
     const asked = length(wish.for);
-    const limits = foretold.map(longest).filter((max) => max !== null);
-    const limit = limits.sort((a, b) => (seconds(a) ?? 0) - (seconds(b) ?? 0))[0];
+    const limit = longest(foretold);
     if (asked === null) found.for = 'Write a length of time such as 30m, 1h30m or 2d.';
     else if (limit && (seconds(asked) ?? 0) > (seconds(limit) ?? 0)) found.for = `The rules allow ${limit} at the most.`;
   }
@@ -166,7 +150,7 @@ export function problems(wish: Wish, foretold: Foretold[], now: number): Problem
 }
 
 /** The field that a refusal by the server is about; null when it is about the whole. */
-export function fieldOf(error: Refused): Field | null {
+export function fieldOf(error: Pick<Refused, 'message'>): Field | null {
   const text = error.message.toLowerCase();
   if (/duration|too long|length of time/.test(text)) return 'for';
   if (/\breason\b/.test(text)) return 'reason';
@@ -184,6 +168,7 @@ export function begun(text: string): string {
 }
 
 export function sentence(text: string): string {
+  if (text === '') return '';
   return /[.!?]$/.test(text) ? begun(text) : `${begun(text)}.`;
 }
 
@@ -208,21 +193,25 @@ export function needs(stage: Stage, resource: string): string {
 
 export type Outcome = 'automatic' | 'review' | 'emergency' | 'denied' | 'refused' | 'incomplete';
 
-/** An explanation's outcome; what only lacks words isn't refused yet. */
-export function outcome(foretold: Foretold): Outcome {
+/** Nobody can decide it now, and then it is denied: at once. */
+const hopeless = (stage: Explanation['stages'][number]) => !stage.can_be_fulfilled && (stage.otherwise[0] ?? 'deny') === 'deny';
+
+/** An explanation's outcome; what only lacks words isn't refused yet, and what nobody could decide is as good as denied. */
+export function outcome(foretold: Explanation): Outcome {
   if (foretold.outcome === 'refused' && lacking(foretold).length > 0) return 'incomplete';
+  if (foretold.outcome === 'review' && foretold.stages.some(hopeless)) return 'denied';
   return foretold.outcome as Outcome;
 }
 
 const MILDEST: Outcome[] = ['automatic', 'emergency', 'review', 'incomplete', 'denied', 'refused'];
 
 /** The strictest of several. */
-export function strictest(all: Foretold[]): Outcome | null {
+export function strictest(all: Explanation[]): Outcome | null {
   return all.map(outcome).sort((a, b) => MILDEST.indexOf(b) - MILDEST.indexOf(a))[0] ?? null;
 }
 
 /** What happens when a stage isn't decided in time, from the rules' words. */
 export function otherwise(stage: Stage): string {
   const step = (text: string) => (text === 'deny' ? 'it is denied' : text === 'next' ? 'the next stage begins' : `${who(text.split(' or '), 'the resource')} is asked`);
-  return `otherwise ${stage.otherwise.map(step).join(', then ') || 'it is denied'}`;
+  return stage.otherwise.map(step).join(', then ') || 'it is denied';
 }

@@ -1,9 +1,5 @@
-// What the server tells beside a request: what helps to decide it, and what happened to it. Their types are here until the description has them.
-import { call, type Request } from './api';
+// What the server tells beside a request: what helps to decide it, and what happened to it, in words.
 import { roughly } from './time';
-
-/** A request, with what the rules say of its risk. */
-export type Asked = Request & { low_risk?: boolean };
 
 export interface Earlier {
   request: string;
@@ -37,14 +33,6 @@ export interface Happened {
 export interface Timeline {
   items: Happened[];
   left_off?: boolean;
-}
-
-export function background(id: string): Promise<Background> {
-  return call('GET', `requests/${encodeURIComponent(id)}/context`);
-}
-
-export function timeline(id: string): Promise<Timeline> {
-  return call('GET', `requests/${encodeURIComponent(id)}/timeline`);
 }
 
 export function counted(count: number, one: string, many = `${one}s`): string {

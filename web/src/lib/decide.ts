@@ -142,6 +142,15 @@ export function stageStates(request: Request): ('over' | 'waits' | 'later' | 'un
   });
 }
 
+/** Until when it is to be decided, as far as it can be known: a first stage that nothing else follows is over sooner than the request. */
+export function waitsUntil(request: Request): string {
+  const first = request.stages[0];
+  const within = first?.waiting && first.otherwise[0] === 'deny' && !request.reviews.some((r) => r.taken_back) ? seconds(first.within) : null;
+  if (within === null) return request.expires_at;
+  const until = new Date(new Date(request.filed_at).getTime() + within * 1_000).toISOString();
+  return until < request.expires_at ? until : request.expires_at;
+}
+
 /** What happens when a stage is not decided in time. */
 export function otherwiseWords(stage: Request['stages'][number], request: Pick<Request, 'requester' | 'asks'>): string {
   if (stage.otherwise.length === 0 || stage.otherwise[0] === 'deny') return 'it is denied';
@@ -171,20 +180,6 @@ export function deniedWords(request: Request): { words: string; note?: string | 
       return { words: 'What it was to go on with is over.' };
     default:
       return { words: `It was denied: ${request.denied_because ?? 'no reason was given'}.` };
-  }
-}
-
-/** The command that gets its holder in; null for a kind that has none. */
-export function connectWords(kind: string | undefined, ask: Ask): string | null {
-  switch (kind) {
-    case 'postgres':
-      return `ajar psql ${ask.resource} --role ${ask.role}`;
-    case 'ssh':
-      return `ajar ssh ${ask.resource} --role ${ask.role}`;
-    case 'http':
-      return `ajar proxy ${ask.resource} --role ${ask.role}`;
-    default:
-      return null;
   }
 }
 
@@ -256,6 +251,6 @@ export function arranged(before: string[], now: string[]): string[] {
 }
 
 /** What must be decided first comes first. */
-export function bySoonest<T extends { expires_at: string }>(requests: T[]): T[] {
-  return [...requests].sort((a, b) => a.expires_at.localeCompare(b.expires_at));
+export function bySoonest(requests: Request[]): Request[] {
+  return [...requests].sort((a, b) => waitsUntil(a).localeCompare(waitsUntil(b)));
 }

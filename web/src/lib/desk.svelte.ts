@@ -1,17 +1,16 @@
 // The requests on somebody's desk: those that wait for them, and, for a moment, those that they have just decided.
 import { untrack } from 'svelte';
-import { ask, inbox, requestShow } from './api';
-import type { Asked } from './background';
+import { ask, inbox, requestShow, type Request } from './api';
 import { arranged, bySoonest } from './decide';
 import { live, type Change } from './live.svelte';
 import { load, type Loaded } from './load.svelte';
 
 export class Desk {
-  readonly waiting: Loaded<Asked[]>;
+  readonly waiting: Loaded<Request[]>;
   /** What was just decided here, by id. */
-  kept: Record<string, Asked> = $state.raw({});
+  kept: Record<string, Request> = $state.raw({});
   #order: string[] = $state.raw([]);
-  readonly shown: Asked[] = $derived.by(() => {
+  readonly shown: Request[] = $derived.by(() => {
     const all = this.#all();
     return this.#order.flatMap((id) => all.get(id) ?? []);
   });
@@ -29,14 +28,14 @@ export class Desk {
     $effect(() => live.listen((change) => void this.#heard(change)));
   }
 
-  #all(): Map<string, Asked> {
+  #all(): Map<string, Request> {
     const all = new Map((this.waiting.value ?? []).map((request) => [request.id, request]));
     for (const request of Object.values(this.kept)) all.set(request.id, request);
     return all;
   }
 
   /** A request has become something else by what was done here. */
-  changed(request: Asked): void {
+  changed(request: Request): void {
     if (request.yours_to_decide) {
       this.drop(request.id);
       const before = this.waiting.value ?? [];

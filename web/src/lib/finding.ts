@@ -31,19 +31,23 @@ export function isBlank({ in: _, ...rest }: Question): boolean {
   return Object.keys(rest).length === 0;
 }
 
-/** The page that shows what was found; a recording at its second. Events are in the ledger for who may read it. */
-export function pageOf(found: Found, audits: boolean): string | null {
+/** The page that shows what was found; a recording at its second, with what was looked for. */
+export function pageOf(found: Found, q?: string): string | null {
   const session = found.session && `sessions/${found.session}`;
-  const request = found.request && `requests/${found.request}`;
   switch (found.what) {
     case 'request':
       return `requests/${found.id}`;
     case 'session':
       return `sessions/${found.id}`;
-    case 'statement':
-      return session && typeof found.at_in_session === 'number' ? `${session}?at=${found.at_in_session}` : (session ?? null);
+    case 'statement': {
+      if (!session) return null;
+      const query = new URLSearchParams();
+      if (typeof found.at_in_session === 'number') query.set('at', String(found.at_in_session));
+      if (q) query.set('q', q);
+      return query.size ? `${session}?${query}` : session;
+    }
     case 'event':
-      return audits && typeof found.seq === 'number' ? `ledger/${found.seq}` : session || request || null;
+      return typeof found.seq === 'number' ? `ledger/${found.seq}` : null;
   }
 }
 

@@ -1,13 +1,15 @@
 // What would come of a wish, kept current while somebody writes it: asked a moment after the last key, and never two at a time.
-import { asRefused, ask, explain, type Refused } from './api';
-import { requestOf, length, type Foretold, type Wish } from './asking';
+import { asRefused, ask, explain, type Explanation, type Refused } from './api';
+import { length, outcome, requestOf, type Wish } from './asking';
 
 /** So long nothing must have been typed. */
 const PAUSE = 250;
 
 export class Forecast {
   /** One for each role on a resource that is asked for. */
-  value: Foretold[] = $state.raw([]);
+  value: Explanation[] = $state.raw([]);
+  /** What would come of each once its reason is long enough, where that is all that is known to be missing. */
+  then: (Explanation | undefined)[] = $state.raw([]);
   error: Refused | undefined = $state.raw(undefined);
   /** Whether `value` is of what was written before. */
   stale: boolean = $state(false);
@@ -17,6 +19,7 @@ export class Forecast {
     const stop = new AbortController();
     if (!wish.resource) {
       this.value = [];
+      this.then = [];
       this.error = undefined;
       this.stale = false;
       return () => {};
@@ -42,17 +45,28 @@ export class Forecast {
       emergency: emergency || undefined,
     };
     try {
-      const asked = [{ resource, role }, ...also].map(({ resource: name, role }) =>
-        ask(explain({ path: { name }, query: { ...query, role: role ?? undefined }, signal })),
+      const asks = [{ resource, role }, ...also];
+      const answer = (of: (typeof asks)[number], more: object = {}) =>
+        ask(explain({ path: { name: of.resource }, query: { ...query, role: of.role ?? undefined, ...more }, signal }));
+      const value = await Promise.all(asks.map((of) => answer(of)));
+      if (signal.aborted) return;
+      // Who would be asked is worth knowing before a reason is written. What a pattern would fit can't be guessed.
+      const then = await Promise.all(
+        value.map((first, at) => {
+          const of = asks[at];
+          if (!of || outcome(first) !== 'incomplete' || !first.reason_min || first.reason) return undefined;
+          return answer(of, { reason: (reason ?? '').padEnd(first.reason_min, '.') });
+        }),
       );
-      const value = (await Promise.all(asked)) as Foretold[];
       if (signal.aborted) return;
       this.value = value;
+      this.then = then;
       this.error = undefined;
     } catch (error) {
       if (signal.aborted) return;
       this.error = asRefused(error);
       this.value = [];
+      this.then = [];
     }
     this.stale = false;
   }

@@ -1,4 +1,5 @@
 // Single-character shortcuts of a page. They can be switched off (WCAG 2.1.4) and never fire while somebody types or a dialog is open.
+import { forShortcut } from './shortcut';
 
 const KEPT = 'ajar.keys';
 
@@ -13,17 +14,6 @@ class Keys {
 }
 
 export const keys = new Keys();
-
-const TYPING = 'input:not([type=checkbox], [type=radio], [type=button]), textarea, select, [contenteditable=true]';
-/** What Enter belongs to already. */
-const PRESSED = 'a, button, summary, input, select, textarea';
-
-/** Whether a key pressed there is for a shortcut. */
-export function forShortcut(event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'altKey' | 'defaultPrevented' | 'isComposing'>, target: Element | null, dialog: boolean): boolean {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || event.isComposing || dialog) return false;
-  if (target?.closest(TYPING)) return false;
-  return event.key !== 'Enter' || !target?.closest(PRESSED);
-}
 
 /** Listens for shortcuts on the whole page: `shortcuts({ j: next })`. Returns what ends that. */
 export function shortcuts(does: Record<string, () => void>): () => void {

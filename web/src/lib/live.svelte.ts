@@ -20,6 +20,19 @@ class Live {
   #again: ReturnType<typeof setTimeout> | undefined;
   #wait = 1_000;
 
+  constructor() {
+    // A connection that is cut off says nothing for minutes: the browser may know sooner.
+    addEventListener('offline', () => {
+      if (this.state !== 'closed') this.state = 'lost';
+    });
+    addEventListener('online', () => {
+      if (this.state !== 'lost') return;
+      this.#source?.close();
+      clearTimeout(this.#again);
+      this.#connect();
+    });
+  }
+
   open(): void {
     this.close();
     this.state = 'connecting';

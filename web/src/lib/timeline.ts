@@ -64,8 +64,12 @@ export interface Told {
 export function told(item: Happened): Told {
   const by = item.by ?? null;
   if (by !== null && item.text.startsWith(`${by} `)) return { who: by, rest: item.text.slice(by.length), by: null };
-  const begin = item.text.charAt(0).toUpperCase() + item.text.slice(1);
-  return { who: null, rest: begin, by: by !== null && !item.text.includes(by) ? by : null };
+  // What follows by itself from what somebody did is nobody's doing.
+  const follows = weight(item.kind) === 'side' || /^(lease\.|grant\.(opened|closed|failed)$)/.test(item.kind);
+  // Those begin with a role's name, which stays as it is.
+  const named = item.kind === 'grant.opened' || item.kind === 'grant.scheduled';
+  const begin = named ? item.text : item.text.charAt(0).toUpperCase() + item.text.slice(1);
+  return { who: null, rest: begin, by: by !== null && !follows && !item.text.includes(by) ? by : null };
 }
 
 /** How much something weighs for who reads: what turned the request or the access, or what accompanies it. */

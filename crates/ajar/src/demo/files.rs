@@ -129,6 +129,9 @@ member_of = ["orders_write"]
     )
 }
 
+/// The API's own host name, by which browsers come: they take it for this machine's.
+pub(super) const API_HOST: &str = "sample-api.localhost";
+
 /// The API, with where the sample runs.
 pub(super) fn api(url: &str, secret_file: &str) -> String {
     format!(
@@ -141,6 +144,7 @@ labels = {{ env = "demo" }}
 owners = ["group:orders"]
 default_role = "read"
 upstream = "{url}"
+hosts = ["{API_HOST}"]
 credential = {{ bearer = {{ file = "{secret_file}" }} }}
 
 [resource.roles.read]

@@ -24,7 +24,7 @@ use crate::commands::{block, pass_line, ssh_config};
 use crate::exit::Failure;
 use crate::logs::Logs;
 use crate::output::say;
-use crate::server::config::{Api, Config, Listen};
+use crate::server::config::{Api, Config, Http, Listen};
 use crate::server::serve::Running;
 use crate::server::signalled;
 
@@ -200,10 +200,10 @@ fn write_files(
         data_dir: data_dir(folder),
         policy_dir,
         policy_follow: None,
-        names: vec!["localhost".into(), postgres.ip().to_string()],
+        names: vec!["localhost".into(), postgres.ip().to_string(), files::API_HOST.into()],
         api: Api { listen: api, tls: false },
         postgres: Listen { listen: postgres },
-        http: Some(Listen { listen: http }),
+        http: Some(Http { listen: http, certificate: Vec::new() }),
         ssh: targets.host.as_ref().map(|_| Listen { listen: ssh }),
         certificate: None,
         client_ca_file: None,

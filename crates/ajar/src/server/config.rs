@@ -28,7 +28,7 @@ pub(crate) struct Config {
     pub(crate) postgres: Listen,
     /// Where HTTP APIs are; without it, there is no door for them.
     #[serde(default)]
-    pub(crate) http: Option<Listen>,
+    pub(crate) http: Option<Http>,
     /// Where SSH hosts are; without it, there is no door for them.
     #[serde(default)]
     pub(crate) ssh: Option<Listen>,
@@ -52,6 +52,15 @@ pub(crate) struct Api {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listen {
     pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    pub(crate) listen: SocketAddr,
+    /// For host names that APIs have of their own; each is shown for the names in it.
+    #[serde(default)]
+    pub(crate) certificate: Vec<Certificate>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -81,9 +90,10 @@ impl Config {
     pub(crate) fn parse(text: &str, path: &Path) -> anyhow::Result<Self> {
         let mut config: Self = toml::from_str(text).with_context(|| format!("{} is wrong", path.display()))?;
         let base = std::path::absolute(path)?.parent().map(Path::to_owned).unwrap_or_default();
-        let certificate = config.certificate.as_mut().map(|c| [&mut c.chain_file, &mut c.key_file]);
+        let certificates = config.certificate.iter_mut().chain(config.http.iter_mut().flat_map(|http| &mut http.certificate));
+        let certificates = certificates.flat_map(|c| [&mut c.chain_file, &mut c.key_file]);
         let paths = [&mut config.data_dir, &mut config.policy_dir];
-        for path in paths.into_iter().chain(certificate.into_iter().flatten()).chain(config.client_ca_file.as_mut()) {
+        for path in paths.into_iter().chain(certificates).chain(config.client_ca_file.as_mut()) {
             *path = base.join(&path);
         }
         if config.names.is_empty() {
@@ -117,6 +127,10 @@ listen = "0.0.0.0:7432"
 
 [http]
 listen = "0.0.0.0:7443"
+# A certificate for a host name that an API has of its own, unless it is among the names above:
+# [[http.certificate]]
+# chain_file = "orders-api.pem"
+# key_file = "orders-api.key"
 
 [ssh]
 listen = "0.0.0.0:7022"

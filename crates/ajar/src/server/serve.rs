@@ -13,7 +13,7 @@ use ajar_core::resource::SecretSource;
 use ajar_core::secret::Secret;
 use ajar_core::time::Timestamp;
 use ajar_engine::{Engine, HealthState, Integration, Parts};
-use ajar_gateway::{Gateway, GatewayConfig, HttpProbe, Limits, SecretResolver, SshConfig, SshHosts, SshHostsSetup};
+use ajar_gateway::{Gateway, GatewayConfig, HttpCertificate, HttpProbe, Limits, SecretResolver, SshConfig, SshHosts, SshHostsSetup};
 use ajar_store::{OpenOptions, SqliteStore};
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -136,6 +136,7 @@ impl Running {
         let gateway = GatewayConfig {
             postgres: config.postgres.listen,
             http: config.http.as_ref().map(|http| http.listen),
+            http_certificates: http_certificates(config),
             ssh,
             public_url: config.public_url.clone(),
             certificate_pem: identity.chain_pem.clone(),
@@ -226,6 +227,11 @@ fn identity(config: &Config, now: Timestamp) -> anyhow::Result<(Identity, Option
     }
     let authority = Authority::load_or_make(&config.data_dir, now)?;
     Ok((authority.identity(&config.names, now)?, Some(authority.pem)))
+}
+
+fn http_certificates(config: &Config) -> Vec<HttpCertificate> {
+    let all = config.http.iter().flat_map(|http| &http.certificate);
+    all.map(|one| HttpCertificate { chain_file: one.chain_file.clone(), key_file: one.key_file.clone() }).collect()
 }
 
 /// Where SSH's clients come in: with the gateway's own key, certified for the names by which clients know it.

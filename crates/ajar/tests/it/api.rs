@@ -48,7 +48,7 @@ const SSH_DIRECT: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 87] = [
+const ROUTES: [Route; 88] = [
     get("GET /ssh/revocations", 200, "dev"),
     get("GET /ssh/users.pub", 200, "dev"),
     get("GET /api/v1/ssh/authorities", 200, "dev"),
@@ -130,6 +130,17 @@ const ROUTES: [Route; 87] = [
     post("POST /api/v1/requests/{id}/withdraw", "", 404, "dev", None),
     get("GET /api/v1/tokens", 200, "dev"),
     post("POST /api/v1/tokens", r#"{"label":"x","scope":"read"}"#, 200, "dev", Some((r#"{"label":"x","scope":"all"}"#, 422))),
+    // There is no HTTP API here; tests/it/entering.rs has the others.
+    Route {
+        happy: 404,
+        ..post(
+            "POST /api/v1/http-entries",
+            r#"{"to":"https://localhost/orders-db/"}"#,
+            404,
+            "dev",
+            Some((r#"{"to":"http://localhost/"}"#, 400)),
+        )
+    },
     Route { happy: 204, ..post("DELETE /api/v1/tokens/{id}", "", 404, "dev", None) },
     Route { happy: 204, ..post("POST /api/v1/password", "PASSWORD", 401, "dev", Some((r#"{"new":"short"}"#, 401))) },
     post("POST /api/v1/sign-in", "SIGN-IN", 401, "dev", Some((r#"{"name":"dev"}"#, 422))),

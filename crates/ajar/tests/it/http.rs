@@ -117,7 +117,7 @@ async fn the_story_by_http() {
     assert!(doctor.to_string().contains("answers") && doctor.to_string().contains("authorization can be had"), "{doctor}");
 }
 
-fn everything(folder: &std::path::Path) -> String {
+pub(crate) fn everything(folder: &std::path::Path) -> String {
     std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
 }
 

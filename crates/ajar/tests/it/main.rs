@@ -27,6 +27,8 @@ mod demo;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod entering;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod extending;

@@ -15,7 +15,7 @@ use ajar_core::lease::{Intended, RevocationProof};
 use ajar_core::permit::GrantSigner;
 use ajar_core::port::{
     Admission, Clock, Connector, ConnectorError, Credential, CutReason, Door, Entropy, Finding, Found, Knock, LeaseSecret, Mono, Opening,
-    Order, Probe, SessionReport, Wishes,
+    Order, Otherwise, Probe, SessionReport, Wishes,
 };
 use ajar_core::resource::Resource;
 use ajar_core::secret::Secret;
@@ -345,7 +345,7 @@ impl Play {
         let token = self.ajar(who, &["token"]).ok();
         let token = Credential::Token(Secret::new(token["token"].as_str().unwrap().to_owned()));
         let client = [127, 0, 0, 1].into();
-        let knock = Knock { resource: words[0].clone(), protocol: "postgres", wishes, client, holds: true };
+        let knock = Knock { resource: words[0].clone(), protocol: "postgres", wishes, client, otherwise: Otherwise::Hold };
         self.runtime.block_on(async {
             let admission = match self.engine.identify(&token, Some(who), client).await {
                 Ok(identified) => self.engine.knock(&identified, knock).await,
@@ -355,6 +355,7 @@ impl Play {
                 Ok(Admission::Open(opening)) => Entry::In(Session(opening)),
                 Ok(Admission::Held(held)) => Entry::Held(held.request.to_string()),
                 Ok(Admission::Asked(request)) => Entry::Held(request.to_string()),
+                Ok(Admission::Unasked { resource, .. }) => Entry::Refused(format!("{resource} is neither open nor asked for")),
                 Err(refusal) => Entry::Refused(format!("{refusal}: {}", refusal.detail.as_deref().unwrap_or_default())),
             }
         })

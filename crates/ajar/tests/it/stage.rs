@@ -10,6 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take that is expected to happen.
+/// The sample API's own host name.
+pub(crate) const API_HOST: &str = "api.localhost";
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 const PEOPLE: &str = r#"
@@ -141,7 +143,7 @@ impl Stage {
         };
         let files = format!(
             "[[resource]]\nname = \"sample-api\"\nkind = \"http\"\nowners = [\"group:orders\"]\ndefault_role = \"read\"\nupstream = \"{}\"\n\
-             credential = {{ bearer = {{ file = \"api.secret\" }} }}\nrecord = {{ headers = true, bodies = 10000 }}\n\
+             hosts = [\"{API_HOST}\"]\ncredential = {{ bearer = {{ file = \"api.secret\" }} }}\nrecord = {{ headers = true, bodies = 10000 }}\n\
              [resource.roles.read]\nallow = [\"GET /**\"]\n[resource.roles.refund]\nallow = [\"GET /**\", \"POST /orders/*/refund\"]\n{}{}",
             api.url(),
             rule("api-read", "read", "approve = { from = [\"owners\"], within = \"30m\" }"),
@@ -177,6 +179,11 @@ impl Stage {
         format!("https://localhost:{}/sample-api", self.web)
     }
 
+    /// The sample API at its own host name.
+    pub(crate) fn own_web(&self) -> String {
+        format!("https://{API_HOST}:{}", self.web)
+    }
+
     /// curl as somebody, who is known by this token.
     pub(crate) fn curl(&self, token: &str, args: &[&str]) -> Command {
         let mut command = Command::new("curl");
@@ -196,7 +203,7 @@ impl Stage {
         let resources: String = ["orders-db", "quick-db"].map(|name| self.resource(name, self.target.port())).concat();
         std::fs::write(policy.join("resources.toml"), resources).unwrap();
         let config = format!(
-            "public_url = \"http://127.0.0.1:{api}\"\ndata_dir = \"data\"\npolicy_dir = \"policy\"\nnames = [\"localhost\", \"127.0.0.1\"]\n\
+            "public_url = \"http://127.0.0.1:{api}\"\ndata_dir = \"data\"\npolicy_dir = \"policy\"\nnames = [\"localhost\", \"127.0.0.1\", \"{API_HOST}\"]\n\
              [api]\nlisten = \"127.0.0.1:{api}\"\ntls = false\n[postgres]\nlisten = \"127.0.0.1:{gateway}\"\n",
             api = self.api,
             gateway = self.gateway

@@ -6,6 +6,7 @@ mod accesses;
 mod browser;
 mod catalogue;
 mod cli_logins;
+mod entries;
 mod insight;
 mod ledger;
 mod live;
@@ -82,6 +83,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(sign_in::password))
         .routes(routes!(sign_in::token_list, sign_in::token_issue))
         .routes(routes!(sign_in::token_revoke))
+        .routes(routes!(entries::http_enter))
         .routes(routes!(requests::resources))
         .routes(routes!(requests::explain))
         .routes(routes!(catalogue::catalogue))

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::event::Actor;
 use crate::grant::CloseReason;
 use crate::id::{LeaseId, PrincipalId, RequestId, SessionId, TokenId};
-use crate::name::{PrincipalName, ResourceName};
+use crate::name::{PrincipalName, ResourceName, RoleName};
 use crate::permit::SignedGrant;
 use crate::port::LeaseSecret;
 use crate::resource::Resource;
@@ -32,6 +32,13 @@ pub enum Credential {
     Key {
         /// The token.
         token: TokenId,
+    },
+    /// What a browser was given at this door when it came in ([`Door::enter`]).
+    Entry {
+        /// What it was given.
+        secret: Secret,
+        /// The host name at which it comes with it.
+        host: String,
     },
 }
 
@@ -72,8 +79,30 @@ pub struct Knock {
     pub wishes: Wishes,
     /// Its address.
     pub client: IpAddr,
-    /// Whether it waits while a request is decided.
-    pub holds: bool,
+    /// What is to be done when nothing is open.
+    pub otherwise: Otherwise,
+}
+
+/// What is to be done for a client for which nothing is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// File a request, or find the one that is pending, and let the client wait.
+    Hold,
+    /// The same, but the client doesn't wait.
+    Ask,
+    /// Say what is pending, and file nothing: the client can't mean that.
+    Look,
+}
+
+/// What a browser is given that has come in.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What it shows from then on, as [`Credential::Entry`].
+    pub secret: Secret,
+    /// Until when that is good at the latest.
+    pub expires_at: Timestamp,
+    /// As who.
+    pub who: Identified,
 }
 
 /// Why somebody is not let in. Every text is safe to show and says what to do next (I20).
@@ -120,6 +149,13 @@ pub enum Admission {
     Held(Held),
     /// This request waits for a decision; the client doesn't.
     Asked(RequestId),
+    /// Nothing is open or pending; this could be asked for.
+    Unasked {
+        /// The resource.
+        resource: ResourceName,
+        /// The role, where it is clear which.
+        role: Option<RoleName>,
+    },
 }
 
 /// A connection that waits.
@@ -272,8 +308,12 @@ pub trait Door: Send + Sync + 'static {
     /// Who is this? `claimed` is the name that the client gave in its protocol, unchecked; none where the protocol asks for none.
     async fn identify(&self, credential: &Credential, claimed: Option<&str>, client: IpAddr) -> Result<Identified, Refusal>;
 
-    /// Let them in, let them wait, or refuse. Files a request when there is none that fits.
+    /// Let them in, let them wait, or refuse. Files a request when there is none that fits, unless it is only to look.
     async fn knock(&self, who: &Identified, knock: Knock) -> Result<Admission, Refusal>;
+
+    /// Lets a browser in that brings a code, which is good once. `begun` is what the door told the control plane when it sent the
+    /// browser there, and `host` the host name at which the browser brings it.
+    fn enter(&self, code: &Secret, begun: &str, host: &str) -> Result<Entry, Refusal>;
 
     /// The resource that has a host name, for protocols in which clients name a host. It says nothing of who may know that.
     fn resource_at(&self, host: &str) -> Option<ResourceName>;

@@ -10,7 +10,7 @@ pub use authority::{SshAuthority, SshAuthorityError, SshAuthorityKeys, SshCertif
 pub use clock::{Clock, Entropy, Mono};
 pub use connector::{Connector, ConnectorError, Finding, Found, LeaseSecret, Probe, Severity};
 pub use door::{
-    Access, Admission, Credential, CutReason, Door, Held, HeldNotice, Identified, Knock, Opening, Order, OrderFeed, Refusal, RefusalKind,
-    SessionReport, Waiting, Wishes,
+    Access, Admission, Credential, CutReason, Door, Entry, Held, HeldNotice, Identified, Knock, Opening, Order, OrderFeed, Otherwise,
+    Refusal, RefusalKind, SessionReport, Waiting, Wishes,
 };
 pub use store::{Batch, Effect, Leaf, PendingEffect, RowQuery, SeenBy, Store, StoreError, StoredRow, Tally};

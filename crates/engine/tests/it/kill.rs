@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ajar_core::event::{Event, Stream};
 use ajar_core::id::SessionId;
 use ajar_core::plan::{Limits, Verdict};
-use ajar_core::port::{Admission, Door, HeldNotice, Knock, RefusalKind, Wishes};
+use ajar_core::port::{Admission, Door, HeldNotice, Knock, Otherwise, RefusalKind, Wishes};
 use ajar_core::session::{EndReason, Session, SessionEvent};
 use ajar_engine::{Engine, ListQuery, NewReview, SessionView};
 use tokio::time::sleep;
@@ -97,7 +97,13 @@ fn one_that_is_held_is_ended_and_what_it_asked_for_is_not() {
         town.furnished(&engine).await;
         for approved_first in [false, true] {
             let wishes = Wishes { role: Some("read".into()), reason: Some("why not".into()), ..Wishes::default() };
-            let knock = Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into(), holds: true };
+            let knock = Knock {
+                resource: "orders-db".into(),
+                protocol: "postgres",
+                wishes,
+                client: [127, 0, 0, 1].into(),
+                otherwise: Otherwise::Hold,
+            };
             let Admission::Held(mut held) = engine.knock(&town.identified("dev"), knock).await.unwrap() else { panic!("nobody is asked") };
             for _ in 0..3 {
                 assert!(matches!(held.waiting.next().await, HeldNotice::Say(_)));

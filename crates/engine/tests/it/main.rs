@@ -10,6 +10,7 @@
 
 mod alarm;
 mod cases;
+mod entries;
 mod explaining;
 mod extending;
 mod kill;

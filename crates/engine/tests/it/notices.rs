@@ -6,7 +6,7 @@ use std::time::Duration;
 use ajar_core::event::{Actor, Stream};
 use ajar_core::id::{DebtId, RequestId};
 use ajar_core::plan::{Limits, Verdict};
-use ajar_core::port::{Admission, Clock, Door, HeldNotice, Knock, Wishes};
+use ajar_core::port::{Admission, Clock, Door, HeldNotice, Knock, Otherwise, Wishes};
 use ajar_core::time::Span;
 use ajar_engine::{Engine, NewDelegation, NewRequest, NewReview, NoticeView};
 use tokio::time::sleep;
@@ -174,7 +174,8 @@ fn those_asked_are_reminded_and_the_connection_that_waits_hears_it() {
     town.live(async |engine| {
         town.apply(&engine, FILES.to_owned()).await;
         let wishes = Wishes { role: Some("read".into()), reason: Some("why not".into()), duration: None, ticket: None, scope: None };
-        let knock = Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into(), holds: true };
+        let knock =
+            Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into(), otherwise: Otherwise::Hold };
         let Ok(Admission::Held(mut held)) = engine.knock(&town.identified("dev"), knock).await else { panic!("it waits") };
         let mut lines = Vec::new();
         let refused = loop {

@@ -8,7 +8,7 @@ use ajar_core::event::{Actor, Event, Proof};
 use ajar_core::id::GrantId;
 use ajar_core::permit::GrantSigner;
 use ajar_core::port::{
-    Access, Admission, Clock, CutReason, Door, HeldNotice, Identified, Knock, Opening, Order, Refusal, SessionReport, Wishes,
+    Access, Admission, Clock, CutReason, Door, HeldNotice, Identified, Knock, Opening, Order, Otherwise, Refusal, SessionReport, Wishes,
 };
 use ajar_core::session::EndReason;
 use ajar_engine::{Caller, Config, Engine, Keys, NewRequest, Parts, StartError};
@@ -154,10 +154,11 @@ impl Town {
     /// A connection from the knock to its end, as a gateway would carry it.
     pub(crate) async fn session(&self, engine: &Arc<Engine>, who: &str, role: &str, stay: Duration) -> Result<GrantId, Refusal> {
         let wishes = Wishes { role: Some(role.into()), reason: Some("why not".into()), duration: None, ticket: None, scope: None };
-        let knock = Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into(), holds: true };
+        let knock =
+            Knock { resource: "orders-db".into(), protocol: "postgres", wishes, client: [127, 0, 0, 1].into(), otherwise: Otherwise::Hold };
         let opening = match engine.knock(&self.identified(who), knock).await? {
             Admission::Open(opening) => *opening,
-            Admission::Asked(request) => unreachable!("who waits is held, and not only told of {request}"),
+            told @ (Admission::Asked(_) | Admission::Unasked { .. }) => unreachable!("who waits is held, and not only told of {told:?}"),
             Admission::Held(mut held) => loop {
                 match held.waiting.next().await {
                     HeldNotice::Say(_) => {}

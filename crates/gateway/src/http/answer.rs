@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ajar_core::port::{Admission, Held, HeldNotice, Identified, Knock, Opening, RefusalKind};
+use ajar_core::http::{Local, Path};
+use ajar_core::port::{Admission, Held, HeldNotice, Identified, Knock, Opening, Otherwise, RefusalKind};
 use ajar_core::session::EndReason;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION};
@@ -13,9 +14,10 @@ use super::ask::Ask;
 use super::body::{Answer, Carried};
 use super::problem::Problem;
 use super::room::{Entered, Key, NoRoom, Room};
+use super::upgrade::{self, WebSocket};
 use super::upstream::{Unsent, Upstream};
 use super::visit::{Outcome, Side, Visit};
-use super::{Guest, headers, upgrade};
+use super::{Guest, enter, headers};
 use crate::listener;
 use crate::report::{Gauge, Owed};
 
@@ -29,6 +31,9 @@ pub(super) async fn answer(shared: &Arc<listener::Shared>, guest: &Arc<Guest>, r
         Ok(ask) => ask,
         Err(problem) => return closing(problem.response(), version),
     };
+    if let Some(answered) = enter::answer(shared, guest, &ask, request.headers()) {
+        return answered.unwrap_or_else(|problem| closing(problem.response(), version));
+    }
     let html = ask.html;
     walk(shared, guest, ask, request)
         .await
@@ -49,12 +54,20 @@ async fn walk(
     mut ask: Ask,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Problem> {
-    let who = identify(shared, guest, &mut ask).await?;
+    let looks = ask.only_looks();
+    let who = match identify(shared, guest, &mut ask).await {
+        // Whatever there is or isn't here, somebody signs in first.
+        Err(problem) if ask.navigates && problem.is_about_who() => {
+            let to = Local { path: full_path(&ask), query: ask.query.clone() };
+            return enter::begin(shared, &ask, request.headers(), Some(to));
+        }
+        identified => identified?,
+    };
     guest.is_known();
     let key = Key { principal: who.principal, resource: ask.resource.clone(), role: ask.wishes.role.clone() };
     let entered = match shared.http.rooms.enter(&key) {
         Some(entered) => entered,
-        None => let_in(shared, guest, &who, key, &mut ask).await?,
+        None => let_in(shared, guest, &who, key, (&mut ask, looks)).await?,
     };
     if entered.deadline.check().is_none() {
         return Err(over(&entered));
@@ -64,17 +77,22 @@ async fn walk(
         () = entered.over() => return Err(over(&entered)),
         place = entered.lines.place() => place.ok_or_else(|| over(&entered))?,
     };
-    let what = (request.method().clone(), ask.path.clone(), ask.query.clone());
+    let what = (ask.method.clone(), ask.path.clone(), ask.query.clone());
     let visit = Arc::new(Visit::new(entered, what, place, Arc::clone(guest)));
     visit.heads(Side::In, request.headers());
-    if !visit.room().allows(request.method().as_str(), &ask.path) {
+    if !visit.room().allows(ask.method.as_str(), &ask.path) {
         visit.came_to(StatusCode::FORBIDDEN, Outcome::Refused);
         let claims = visit.room().claims();
-        let title = format!("role {} on {} does not allow {} {}", claims.role, claims.resource, request.method(), ask.path);
+        let title = format!("role {} on {} does not allow {} {}", claims.role, claims.resource, ask.method, ask.path);
         return Err(Problem::new(StatusCode::FORBIDDEN, "not_in_role", title)
             .hint(format!("'ajar ls' shows the roles of {}: name another with the header Ajar-Role", claims.resource)));
     }
     pass_on(shared, guest, &visit, &ask, request).await
+}
+
+/// The path that a browser asked for, whatever of it names the resource.
+fn full_path(ask: &Ask) -> Path {
+    Path::parse(&format!("{}{}", ask.prefix, ask.path)).unwrap_or_else(|_| ask.path.clone())
 }
 
 async fn identify(shared: &listener::Shared, guest: &Guest, ask: &mut Ask) -> Result<Identified, Problem> {
@@ -92,7 +110,13 @@ async fn identify(shared: &listener::Shared, guest: &Guest, ask: &mut Ask) -> Re
 }
 
 /// Begins the session, now or once the request for it is approved.
-async fn let_in(shared: &Arc<listener::Shared>, guest: &Guest, who: &Identified, key: Key, ask: &mut Ask) -> Result<Entered, Problem> {
+async fn let_in(
+    shared: &Arc<listener::Shared>,
+    guest: &Guest,
+    who: &Identified,
+    key: Key,
+    (ask, looks): (&mut Ask, bool),
+) -> Result<Entered, Problem> {
     let turn = shared.http.rooms.turn(&key).await;
     if let Some(entered) = shared.http.rooms.enter(&key) {
         return Ok(entered);
@@ -103,7 +127,11 @@ async fn let_in(shared: &Arc<listener::Shared>, guest: &Guest, who: &Identified,
         protocol: "http",
         wishes: std::mem::take(&mut ask.wishes),
         client: guest.address,
-        holds: !ask.hold.is_zero(),
+        otherwise: match (ask.hold.is_zero(), looks) {
+            (false, _) => Otherwise::Hold,
+            (true, true) => Otherwise::Look,
+            (true, false) => Otherwise::Ask,
+        },
     };
     let held = match shared.door.knock(who, knock).await? {
         Admission::Open(opening) => {
@@ -111,6 +139,10 @@ async fn let_in(shared: &Arc<listener::Shared>, guest: &Guest, who: &Identified,
             return begin(shared, key, *opening, owed).await;
         }
         Admission::Asked(request) => return Err(Problem::pending(request, &shared.http.public_url, role.as_deref())),
+        Admission::Unasked { resource, role } => {
+            let link = enter::asking(shared, &resource, role.as_ref());
+            return Err(Problem::unasked(&resource, role.as_ref(), link));
+        }
         Admission::Held(held) => held,
     };
     drop(turn);
@@ -199,14 +231,19 @@ async fn pass_on(
         tracing::error!(resource.name = %resource, %why, "what an API's target is to be shown can't be had");
         unreachable(format!("{resource} can't be asked now"))
     })?;
-    let websocket = upgrade::is_asked(&request).then(|| hyper::upgrade::on(&mut request));
+    let websocket = ask.websocket.map(|way| (way, hyper::upgrade::on(&mut request)));
     let mut to = headers::request(request.headers(), &upstream.host, guest.address, &ask.host);
     if ask.took_authorization {
         to.remove(AUTHORIZATION);
     }
-    if websocket.is_some() {
-        upgrade::mark(&mut to);
-    }
+    let key = match websocket {
+        Some((WebSocket::Upgrade, _)) => {
+            upgrade::mark(&mut to);
+            None
+        }
+        Some((WebSocket::Stream, _)) => Some(upgrade::ask(&mut to, &*shared.entropy)),
+        None => None,
+    };
     // Last, so that nothing the caller said can take its place.
     if let Some((name, value)) = shown {
         to.insert(name, value);
@@ -214,13 +251,13 @@ async fn pass_on(
     let uri = upstream
         .uri(ask.path.as_str(), ask.query.as_deref())
         .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, "bad_request", "this query can't be passed on").detail(why.to_string()))?;
-    let method = request.method().clone();
+    let method = ask.method.clone();
     let mut outgoing = Request::new(Carried::new(request.into_body(), Side::In, Arc::clone(visit)));
     (*outgoing.method_mut(), *outgoing.uri_mut(), *outgoing.headers_mut()) = (method, uri, to);
     let sent = async {
         match websocket {
-            Some(_) => upstream.send_alone(outgoing).await,
-            None => upstream.send(outgoing).await,
+            Some(_) => upstream.send_alone(outgoing, shared.clock.mono()).await,
+            None => upstream.send(outgoing, shared.clock.mono()).await,
         }
     };
     let ended = room.over();
@@ -247,7 +284,10 @@ async fn pass_on(
         upstream.was_refused();
     }
     let switched = status == StatusCode::SWITCHING_PROTOCOLS;
-    if switched && !(websocket.is_some() && upgrade::is_websocket(response.headers())) {
+    let right = websocket.is_some() && upgrade::is_websocket(response.headers()) && upgrade::has_taken(response.headers(), key.as_ref());
+    // By HTTP/2 any success would be one of the WebSocket.
+    if switched && !right || status.is_success() && key.is_some() {
+        visit.came_to(StatusCode::BAD_GATEWAY, Outcome::Unreachable);
         return Err(unreachable(format!("{resource} speaks another protocol than it was asked for")));
     }
     visit.came_to(status, Outcome::Completed);
@@ -258,14 +298,18 @@ async fn pass_on(
         response.headers_mut().insert(EXPIRES, until);
     }
     match websocket {
-        Some(caller) if switched => {
+        Some((way, caller)) if switched => {
             let target = hyper::upgrade::on(&mut response);
-            upgrade::mark(response.headers_mut());
+            match way {
+                WebSocket::Upgrade => upgrade::mark(response.headers_mut()),
+                WebSocket::Stream => upgrade::answer(&mut response),
+            }
             shared.http.do_beside(upgrade::carry(Arc::clone(visit), caller, target));
         }
         // INVARIANT H1.
-        Some(_) => drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"))),
-        None => {}
+        Some((WebSocket::Upgrade, _)) => drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"))),
+        // A stream of its own, which ends with the answer.
+        Some((WebSocket::Stream, _)) | None => {}
     }
     let (head, body) = response.into_parts();
     let body = Carried::new(body, Side::Out, Arc::clone(visit)).together().await;

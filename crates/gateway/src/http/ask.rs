@@ -10,9 +10,11 @@ use ajar_core::time::Span;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
-use hyper::{Request, StatusCode, Version};
+use hyper::{Method, Request, StatusCode, Version};
 
+use super::enter;
 use super::problem::Problem;
+use super::upgrade::{self, WebSocket};
 
 /// What our tokens begin with.
 const TOKEN: &str = "ajar_";
@@ -27,8 +29,14 @@ pub(super) struct Ask {
     pub(super) claimed: Option<String>,
     /// Whether the `Authorization` was for us, and goes no further.
     pub(super) took_authorization: bool,
-    /// The host that was called.
+    /// What is decided on, and passed on.
+    pub(super) method: Method,
+    /// Whether it asks for a WebSocket, and in which way.
+    pub(super) websocket: Option<WebSocket>,
+    /// The host that was called, with its port.
     pub(super) host: String,
+    /// The same without it, in lower case.
+    pub(super) host_alone: String,
     pub(super) resource: String,
     /// What stands before the target's own paths in the caller's: the resource's name, or nothing.
     pub(super) prefix: String,
@@ -39,8 +47,12 @@ pub(super) struct Ask {
     pub(super) hold: Duration,
     /// Whether a person looks at it in a browser.
     pub(super) html: bool,
+    /// Whether somebody goes there in a browser, and it is not only a page that fetches something.
+    pub(super) navigates: bool,
     /// Whether a page from elsewhere made a browser send it.
     from_elsewhere: bool,
+    /// Whether it comes with the door's own cookie for nobody: another site's page made a browser send it.
+    cookie_from_elsewhere: bool,
 }
 
 fn bad(what: impl Into<String>) -> Problem {
@@ -64,7 +76,12 @@ impl Ask {
                 (name.to_owned(), format!("/{name}"), path)
             }
         };
-        let (credential, claimed, took_authorization) = credential(headers)?;
+        let websocket = upgrade::asked(request);
+        let method = if websocket.is_some() { Method::GET } else { request.method().clone() };
+        if method == Method::CONNECT {
+            return Err(bad("this door carries no connections to elsewhere"));
+        }
+        let (mut credential, claimed, took_authorization) = credential(headers)?;
         let wishes = headers.keys().any(|name| name.as_str().starts_with("ajar-"));
         let word = |name: &'static str| -> Result<Option<String>, Problem> {
             if !wishes {
@@ -89,11 +106,27 @@ impl Ask {
         };
         let html = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
         let from_elsewhere = from_elsewhere(headers, &called);
+        let navigates = html && method == Method::GET && navigates(headers);
+        let mut cookie_from_elsewhere = false;
+        // Elsewhere, pages of several APIs would be of one origin, and each could use it for the others.
+        if credential.is_none()
+            && prefix.is_empty()
+            && let Some(secret) = enter::cookie(headers)
+        {
+            if enter::is_own(headers, &called, navigates) {
+                credential = Some(Credential::Entry { secret, host: host.clone() });
+            } else {
+                cookie_from_elsewhere = true;
+            }
+        }
         Ok(Self {
             credential,
             claimed,
             took_authorization,
+            method,
+            websocket,
             host: called,
+            host_alone: host,
             resource,
             prefix,
             path,
@@ -101,15 +134,28 @@ impl Ask {
             wishes,
             hold,
             html,
+            navigates,
             from_elsewhere,
+            cookie_from_elsewhere,
         })
     }
 
     /// INVARIANT W8: what a browser sends by itself, a certificate or a name and password that it remembers, counts for nothing when another
     /// site's page made it do so. A token in a header of its own was put there by a program that has it.
     pub(super) fn is_forged(&self) -> bool {
-        self.from_elsewhere && (self.credential.is_none() || self.claimed.is_some())
+        self.cookie_from_elsewhere || self.from_elsewhere && (self.credential.is_none() || self.claimed.is_some())
     }
+
+    /// Whether a browser sends it by itself, or somebody who goes there by a link: neither means to ask for anything by it.
+    pub(super) fn only_looks(&self) -> bool {
+        self.navigates || matches!(self.credential, Some(Credential::Entry { .. }))
+    }
+}
+
+/// Whether a browser says that somebody goes there: the page is to be shown by itself, not within another.
+fn navigates(headers: &HeaderMap) -> bool {
+    let says = |name, word: &str| headers.get(HeaderName::from_static(name)).is_some_and(|value| value.as_bytes() == word.as_bytes());
+    says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
 }
 
 /// What a browser says of the page behind a request.

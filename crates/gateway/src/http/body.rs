@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::headers;
 use super::visit::{Side, Visit};
 
 /// Bytes of a body that leaves together with its head.
@@ -124,7 +125,8 @@ impl Body for Carried {
         if let Some(data) = frame.data_ref() {
             me.visit.passed(me.side, data, now);
         }
-        Poll::Ready(Some(Ok(frame)))
+        let trailers = |fields| headers::trailers(fields, me.visit.room().upstream.shows_in().as_ref());
+        Poll::Ready(Some(Ok(frame.into_trailers().map_or_else(|other| other, |fields| Frame::trailers(trailers(fields))))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -4,9 +4,11 @@
 use std::net::IpAddr;
 
 use hyper::header::{
-    ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
 };
+
+use super::enter::OURS;
 
 /// Of one connection (RFC 9110, 7.6.1).
 const OF_ONE_HOP: [HeaderName; 6] = [CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE];
@@ -47,6 +49,10 @@ pub(super) fn request(from: &HeaderMap, host: &HeaderValue, client: IpAddr, call
     let mut to: HeaderMap = HeaderMap::with_capacity(from.len() + 4);
     let ours = [HOST, CONTENT_LENGTH, EXPECT, FORWARDED];
     for (name, value) in from.iter().filter(|(name, _)| !of_one_hop(name, &named) && !misleads(name) && !ours.contains(name)) {
+        let value = if *name == COOKIE { &without_ours(value) } else { value };
+        if *name == COOKIE && value.is_empty() {
+            continue;
+        }
         // HTTP/2 may send a cookie in pieces (RFC 9113, 8.2.3); HTTP/1 may not.
         match to.get_mut(COOKIE).filter(|_| *name == COOKIE) {
             Some(before) => {
@@ -69,6 +75,19 @@ pub(super) fn request(from: &HeaderMap, host: &HeaderValue, client: IpAddr, call
     to
 }
 
+/// Cookies without those that are between a browser and us: not even those of the API, which may be at the same host by another port.
+fn without_ours(cookies: &HeaderValue) -> HeaderValue {
+    let ours = |pair: &[u8]| {
+        let pair = pair.trim_ascii();
+        pair.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()))
+    };
+    if !cookies.as_bytes().split(|b| *b == b';').any(ours) {
+        return cookies.clone();
+    }
+    let kept: Vec<&[u8]> = cookies.as_bytes().split(|b| *b == b';').filter(|pair| !ours(pair)).map(<[u8]>::trim_ascii).collect();
+    HeaderValue::from_bytes(&kept.join(&b"; "[..])).unwrap_or(HeaderValue::from_static(""))
+}
+
 /// An answer's headers as the caller is to see them.
 pub(super) fn response(from: &mut HeaderMap) {
     let named = named_by_connection(from);
@@ -78,6 +97,18 @@ pub(super) fn response(from: &mut HeaderMap) {
     }
 }
 
+/// Fields behind a body, in either direction: some who read them put them among the headers (RFC 9110, 6.5.1), so nothing is left that would
+/// count for something there. `shown` is where the target is shown what we show it.
+pub(super) fn trailers(mut fields: HeaderMap, shown: Option<&HeaderName>) -> HeaderMap {
+    let counts = [HOST, CONTENT_LENGTH, EXPECT, FORWARDED, AUTHORIZATION, COOKIE, SET_COOKIE, LOCATION];
+    let gone = |name: &&HeaderName| of_one_hop(name, &[]) || misleads(name) || counts.contains(name) || Some(*name) == shown;
+    let gone: Vec<HeaderName> = fields.keys().filter(gone).cloned().collect();
+    for name in gone {
+        fields.remove(name);
+    }
+    fields
+}
+
 /// A cookie that a target sets comes back to that target alone: APIs behind one host name are none of each other's business.
 pub(super) fn keep_cookies_here(headers: &mut HeaderMap, prefix: &str, base: &str) {
     let set: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
@@ -85,7 +116,12 @@ pub(super) fn keep_cookies_here(headers: &mut HeaderMap, prefix: &str, base: &st
     for value in set {
         let Ok(text) = value.to_str() else { continue };
         let mut parts = text.split(';').map(str::trim);
-        let mut kept = vec![parts.next().unwrap_or_default().to_owned()];
+        let pair = parts.next().unwrap_or_default();
+        // INVARIANT W1: nobody but us makes a browser somebody to us.
+        if pair.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS)) {
+            continue;
+        }
+        let mut kept = vec![pair.to_owned()];
         let mut path = None;
         for part in parts {
             let (name, value) = part.split_once('=').map_or((part, ""), |(name, value)| (name.trim_end(), value.trim_start()));
@@ -140,7 +176,8 @@ mod tests {
             ("X-Original-URL", "/admin"),
             ("Ajar-Reason", "x"),
             ("Accept", "a/b"),
-            ("Cookie", "a=1"),
+            ("Cookie", "a=1;__Host-ajar=x; __host-AJAR-door=y"),
+            ("Cookie", "__Host-ajar-enter=z"),
             ("Cookie", "b=2"),
         ]);
         let to = request(&from, &HeaderValue::from_static("api.internal"), "192.0.2.1".parse().unwrap(), "door.example");
@@ -169,7 +206,8 @@ mod tests {
             ("", "a=1; Path=/v1/x; Domain=internal", "a=1; Path=/x"),
             ("", "a=1; Path=/", "a=1; Path=/"),
         ] {
-            let mut cookies = headers(&[("Set-Cookie", set), ("Set-Cookie", "b=2")]);
+            let ours = ("Set-Cookie", " __HOST-ajar-door=x; Path=/; Secure");
+            let mut cookies = headers(&[("Set-Cookie", set), ours, ("Set-Cookie", "b=2")]);
             keep_cookies_here(&mut cookies, prefix, "/v1");
             let first = cookies.get(SET_COOKIE).unwrap();
             assert_eq!((first, cookies.get_all(SET_COOKIE).iter().count()), (&HeaderValue::from_static(kept), 2), "{set}");

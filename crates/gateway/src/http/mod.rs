@@ -7,11 +7,14 @@
 //! | --- | --- |
 //! | `ask` | what a request asks for, and of whom |
 //! | `answer` | the walk of one request: known, let in, allowed, passed on |
+//! | `enter` | browsers on their way in |
+//! | `certificates` | certificates for APIs' own host names |
 //! | `room` | the sessions |
 //! | `visit` | one request under way: what is counted, and the line that it leaves |
 //! | `body` | bodies in both directions, up to the cut |
 //! | `headers` | what is passed on and what is not |
 //! | `upstream` | connections to targets, and what they are shown |
+//! | `trust` | what those are made with: authorities and certificates, as their files are now |
 //! | `token` | tokens from authorisation servers |
 //! | `upgrade` | WebSockets |
 //! | `probe` | whether a target can be used |
@@ -20,11 +23,14 @@
 mod answer;
 mod ask;
 mod body;
+mod certificates;
+mod enter;
 mod headers;
 mod probe;
 mod problem;
 mod room;
 mod token;
+mod trust;
 mod upgrade;
 mod upstream;
 mod visit;
@@ -36,6 +42,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ajar_core::port::Clock;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -78,12 +85,20 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(mut tls: ServerConfig, config: &GatewayConfig, targets: Arc<Targets>) -> (Self, UnboundedReceiver<Task>) {
+    /// In words when a certificate can't be used.
+    pub(crate) fn new(
+        mut tls: ServerConfig,
+        config: &GatewayConfig,
+        targets: Arc<Targets>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, UnboundedReceiver<Task>), String> {
+        let (own, secrets) = (config.http_certificates.clone(), Arc::clone(&config.secrets));
+        tls.cert_resolver = Arc::new(certificates::Certificates::new(own, tls.cert_resolver, secrets, clock)?);
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let (beside, tasks) = mpsc::unbounded_channel();
         let upstreams = upstream::Upstreams::new(targets, config);
         let public_url = config.public_url.clone();
-        (Self { tls: Arc::new(tls), rooms: Arc::default(), upstreams, public_url, beside }, tasks)
+        Ok((Self { tls: Arc::new(tls), rooms: Arc::default(), upstreams, public_url, beside }, tasks))
     }
 
     fn do_beside(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -152,6 +167,7 @@ pub(crate) async fn serve(shared: Arc<listener::Shared>, tcp: TcpStream, address
     builder
         .http2()
         .timer(TokioTimer::new())
+        .enable_connect_protocol()
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEADERS)
         .max_pending_accept_reset_streams(RESETS)

@@ -48,7 +48,7 @@ impl Probe for HttpProbe {
         };
         let shown = upstream.shows(self.clock.mono()).await;
         let shown = shown.map(|shown| shown.map_or_else(|| "none is needed".to_owned(), |(name, _)| format!("{name} can be had")));
-        let reached = upstream.reach().await;
+        let reached = upstream.reach(self.clock.mono()).await;
         Ok(vec![finding("credential", shown), finding("reach the target", reached)])
     }
 }

@@ -1,6 +1,6 @@
 //! Tokens from authorisation servers, for client credentials (RFC 6749, 4.4). One is kept until shortly before it expires.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ajar_core::port::Mono;
@@ -12,11 +12,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Uri};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
 use serde::Deserialize;
 
-use super::upstream::{Connections, client};
+use super::trust::{Made, Trust};
+use super::upstream::{Connections, client, connector};
 use crate::config::SecretResolver;
 
 /// How long an answer may take.
@@ -34,7 +33,10 @@ pub(super) struct Tokens {
     id: String,
     secret: SecretSource,
     form: String,
-    client: Connections<Full<Bytes>>,
+    /// Who vouches for the server; nobody has to where it is on this machine.
+    trust: Option<Arc<Trust>>,
+    dial: Duration,
+    client: Mutex<Option<(u64, Connections<Full<Bytes>>)>>,
     kept: Mutex<Option<(Mono, HeaderValue)>>,
     asking: tokio::sync::Mutex<()>,
 }
@@ -53,7 +55,7 @@ impl Tokens {
         id: &str,
         secret: SecretSource,
         scopes: &[String],
-        connector: HttpsConnector<HttpConnector>,
+        (trust, dial): (Option<Arc<Trust>>, Duration),
     ) -> Result<Self, String> {
         let url: Uri = url.parse().map_err(|_| format!("'{url}' is no URL"))?;
         let scope = if scopes.is_empty() { String::new() } else { format!("&scope={}", encoded(&scopes.join(" "))) };
@@ -62,7 +64,9 @@ impl Tokens {
             id: id.to_owned(),
             secret,
             form: format!("grant_type=client_credentials{scope}"),
-            client: client(connector),
+            trust,
+            dial,
+            client: Mutex::default(),
             kept: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
         })
@@ -83,7 +87,7 @@ impl Tokens {
         if let Some(value) = self.kept(now) {
             return Ok(value);
         }
-        let asked = tokio::time::timeout(PATIENCE, self.ask(secrets)).await;
+        let asked = tokio::time::timeout(PATIENCE, self.ask(secrets, now)).await;
         let (value, lasts) = asked.map_err(|_| "the authorisation server does not answer".to_owned())??;
         let until = Mono(now.0.saturating_add(u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX)));
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, value.clone()));
@@ -94,7 +98,19 @@ impl Tokens {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    async fn ask(&self, secrets: &SecretResolver) -> Result<(HeaderValue, Duration), String> {
+    /// Connections, made with what is in the files now.
+    fn client(&self, now: Mono) -> Result<Connections<Full<Bytes>>, String> {
+        let Made { id, config } = self.trust.as_ref().map(|trust| trust.made(now)).unwrap_or_default();
+        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = kept.as_ref().filter(|(made, _)| *made == id) {
+            return Ok(client.clone());
+        }
+        let client = client(connector(config.as_ref(), self.dial, false)?);
+        *kept = Some((id, client.clone()));
+        Ok(client)
+    }
+
+    async fn ask(&self, secrets: &SecretResolver, now: Mono) -> Result<(HeaderValue, Duration), String> {
         let failed = |why: &dyn std::fmt::Display| format!("the authorisation server gave no token: {why}");
         let secret = secrets(&self.secret)?;
         let pair = Secret::new(format!("{}:{}", encoded(&self.id), encoded(secret.expose())));
@@ -106,7 +122,7 @@ impl Tokens {
             .header(ACCEPT, "application/json")
             .body(Full::new(Bytes::from(self.form.clone())))
             .map_err(|e| failed(&e))?;
-        let response = self.client.request(request).await.map_err(|e| failed(&e))?;
+        let response = self.client(now)?.request(request).await.map_err(|e| failed(&e))?;
         let status = response.status();
         if !status.is_success() {
             return Err(failed(&status));

@@ -23,14 +23,13 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::body::Carried;
 use super::token::Tokens;
+use super::trust::{Made, Trust};
 use crate::config::{GatewayConfig, SecretResolver};
 use crate::tls::Targets;
 
@@ -52,8 +51,8 @@ pub(super) struct Upstreams {
 
 /// A target, and the resource that it was made from.
 type Known = (Arc<Resource>, Arc<Upstream>);
-/// The connections of one thread to a target.
-type Own = (Weak<Upstream>, Connections<Carried>);
+/// The connections of one thread to a target, and what they were made with.
+type Own = (Weak<Upstream>, u64, Connections<Carried>);
 
 impl Upstreams {
     pub(super) fn new(targets: Arc<Targets>, config: &GatewayConfig) -> Self {
@@ -82,27 +81,26 @@ impl Upstreams {
             Kind::Postgres(_) | Kind::Ssh(_) => return Err("it is no HTTP API".into()),
         };
         let HttpTarget { upstream, tls, credential, .. } = target;
-        let config = self.targets.config(tls, &self.directory)?;
+        let certificate = match credential {
+            HttpCredential::Certificate { chain_file, key } => Some((chain_file.clone(), key.clone())),
+            HttpCredential::None | HttpCredential::Header { .. } | HttpCredential::Basic { .. } | HttpCredential::OAuth2 { .. } => None,
+        };
+        let trust = self.trust(tls, certificate)?;
         let host =
             if upstream.host.contains(':') { format!("[{}]", upstream.host.trim_matches(['[', ']'])) } else { upstream.host.clone() };
-        let (scheme, usual) = if config.is_some() { (Scheme::HTTPS, 443) } else { (Scheme::HTTP, 80) };
+        let (scheme, usual) = if *tls != TargetTls::Off { (Scheme::HTTPS, 443) } else { (Scheme::HTTP, 80) };
         let shown = if upstream.port == usual { host.clone() } else { format!("{host}:{}", upstream.port) };
         let authority: Authority =
             format!("{host}:{}", upstream.port).parse().map_err(|_| format!("'{host}' can't be the host of a URL"))?;
-        let config = match (config, credential) {
-            (Some(config), HttpCredential::Certificate { chain_file, key }) => Some(self.with_certificate(&config, chain_file, key)?),
-            (None, HttpCredential::Certificate { .. }) => return Err("a client certificate needs TLS".into()),
-            (config, _) => config,
-        };
         let tokens = match credential {
             HttpCredential::OAuth2 { token_url, client_id, client_secret, scopes } => {
                 // It is trusted as the target is, where that names its own authorities; in the clear it is on this machine.
-                let config = match (token_url.starts_with("http://"), &config) {
+                let trust = match (token_url.starts_with("http://"), tls) {
                     (true, _) => None,
-                    (false, Some(config)) => Some(Arc::clone(config)),
-                    (false, None) => self.targets.config(&TargetTls::System, &self.directory)?,
+                    (false, TargetTls::Off) => Some(self.trust(&TargetTls::System, None)?),
+                    (false, _) => Some(Arc::clone(&trust)),
                 };
-                Some(Tokens::new(token_url, client_id, client_secret.clone(), scopes, connector(config.as_ref(), self.dial, false)?)?)
+                Some(Tokens::new(token_url, client_id, client_secret.clone(), scopes, (trust, self.dial))?)
             }
             HttpCredential::None | HttpCredential::Header { .. } | HttpCredential::Basic { .. } | HttpCredential::Certificate { .. } => {
                 None
@@ -114,7 +112,7 @@ impl Upstreams {
             authority,
             host: HeaderValue::from_str(&shown).map_err(|_| format!("'{host}' can't be a host"))?,
             base: upstream.base.clone(),
-            config,
+            trust,
             credential: credential.clone(),
             secrets: Arc::clone(&self.secrets),
             dial: self.dial,
@@ -123,17 +121,9 @@ impl Upstreams {
         })
     }
 
-    fn with_certificate(&self, config: &ClientConfig, chain_file: &str, key: &SecretSource) -> Result<Arc<ClientConfig>, String> {
-        let pem =
-            std::fs::read(self.directory.join(chain_file)).map_err(|why| format!("the certificate {chain_file} can't be read: {why}"))?;
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let chain = chain.map_err(|why| format!("the certificate {chain_file} is not PEM: {why}"))?;
-        let key = (self.secrets)(key)?;
-        let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| "the certificate's key is not PEM".to_owned())?;
-        let certified = CertifiedKey::from_der(chain, key, &default_provider()).map_err(|why| format!("the client certificate: {why}"))?;
-        let mut config = config.clone();
-        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
-        Ok(Arc::new(config))
+    fn trust(&self, tls: &TargetTls, certificate: Option<(String, SecretSource)>) -> Result<Arc<Trust>, String> {
+        let files = (Arc::clone(&self.targets), self.directory.clone(), Arc::clone(&self.secrets));
+        Ok(Arc::new(Trust::new(files, tls.clone(), certificate)?))
     }
 }
 
@@ -145,7 +135,7 @@ pub(super) struct Upstream {
     /// As the target knows itself.
     pub(super) host: HeaderValue,
     pub(super) base: String,
-    config: Option<Arc<ClientConfig>>,
+    trust: Arc<Trust>,
     credential: HttpCredential,
     secrets: SecretResolver,
     dial: Duration,
@@ -220,14 +210,24 @@ impl Upstream {
         }
     }
 
-    /// Sends a request on one of this thread's connections.
-    pub(super) async fn send(self: &Arc<Self>, request: Request<Carried>) -> Result<Response<Incoming>, Unsent> {
+    /// The header that it is shown something in: nobody else says anything there.
+    pub(super) fn shows_in(&self) -> Option<HeaderName> {
+        match &self.credential {
+            HttpCredential::Header { name, .. } => HeaderName::from_bytes(name.as_bytes()).ok(),
+            HttpCredential::Basic { .. } | HttpCredential::OAuth2 { .. } => Some(AUTHORIZATION),
+            HttpCredential::None | HttpCredential::Certificate { .. } => None,
+        }
+    }
+
+    /// Sends a request on one of this thread's connections, all of which were made with what is in the files now.
+    pub(super) async fn send(self: &Arc<Self>, request: Request<Carried>, now: Mono) -> Result<Response<Incoming>, Unsent> {
+        let Made { id, config } = self.trust.made(now);
         let client = CLIENTS.with_borrow_mut(|clients| match clients.get(&self.id) {
-            Some((_, client)) => Ok(client.clone()),
-            None => {
-                clients.retain(|_, (of, _)| of.strong_count() > 0);
-                let client = client(connector(self.config.as_ref(), self.dial, true)?);
-                clients.insert(self.id, (Arc::downgrade(self), client.clone()));
+            Some((_, made, client)) if *made == id => Ok(client.clone()),
+            Some(_) | None => {
+                clients.retain(|_, (of, ..)| of.strong_count() > 0);
+                let client = client(connector(config.as_ref(), self.dial, true)?);
+                clients.insert(self.id, (Arc::downgrade(self), id, client.clone()));
                 Ok(client)
             }
         });
@@ -235,11 +235,12 @@ impl Upstream {
     }
 
     /// Connects, over TLS where it should be, and asks for nothing. What came of it, in words.
-    pub(super) async fn reach(&self) -> Result<String, String> {
+    pub(super) async fn reach(&self, now: Mono) -> Result<String, String> {
+        let Made { config, .. } = self.trust.made(now);
         let (host, port) = (self.authority.host().trim_matches(['[', ']']), self.authority.port_u16().unwrap_or(443));
         let connect = async {
             let tcp = TcpStream::connect((host, port)).await?;
-            if let Some(config) = &self.config {
+            if let Some(config) = &config {
                 let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
                 TlsConnector::from(Arc::clone(config)).connect(name, tcp).await?;
             }
@@ -253,8 +254,8 @@ impl Upstream {
     }
 
     /// Sends a request that asks for another protocol: on a connection of its own.
-    pub(super) async fn send_alone(&self, request: Request<Carried>) -> Result<Response<Incoming>, Unsent> {
-        let connector = connector(self.config.as_ref(), self.dial, false).map_err(Unsent::Misconfigured)?;
+    pub(super) async fn send_alone(&self, request: Request<Carried>, now: Mono) -> Result<Response<Incoming>, Unsent> {
+        let connector = connector(self.trust.made(now).config.as_ref(), self.dial, false).map_err(Unsent::Misconfigured)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_max_idle_per_host(0);
         Ok(builder.build(connector).request(request).await?)

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ajar_core::port::{Credential, Identified, Knock, Wishes};
+use ajar_core::port::{Credential, Identified, Knock, Otherwise, Wishes};
 use ajar_core::secret::Secret;
 use ajar_wire::pg::startup::{self, AjarSettings, CancelKey, MAX_STARTUP, Packet, Progress, Startup, StartupError};
 use ajar_wire::pg::{WireError, frame, messages};
@@ -186,7 +186,7 @@ async fn identify(
         }
     };
     let wishes = Wishes { role, reason, duration, ticket, scope };
-    let knock = Knock { resource: startup.database.clone(), protocol: "postgres", wishes, client: address, holds: true };
+    let knock = Knock { resource: startup.database.clone(), protocol: "postgres", wishes, client: address, otherwise: Otherwise::Hold };
     Ok(Arrival::Client(Box::new(Client { stream, startup, who, knock, behind })))
 }
 

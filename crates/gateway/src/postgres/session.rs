@@ -60,7 +60,7 @@ async fn visit(shared: &Shared, client: Client) {
         }
         Ok(Admission::Held(held)) => held,
         // That is for those who said that they don't wait.
-        Ok(Admission::Asked(_)) => return say(stream, &words::stopping()).await,
+        Ok(Admission::Asked(_) | Admission::Unasked { .. }) => return say(stream, &words::stopping()).await,
     };
     let mut owed = Owed::new(held.session, shared.reports.clone());
     owed.because(EndReason::ClientLeft);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ajar_core::name::ResourceName;
 use ajar_core::permit::Permit;
-use ajar_core::port::{Admission, CutReason, Held, HeldNotice, Knock, Opening, Refusal, RefusalKind};
+use ajar_core::port::{Admission, CutReason, Held, HeldNotice, Knock, Opening, Otherwise, Refusal, RefusalKind};
 use ajar_core::resource::Kind;
 use ajar_core::session::EndReason;
 use russh::server::{self, Msg, RunningSession};
@@ -205,7 +205,8 @@ impl Visit {
             wishes.reason = Some(reason.clone());
         }
         let reasoned = wishes.reason.is_some();
-        let knock = Knock { resource: resource.to_string(), protocol: "ssh", wishes, client: self.line.address, holds: true };
+        let knock =
+            Knock { resource: resource.to_string(), protocol: "ssh", wishes, client: self.line.address, otherwise: Otherwise::Hold };
         // Not given up when the client leaves: what the door has begun, it must be told the end of.
         match self.shared.door.knock(&self.guest.who, knock).await {
             Ok(Admission::Open(opening)) => {
@@ -214,7 +215,7 @@ impl Visit {
             }
             Ok(Admission::Held(held)) => self.hold(held).await,
             // That is for those who said that they don't wait.
-            Ok(Admission::Asked(_)) => self.turn_away(&words::line(words::STOPPING)),
+            Ok(Admission::Asked(_) | Admission::Unasked { .. }) => self.turn_away(&words::line(words::STOPPING)),
             Err(refusal) if refusal.kind == RefusalKind::Lacking && !reasoned && self.ask_for_reason(&refusal) => Next::Again,
             Err(refusal) => self.turn_away(&words::refused(&refusal)),
         }

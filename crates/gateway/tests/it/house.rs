@@ -1,7 +1,7 @@
 //! A gateway between clients, a door and a target that the tests hold in their hands.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,19 +10,19 @@ use ajar_core::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
 use ajar_core::name::ResourceName;
 use ajar_core::permit::{Claims, GrantSigner, SignedGrant};
 use ajar_core::port::{
-    Access, Admission, Clock, Credential, Door, Entropy, Identified, Knock, LeaseSecret, Mono, Opening, Order, OrderFeed, Refusal,
-    RefusalKind, SessionReport,
+    Access, Admission, Clock, Credential, Door, Entropy, Entry, Identified, Knock, LeaseSecret, Mono, Opening, Order, OrderFeed, Otherwise,
+    Refusal, RefusalKind, SessionReport,
 };
 use ajar_core::resource::{Kind, PostgresTarget, Resource, SecretSource, TargetTls};
 use ajar_core::secret::Secret;
 use ajar_core::time::{Span, Timestamp};
-use ajar_gateway::{Gateway, GatewayConfig, Limits, SshConfig};
+use ajar_gateway::{Gateway, GatewayConfig, HttpCertificate, Limits, SshConfig};
 use ajar_wire::pg::scram::ScramKeys;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -104,6 +104,12 @@ pub(crate) struct OpenDoor {
     pub(crate) end: Mutex<Option<Timestamp>>,
     /// What the last client that was let in is allowed.
     pub(crate) last: Mutex<Option<Claims>>,
+    /// The code that is good, what began with, and the host.
+    pub(crate) code: Mutex<Option<(String, String, String)>>,
+    /// Whether nothing is open to anybody.
+    pub(crate) shut: AtomicBool,
+    /// What was to be done for who knocked last.
+    pub(crate) otherwise: Mutex<Option<Otherwise>>,
     orders: watch::Sender<Option<Order>>,
     reports: mpsc::UnboundedSender<SessionReport>,
 }
@@ -148,8 +154,9 @@ impl OpenDoor {
 impl Door for OpenDoor {
     async fn identify(&self, credential: &Credential, claimed: Option<&str>, _: IpAddr) -> Result<Identified, Refusal> {
         let good = match credential {
-            Credential::Token(token) => token.expose() == "good",
+            Credential::Token(token) => ["good", "ajar_good"].contains(&token.expose()),
             Credential::Key { token } => *token == keys::token(),
+            Credential::Entry { secret, host } => *secret.expose() == format!("entry-at-{host}"),
             Credential::Certificate { .. } => false,
         };
         let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None };
@@ -160,7 +167,14 @@ impl Door for OpenDoor {
         Ok(Identified { principal: PrincipalId::new(Uuid::from_u128(1)), name, actor: Actor::System })
     }
 
-    async fn knock(&self, who: &Identified, _: Knock) -> Result<Admission, Refusal> {
+    async fn knock(&self, who: &Identified, knock: Knock) -> Result<Admission, Refusal> {
+        *self.otherwise.lock().unwrap() = Some(knock.otherwise);
+        if self.shut.load(Ordering::SeqCst) {
+            return Ok(match knock.otherwise {
+                Otherwise::Look => Admission::Unasked { resource: self.resource.name.clone(), role: Some("read".parse().unwrap()) },
+                Otherwise::Hold | Otherwise::Ask => Admission::Asked(RequestId::new(Uuid::from_u128(7))),
+            });
+        }
         let now = self.clock.now();
         let length = Span::from_millis(u64::try_from(self.length.lock().unwrap().as_millis()).unwrap());
         let claims = Claims {
@@ -185,6 +199,16 @@ impl Door for OpenDoor {
             resource: Arc::clone(&self.resource),
             orders: Box::new(Feed { until, orders: self.orders.subscribe() }),
         })))
+    }
+
+    fn enter(&self, code: &Secret, begun: &str, host: &str) -> Result<Entry, Refusal> {
+        let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None };
+        if *self.code.lock().unwrap() != Some((code.expose().to_owned(), begun.to_owned(), host.to_owned())) {
+            return Err(refusal);
+        }
+        *self.code.lock().unwrap() = None;
+        let who = Identified { principal: PrincipalId::new(Uuid::from_u128(1)), name: "dev".parse().unwrap(), actor: Actor::System };
+        Ok(Entry { secret: Secret::new(format!("entry-at-{host}")), expires_at: self.clock.now().after(Span::from_secs(3_600)), who })
     }
 
     fn resource_at(&self, host: &str) -> Option<ResourceName> {
@@ -231,6 +255,8 @@ pub(crate) struct House {
     pub(crate) reports: mpsc::UnboundedReceiver<SessionReport>,
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) recordings: TempDir,
+    /// The authority of the gateway's certificate, PEM.
+    pub(crate) authority: String,
     tls: Arc<ClientConfig>,
     stop: Option<oneshot::Sender<()>>,
     tasks: JoinSet<()>,
@@ -251,12 +277,25 @@ impl House {
     }
 
     /// A gateway before a resource, whose target `tasks` holds.
-    pub(crate) async fn around(resource: Resource, seen: Arc<Mutex<Seen>>, mut tasks: JoinSet<()>, limits: Limits) -> Self {
+    pub(crate) async fn around(resource: Resource, seen: Arc<Mutex<Seen>>, tasks: JoinSet<()>, limits: Limits) -> Self {
+        Self::with_certificates(resource, seen, tasks, (limits, Vec::new())).await
+    }
+
+    /// The same with certificates for HTTP APIs.
+    pub(crate) async fn with_certificates(
+        resource: Resource,
+        seen: Arc<Mutex<Seen>>,
+        mut tasks: JoinSet<()>,
+        (limits, certificates): (Limits, Vec<HttpCertificate>),
+    ) -> Self {
         let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
-        let server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+        let mut server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        // OpenSSL takes one whose name is its issuer's for self-signed.
+        server.distinguished_name.push(DnType::CommonName, "localhost");
+        let server = server.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
 
         let clock = Arc::new(TestClock::default());
         let signer = GrantSigner::new(&[3; 32]);
@@ -270,6 +309,9 @@ impl House {
             length: Mutex::new(Duration::from_secs(3_600)),
             end: Mutex::new(None),
             last: Mutex::new(None),
+            code: Mutex::default(),
+            shut: AtomicBool::default(),
+            otherwise: Mutex::default(),
             orders: watch::Sender::new(None),
             reports: to,
         });
@@ -277,6 +319,7 @@ impl House {
         let config = GatewayConfig {
             postgres: "127.0.0.1:0".parse().unwrap(),
             http: Some("127.0.0.1:0".parse().unwrap()),
+            http_certificates: certificates,
             ssh: Some(SshConfig {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 host_key: keys::private(keys::GATEWAY),
@@ -308,7 +351,20 @@ impl House {
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
         tls.alpn_protocols = vec![b"postgresql".to_vec()];
-        Self { gateway: address, http, ssh, door, clock, reports, seen, recordings, tls: Arc::new(tls), stop: Some(stop), tasks }
+        Self {
+            gateway: address,
+            http,
+            ssh,
+            door,
+            clock,
+            reports,
+            seen,
+            recordings,
+            authority: ca_pem,
+            tls: Arc::new(tls),
+            stop: Some(stop),
+            tasks,
+        }
     }
 
     /// How long grants are from now on.
@@ -329,10 +385,15 @@ impl House {
     /// A client that has shaken hands with the door for HTTP, and may speak these.
     pub(crate) async fn calls(&self, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
         let tcp = TcpStream::connect(self.http).await.unwrap();
+        self.shakes_hands(tcp, protocols, "localhost").await
+    }
+
+    /// The same, over a connection that is there, with a name to ask for.
+    pub(crate) async fn shakes_hands(&self, tcp: TcpStream, protocols: &[&[u8]], name: &str) -> TlsStream<TcpStream> {
         tcp.set_nodelay(true).unwrap();
         let mut tls = (*self.tls).clone();
         tls.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-        TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap()
+        TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from(name.to_owned()).unwrap(), tcp).await.unwrap()
     }
 
     /// A client that has sent its token, and hasn't read what comes of it.

@@ -1,5 +1,12 @@
 //! The door for HTTP: what is passed on, what is refused, and the cut.
 
+mod browsers;
+mod certificates;
+mod doorstep;
+mod passing;
+mod shown;
+mod websockets;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -8,12 +15,15 @@ use ajar_core::port::{CutReason, Order};
 use ajar_core::resource::{HttpCredential, HttpRecord, HttpTarget, Kind, Resource, SecretSource, TargetTls, Upstream};
 use ajar_core::session::EndReason;
 use ajar_gateway::Limits;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use base64::Engine as _;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -112,8 +122,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(tcp: S, heads: &Heads, seen: &
                 seen.bytes += count as u64;
                 seen.last = Some(SystemTime::now());
             },
-            "/v1/socket" => {
-                tcp.write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n").await.ok()?;
+            "/v1/socket" | "/v1/deaf" => {
+                let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap_or_default();
+                let accept = if path == "/v1/deaf" { "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned() } else { accept(key) };
+                let head = format!("connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n");
+                tcp.write_all(format!("HTTP/1.1 101 Switching Protocols\r\n{head}\r\n").as_bytes()).await.ok()?;
                 loop {
                     let mut buffer = [0; 1_024];
                     let count = tcp.read(&mut buffer).await.ok()?;
@@ -148,6 +161,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(tcp: S, heads: &Heads, seen: &
     }
 }
 
+/// What a server answers to a WebSocket's key (RFC 6455, 4.2.2).
+fn accept(key: &str) -> String {
+    let digest = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
+    base64::engine::general_purpose::STANDARD.encode(digest)
+}
+
 const GOOD: &str = "Host: door\r\nAjar-Token: good\r\n";
 
 /// Sends this, and gives the status and the whole of the answer's head.
@@ -172,6 +191,61 @@ async fn ask(house: &House, request: &str) -> (u16, String, Value) {
     let mut body = vec![0; length];
     tls.read_exact(&mut body).await.unwrap();
     (status, head, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// An authority for targets and for what they are shown, and the files of both.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    roots: Arc<RootCertStore>,
+    files: TempDir,
+}
+
+impl Authority {
+    /// Its own certificate is in `ca.pem`.
+    fn new() -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::new(Vec::new()).unwrap();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let own = ca.self_signed(&key).unwrap();
+        std::fs::write(files.path().join("ca.pem"), own.pem()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(own.der().clone()).unwrap();
+        Self { issuer: Issuer::new(ca, key), roots: Arc::new(roots), files }
+    }
+
+    fn at(&self, file: &str) -> String {
+        self.files.path().join(file).to_str().unwrap().to_owned()
+    }
+
+    fn verify(&self) -> TargetTls {
+        TargetTls::Verify { ca_file: self.at("ca.pem") }
+    }
+
+    /// A certificate for a name, and its key, PEM.
+    fn certify(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// `localhost`, which speaks `protocols` and perhaps wants a certificate of ours.
+    fn acceptor(&self, protocols: &[&[u8]], wants: bool) -> TlsAcceptor {
+        let (chain, key) = self.certify("localhost");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+        let config = if wants {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), provider).build().unwrap();
+            config.with_client_cert_verifier(verifier)
+        } else {
+            config.with_no_client_auth()
+        };
+        let chain = vec![rustls::pki_types::CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()];
+        let mut config = config.with_single_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap();
+        config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
 }
 
 fn lines(house: &House) -> Vec<Value> {
@@ -478,57 +552,4 @@ async fn a_token_from_an_authorisation_server_is_asked_for_once_and_again_when_i
     }
     assert_eq!(ask(&house, &get("refuses")).await.0, 401);
     assert_eq!((ask(&house, &get("three")).await.0, asked()), (200, 2));
-}
-
-#[tokio::test]
-async fn i02_a_target_over_tls_is_verified_and_is_shown_the_gateways_certificate() {
-    let files = tempfile::tempdir().unwrap();
-    let at = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
-    let (ca_key, key, client_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-    let mut ca = CertificateParams::new(Vec::new()).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = ca.self_signed(&ca_key).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    let server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let client = CertificateParams::new(vec!["the-gateway".to_owned()]).unwrap().signed_by(&client_key, &issuer).unwrap();
-    let stranger = CertificateParams::new(vec!["x".to_owned()]).unwrap().self_signed(&KeyPair::generate().unwrap()).unwrap();
-    for (name, pem) in [
-        ("ca.pem", authority.pem()),
-        ("client.pem", client.pem()),
-        ("client.key", client_key.serialize_pem()),
-        ("other-ca.pem", stranger.pem()),
-    ] {
-        std::fs::write(at(name), pem).unwrap();
-    }
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap();
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-    let acceptor =
-        TlsAcceptor::from(Arc::new(config.with_client_cert_verifier(verifier).with_single_cert(vec![server.der().clone()], key).unwrap()));
-    for (authority, shown, status) in [("ca.pem", true, 200), ("ca.pem", false, 502), ("other-ca.pem", true, 502)] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap();
-        let (seen, heads, mut tasks, acceptor) =
-            (Arc::new(Mutex::new(Seen::default())), Heads::default(), JoinSet::new(), acceptor.clone());
-        let (inside, noted) = (Arc::clone(&seen), Arc::clone(&heads));
-        tasks.spawn(async move {
-            loop {
-                let (tcp, _) = listener.accept().await.unwrap();
-                if let Ok(tls) = acceptor.accept(tcp).await {
-                    let _: Option<()> = serve(tls, &noted, &inside).await;
-                }
-            }
-        });
-        let credential = HttpCredential::Certificate { chain_file: at("client.pem"), key: SecretSource::File(at("client.key")) };
-        let mut resource = resource(port, if shown { credential } else { HttpCredential::None });
-        if let Kind::Http(target) = &mut resource.kind {
-            (target.tls, target.upstream.host) = (TargetTls::Verify { ca_file: at(authority) }, "localhost".into());
-        }
-        let house = House::around(resource, seen, tasks, Limits::default()).await;
-        let (got, _, answer) = ask(&house, &format!("GET /sample-api/orders HTTP/1.1\r\n{GOOD}\r\n")).await;
-        assert_eq!((got, heads.lock().unwrap().len()), (status, usize::from(status == 200)), "{authority} {shown} {answer}");
-    }
 }

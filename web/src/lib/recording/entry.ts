@@ -132,13 +132,14 @@ function open(line: Line): Made {
   return { label: what, text: said.join(' '), result, tone: 'plain', groups: [what] };
 }
 
-function close(line: Line): Made {
+/** A shell's exit code is that of the last command in it: no failure of its own. */
+function close(line: Line, shell: boolean): Made {
   const signal = text(line, 'signal');
   const exit = typeof line.exit === 'number' ? line.exit : undefined;
   const how = signal === undefined ? (exit === undefined ? (text(line, 'outcome') ?? '') : `exit ${exit}`) : `signal ${signal}`;
   const lost = number(line, 'unrecorded');
   const parts = [how, `${bytes(number(line, 'bytes_in'))} in`, `${bytes(number(line, 'bytes_out'))} out`, lost > 0 && `${bytes(lost)} not recorded`];
-  const bad = signal !== undefined || (exit !== undefined && exit !== 0);
+  const bad = signal !== undefined || (!shell && exit !== undefined && exit !== 0);
   return { label: 'closed', text: '', result: parts.filter(Boolean).join(', '), tone: bad ? 'bad' : 'quiet', groups: [], took: number(line, 'd') };
 }
 
@@ -151,7 +152,7 @@ function words(line: Line): Made {
   return { label: text(line, 'kind') ?? '', text: text(line, 'text') ?? '', result: '', tone: 'plain', groups: [], took: 0 };
 }
 
-const KINDS: Record<string, (line: Line) => Made> = {
+const KINDS: Record<string, (line: Line, shell: boolean) => Made> = {
   simple: statement,
   extended: statement,
   function: statement,
@@ -173,11 +174,11 @@ const KINDS: Record<string, (line: Line) => Made> = {
   unreadable: (line) => ({ label: 'not readable', text: text(line, 'why') ?? '', result: '', tone: 'bad', groups: [] }),
 };
 
-/** What a line says; a kind that nobody knows yet is shown as it stands. */
-export function entry(n: number, line: Line): Entry {
+/** What a line says; a kind that nobody knows yet is shown as it stands. `shell`: it is of a channel with a terminal. */
+export function entry(n: number, line: Line, shell = false): Entry {
   const kind = text(line, 'kind') ?? '';
   const make = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
-  const made = make?.(line) ?? { label: kind, text: JSON.stringify(line), result: '', tone: 'plain' as const, groups: [] };
+  const made = make?.(line, shell) ?? { label: kind, text: JSON.stringify(line), result: '', tone: 'plain' as const, groups: [] };
   const ch = typeof line.ch === 'number' ? line.ch : null;
   return { n, at: number(line, 't'), ch, line, ...made, took: made.took ?? null };
 }

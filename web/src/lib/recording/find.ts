@@ -10,11 +10,6 @@ export function oneLine(text: string, most = 400): string {
   return words.length > most || cut.length < text.length ? `${words.slice(0, most)}…` : words;
 }
 
-/** Whether opening an entry shows more of its text than its line. */
-export function goesOn(text: string): boolean {
-  return text.length > 90 || text.includes('\n');
-}
-
 export interface Part {
   text: string;
   hit: boolean;
@@ -101,8 +96,10 @@ export function firstFrom<T>(things: readonly T[], value: (thing: T) => number, 
   return from;
 }
 
-/** The place of the first entry at or after a time; the last when there is none. -1 when there are no entries. */
+/** The place of the entry that is nearest to a time: links have it rounded. -1 when there are no entries. */
 export function placeAt(entries: readonly Entry[], micros: number): number {
-  return Math.min(firstFrom(entries, ({ at }) => at, micros), entries.length - 1);
+  const after = firstFrom(entries, ({ at }) => at, micros);
+  const far = (place: number) => Math.abs((entries[place]?.at ?? Infinity) - micros);
+  return after > 0 && far(after - 1) < far(after) ? after - 1 : Math.min(after, entries.length - 1);
 }
 

@@ -105,8 +105,8 @@ export class Model {
     return (entry && this.#sizes.get(entry)) ?? 0;
   }
 
-  #put(line: Line, size: number): void {
-    const made = entry(this.lost + this.entries.length, line);
+  #put(line: Line, size: number, shell = false): void {
+    const made = entry(this.lost + this.entries.length, line, shell);
     this.entries.push(made);
     // What objects take beside their text.
     this.#grow(made, size + 200);
@@ -148,7 +148,7 @@ export class Model {
       const told = ch === null ? this.terminals.filter((one) => one.ended === null) : [terminal];
       for (const one of told) if (one) this.#show(one, { at, text: `\r\n${words}\r\n` });
     }
-    this.#put(line, size);
+    this.#put(line, size, terminal !== undefined);
     if (kind === 'close' && terminal) {
       terminal.ended = at;
       terminal.how = this.entries.at(-1)?.result ?? '';

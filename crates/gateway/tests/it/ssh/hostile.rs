@@ -28,11 +28,12 @@ fn certificate(text: &str) -> russh::keys::Certificate {
 }
 
 #[tokio::test]
-async fn s01_nothing_happens_for_channels_before_authentication() {
+async fn s01_channels_before_authentication_come_to_nothing_and_the_connection_ends() {
     let street = Street::new(role()).await;
     let client = client(&street).await;
-    let open = tokio::time::timeout(Duration::from_millis(700), client.channel_open_session()).await;
-    assert!(!matches!(open, Ok(Ok(_))), "a channel was opened");
+    // The library passes over it without a word; who doesn't say who they are is cut off when the time for that is over.
+    let open = tokio::time::timeout(Duration::from_secs(20), client.channel_open_session()).await.expect("disconnected");
+    assert!(open.is_err(), "a channel was opened");
     assert!(!street.host.log().contains("Connection from"), "{}", street.host.log());
 }
 
