@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ajar_core::grant::Grant;
 use ajar_core::id::{GrantId, PrincipalId};
 use ajar_core::name::{ResourceName, RoleName};
-use ajar_core::port::{Refusal, RowQuery, Tally};
+use ajar_core::port::{Mono, Refusal, RowQuery, Tally};
 use ajar_core::resource::Resource;
 use ajar_core::time::{Span, Timestamp};
 use futures::{StreamExt, TryStreamExt};
@@ -18,6 +18,8 @@ use crate::records::parse;
 use crate::role_words::role_words;
 use crate::sequencer::unavailable;
 
+/// How long what was counted is told again, in nanoseconds: 15 seconds.
+const KEPT: u64 = 15_000_000_000;
 /// How far back use is looked at.
 const LOOKED_AT: Span = Span::from_secs(90 * 24 * 3600);
 /// Resources that are looked up at once.
@@ -47,7 +49,7 @@ pub struct CatalogueRole {
     pub name: RoleName,
     /// What it is.
     pub words: String,
-    /// When a session as it began last, within 90 days.
+    /// When a session as it began last, within 90 days, as it was 15 seconds ago at the earliest.
     pub last_used: Option<Timestamp>,
     /// Grants of it that opened within 90 days.
     pub grants: u64,
@@ -68,6 +70,16 @@ pub struct RecentGrant {
     pub at: Timestamp,
 }
 
+/// How everything was used.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    grants: Vec<Tally>,
+    sessions: Vec<Tally>,
+}
+
+/// How it was counted last, and when.
+pub(crate) type Kept = tokio::sync::Mutex<Option<(Mono, Arc<Usage>)>>;
+
 type Used<'a> = BTreeMap<(&'a ResourceName, &'a RoleName), &'a Tally>;
 
 impl Engine {
@@ -81,8 +93,8 @@ impl Engine {
             rules.visible(me).into_iter().map(|offered| (offered.resource.name.clone(), offered.roles)).collect();
         let owned: BTreeSet<ResourceName> = rules.owned(me).into_iter().collect();
         let seen: Vec<_> = rules.resources().filter(|r| all || offered.contains_key(&r.name) || owned.contains(&r.name)).cloned().collect();
-        let (grants, sessions) = futures::try_join!(self.used("grant"), self.used("session"))?;
-        let (grants, sessions) = (by_role(&grants), by_role(&sessions));
+        let usage = self.usage().await?;
+        let (grants, sessions) = (by_role(&usage.grants), by_role(&usage.sessions));
         let open = self.sequencer.look(|desk| {
             let mut open: BTreeMap<ResourceName, usize> = BTreeMap::new();
             for grant in desk.world.grants().filter(|g| matches!(g, Grant::Open(_))) {
@@ -114,6 +126,20 @@ impl Engine {
             })
         });
         told.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// How everything was used, a little while ago at the most: counting it takes longer than anything else here.
+    async fn usage(&self) -> Result<Arc<Usage>, Refusal> {
+        let mut kept = self.usage.lock().await;
+        if let Some((at, usage)) = &*kept
+            && self.clock.mono().0.saturating_sub(at.0) < KEPT
+        {
+            return Ok(Arc::clone(usage));
+        }
+        let (grants, sessions) = futures::try_join!(self.used("grant"), self.used("session"))?;
+        let usage = Arc::new(Usage { grants, sessions });
+        *kept = Some((self.clock.mono(), Arc::clone(&usage)));
+        Ok(usage)
     }
 
     /// How often what was used lately, and when last: of all states together.

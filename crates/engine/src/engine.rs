@@ -188,6 +188,9 @@ pub struct Engine {
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     hashing: Semaphore,
+    /// Numbers that were told last, and how everything was used when that was counted last.
+    pub(crate) numbers: crate::insight::Kept,
+    pub(crate) usage: crate::catalogue::Kept,
     /// Whoever looks through much, two at a time.
     pub(crate) looking: Semaphore,
     tasks: Mutex<JoinSet<()>>,
@@ -327,6 +330,8 @@ impl Engine {
             rules,
             frontier,
             hashing: Semaphore::new(2),
+            numbers: crate::insight::Kept::default(),
+            usage: crate::catalogue::Kept::default(),
             looking: Semaphore::new(2),
             tasks: Mutex::new(tasks),
             runtime: Handle::current(),

@@ -86,7 +86,7 @@ pub(crate) const LEAF_HOLDS: &str = " AND instr(leaf, ";
 pub(crate) const LEAF_HOLDS_END: &str = ") > 0";
 pub(crate) const NEWEST: &str = " ORDER BY seq DESC LIMIT ";
 
-/// Which rows is found in an index that has all that is asked for; only those are read.
+/// With the two below, which rows is found in an index that has all that is asked for; only those are read.
 pub(crate) const LIST: &str = "SELECT stream, state, doc FROM rows WHERE word = ";
 pub(crate) const LIST_THESE: &str = " AND stream IN (SELECT stream FROM rows WHERE word = ";
 pub(crate) const LIST_NEWEST: &str = ") ORDER BY stream DESC";

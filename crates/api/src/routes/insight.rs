@@ -21,13 +21,13 @@ use crate::problem::Refused;
 pub(super) struct Over {
     /// From this instant; 30 days before the end unless said.
     from: Option<String>,
-    /// To this instant; now unless said. At most three years after `from`.
+    /// To this instant; the end of this minute unless said. At most three years after `from`.
     to: Option<String>,
     /// The zone that days, weeks and hours are of, such as `Europe/Berlin`; UTC unless said.
     zone: Option<String>,
 }
 
-/// How access goes over a range of time: how fast, how much, how late, what for nothing. For auditors and operators.
+/// How access goes over a range of time: how fast, how much, how late, what for nothing; a minute old at the most. For auditors and operators.
 #[utoipa::path(get, path = "/api/v1/insight", security(("token" = [])), params(Over), responses((status = 200, body = Insight), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn insight(State(api): State<Api>, Reader(caller): Reader, Query(over): Query<Over>) -> Result<Json<Insight>, Refused> {
     let Over { from, to, zone } = over;
