@@ -181,6 +181,7 @@ fn bench(args: &[String]) -> Result<()> {
         ("policy", "ajar-policy", "decide"),
         ("replay", "ajar-policy", "replay"),
         ("apply", "ajar-engine", "apply"),
+        ("lookback", "ajar-engine", "lookback"),
         ("cut", "ajar-gateway", "cut"),
         ("gateway", "ajar", "gateway"),
         ("http", "ajar", "http"),

@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Preapprovals,
     /// Grants: yours, or one in detail with its logins and their proof
     Grants(List),
+    /// Every access of a time, with its reasons, reviewers and proof: for auditors and operators
+    Accesses(Accesses),
     /// Ask to go on with a grant of yours: once approved, its sessions go on without a break
     Extend(Extend),
     /// Give back a grant of yours: its sessions end at once
@@ -275,6 +277,25 @@ pub(crate) struct List {
     /// Older than this one
     #[arg(long, value_name = "ID")]
     pub(crate) before: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Accesses {
+    /// Open at this instant or later, such as 2026-01-01T00:00:00Z; 92 days before the end unless said
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) from: Option<String>,
+    /// Open before this instant; now unless said
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) to: Option<String>,
+    /// Of whom
+    #[arg(long, value_name = "NAME")]
+    pub(crate) person: Option<String>,
+    /// On what
+    #[arg(long)]
+    pub(crate) resource: Option<String>,
+    /// As comma-separated values, safe for spreadsheets
+    #[arg(long)]
+    pub(crate) csv: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,7 +31,7 @@ pub(crate) fn scope_in(scope: model::TokenScope) -> Scope {
     }
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Approve => "approve",
         Verdict::Deny => "deny",

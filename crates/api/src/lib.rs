@@ -8,6 +8,7 @@
 //! | [`cookie`] | the cookie by which a browser is known, and what keeps other sites from using it |
 //! | [`problem`] | refusals as `application/problem+json` |
 //! | [`convert`] | the engine's types → the API's |
+//! | [`download`], [`csv`] | lists as files |
 //! | [`explained`] | what would come of a request |
 //!
 //! It decides nothing: every question of who may do what is the engine's.
@@ -15,6 +16,8 @@
 mod caller;
 mod convert;
 mod cookie;
+mod csv;
+mod download;
 mod explained;
 pub mod model;
 mod problem;

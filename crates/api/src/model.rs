@@ -4,6 +4,7 @@
 
 mod identity;
 mod ledger;
+mod lookback;
 mod policy;
 mod rehearse;
 mod ssh;
@@ -18,6 +19,11 @@ pub use identity::{
     OwnToken, Passkey, SteppedUp,
 };
 pub use ledger::{LastCheckpoint, LedgerProof, LedgerStatus, Verified};
+pub use lookback::{
+    Access, AccessReviewer, Alike, ApprovalInsight, ApprovalWeek, CatalogueEntry, CatalogueRole, CutBucket, CutInsight, DecidedOnDay,
+    Denials, EarlierRequest, Found, Group, Happened, Health, Insight, NotConfirmed, OpenOnDay, Opens, Person, PersonAway, RecentGrant,
+    RequestContext, RequesterContext, SearchAnswer, SearchFacet, SearchFacets, Timeline, UnusedGrants,
+};
 pub use policy::{
     PlannedEnd, PlannedTurn, PolicyApplied, PolicyChange, PolicyEntry, PolicyFiles, PolicyInForce, PolicyKeyChange, PolicyPlan,
 };

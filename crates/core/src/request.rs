@@ -319,6 +319,18 @@ impl Request {
         }
     }
 
+    /// When it was decided, one way or another.
+    #[must_use]
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Pending(_) => None,
+            Self::Approved(s) => Some(s.outcome.at),
+            Self::Denied(s) => Some(s.outcome.at),
+            Self::Withdrawn(s) => Some(s.outcome.at),
+            Self::Expired(s) => Some(s.outcome.at),
+        }
+    }
+
     /// Decisions so far.
     #[must_use]
     pub fn reviews(&self) -> &[Review] {

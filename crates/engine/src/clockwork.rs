@@ -228,12 +228,9 @@ impl Engine {
     pub(crate) async fn grants_of(&self, id: ajar_core::id::RequestId) -> Vec<ajar_core::id::GrantId> {
         let query = ajar_core::port::RowQuery {
             word: "grant",
-            states: Vec::new(),
-            principal: None,
-            resource: None,
             parent: Some(Stream::Request(id)),
-            before: None,
             limit: 100,
+            ..ajar_core::port::RowQuery::default()
         };
         let rows = self.store.rows(&query).await.unwrap_or_default();
         rows.iter().filter_map(|row| serde_json::from_str::<Grant>(&row.doc).ok()).map(|g| g.id()).collect()

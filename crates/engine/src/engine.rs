@@ -188,6 +188,8 @@ pub struct Engine {
     rules: Arc<RwLock<Arc<Bound>>>,
     frontier: Arc<Mutex<Frontier>>,
     hashing: Semaphore,
+    /// Whoever looks through much, two at a time.
+    pub(crate) looking: Semaphore,
     tasks: Mutex<JoinSet<()>>,
     /// Where tasks run, whoever calls: a gateway's threads come and go.
     runtime: Handle,
@@ -325,6 +327,7 @@ impl Engine {
             rules,
             frontier,
             hashing: Semaphore::new(2),
+            looking: Semaphore::new(2),
             tasks: Mutex::new(tasks),
             runtime: Handle::current(),
             stopping: watch::channel(false).0,

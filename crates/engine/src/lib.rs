@@ -30,12 +30,21 @@
 //! | [`applied`] | what is in force, who put it there, and how a folder differs from it |
 //! | [`mod@rebuild`] | the projections, made anew from the log |
 //! | [`rehearse`] | a draft run over the past, and what that suggests |
+//! | [`accesses`] | every access of a time, for auditors |
+//! | [`catalogue`], [`members`] | what there is to ask for and how it is used; who there is |
+//! | [`insight`] | how access goes, in numbers |
+//! | [`search`] | what was asked, done and recorded, found again |
+//! | [`timeline`], [`context`] | what happened to a request; what helps to decide it |
+//! | [`words`], [`role_words`] | events and roles in words |
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
+mod accesses;
 mod applied;
 mod brake;
+mod catalogue;
 mod cli_logins;
 mod clockwork;
+mod context;
 mod debts;
 mod desk;
 mod door;
@@ -46,11 +55,13 @@ mod extend;
 mod filing;
 mod freshness;
 mod health;
+mod insight;
 mod leases;
 mod ledger;
 mod less;
 mod locks;
 mod log;
+mod members;
 mod notices;
 mod orders;
 mod passkeys;
@@ -63,14 +74,21 @@ mod rebuild;
 mod records;
 mod refusal;
 mod rehearse;
+mod role_words;
+mod search;
 mod sequencer;
 mod sessions;
 mod spans;
 mod ssh;
+mod timeline;
 mod tokens;
+mod words;
 
+pub use accesses::{Access, AccessQuery, Accesses, Reviewer};
 pub use applied::{AppliedView, Drift};
+pub use catalogue::{CatalogueEntry, CatalogueRole, RecentGrant};
 pub use cli_logins::{CliLogin, CliLoginView};
+pub use context::{Alike, Context, Earlier, Opens, Used};
 pub use debts::DebtView;
 pub use desk::NewReview;
 pub use engine::{Config, Engine, Keys, Parts, StartError};
@@ -78,9 +96,11 @@ pub use explain::{ExplainView, Outcome, StageView};
 pub use extend::NewExtension;
 pub use filing::{NewRequest, Submitted};
 pub use health::{Health, HealthState, Integration};
+pub use insight::{Cuts, Decisions, Insight, InsightQuery, NotConfirmed, OpenByKind, Took, Unused};
 pub use ledger::{LastCheckpoint, LedgerStatus, Verified};
 pub use less::Less;
 pub use locks::{LockView, NewDelegation, ToLock};
+pub use members::{Away, GroupView, PersonView};
 pub use notices::NoticeView;
 pub use passkeys::{Ceremony, PasskeyView};
 pub use people::{Caller, IssuedToken};
@@ -90,6 +110,8 @@ pub use preapprovals::{NewPreapproval, PreapprovalView};
 pub use presence::Attending;
 pub use rebuild::rebuild;
 pub use records::{Feed, ListQuery, RequestView, SessionView, StatusView};
+pub use search::{Answer, Facet, Facets, Found, SearchQuery, Within};
 pub use sequencer::Unavailable;
 pub use ssh::{Certified, Direct, NewDirect, Revocations};
+pub use timeline::{Happened, Timeline};
 pub use tokens::Standing;

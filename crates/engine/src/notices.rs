@@ -261,7 +261,7 @@ impl Engine {
         }
     }
 
-    fn closed_because(&self, reason: &CloseReason) -> String {
+    pub(crate) fn closed_because(&self, reason: &CloseReason) -> String {
         match reason {
             CloseReason::Expired => "its time is over".into(),
             CloseReason::Returned => "it was given back".into(),
@@ -277,11 +277,11 @@ impl Engine {
     }
 }
 
-fn asked_for(asks: &[Ask]) -> String {
+pub(crate) fn asked_for(asks: &[Ask]) -> String {
     listed(&asks.iter().map(|ask| format!("{} on {}", ask.role, ask.resource)).collect::<Vec<_>>())
 }
 
-fn listed(words: &[String]) -> String {
+pub(crate) fn listed(words: &[String]) -> String {
     match words {
         [] => "nothing".into(),
         [one] => one.clone(),

@@ -133,9 +133,9 @@ impl Engine {
             states: query.states,
             principal: (query.mine || !all).then_some(caller.principal),
             resource: query.resource,
-            parent: None,
             before: query.before,
             limit: query.limit.unwrap_or(50).min(PAGE_MAX),
+            ..RowQuery::default()
         };
         self.store.rows(&query).await.map_err(|e| unavailable(&e).into())
     }
@@ -238,7 +238,7 @@ impl Engine {
         Ok(self.those_seen(caller, requests).await?.into_iter().map(|r| (r.filed().id, r)).collect())
     }
 
-    async fn those_seen(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<Request>, Refusal> {
+    pub(crate) async fn those_seen(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<Request>, Refusal> {
         let me = caller.principal;
         let all = self.sees_all(caller);
         let theirs = move |r: &Request| all || r.filed().requester == me || r.filed().beneficiary == me;
@@ -310,15 +310,7 @@ impl Engine {
     /// When they may not.
     pub async fn leases_of(&self, caller: &Caller, id: GrantId) -> Result<Vec<Lease>, Refusal> {
         self.grant(caller, id).await?;
-        let query = RowQuery {
-            word: "lease",
-            states: Vec::new(),
-            principal: None,
-            resource: None,
-            parent: Some(Stream::Grant(id)),
-            before: None,
-            limit: PAGE_MAX,
-        };
+        let query = RowQuery { word: "lease", parent: Some(Stream::Grant(id)), limit: PAGE_MAX, ..RowQuery::default() };
         let rows = self.store.rows(&query).await.map_err(|e| Refusal::from(unavailable(&e)))?;
         Ok(rows.iter().filter_map(parse).collect())
     }

@@ -16,6 +16,7 @@
 //! | [`mod@diff`] | what differs between two sets |
 //! | [`explain`] | why the rules answer as they do |
 //! | [`wants`] | what a request must say of itself |
+//! | [`look`] | who is who, and a rule in words, for people who look |
 //! | [`suite`] | the tests in the files, and what they cover |
 //! | [`lint`] | rules that can't be meant so |
 //! | [`past`] | what was asked for and what became of it, from the ledger |
@@ -32,6 +33,7 @@ mod diff;
 mod explain;
 mod grants;
 mod lint;
+mod look;
 mod past;
 mod problem;
 mod public_key;
@@ -51,6 +53,7 @@ pub use decide::{Allowed, Decision, Denied, Question, Values, Why};
 pub use diff::{Change, Differs, How, KeyChange, Thing, diff};
 pub use explain::{Able, Explanation, RulePart, Stricter};
 pub use lint::{Finding, Lint, Severity};
+pub use look::Member;
 pub use past::{Became, Disclosed, PastRequest};
 pub use problem::Problem;
 pub use replay::{ChangeKind, Replay, Report, Row, Waits};

@@ -29,8 +29,11 @@ fn batch(from: u64, count: u64) -> Batch {
             settled: false,
             principal: Some("prin_01h455vb4pex5vsknk084sn02q".parse().unwrap()),
             resource: Some("orders-db".parse().unwrap()),
+            role: Some("read".parse().unwrap()),
             parent: None,
             due: Some(Timestamp::from_millis(1_800_000_000_000)),
+            since: Some(Timestamp::from_millis(1_700_000_000_000)),
+            until: None,
             doc: bytes.clone(),
         });
         let at = Timestamp::from_millis(1_700_000_000_000);

@@ -55,10 +55,11 @@ pub(crate) const EVENTS: Insert =
     Insert { head: "INSERT INTO events (seq, stream, version, kind, at, leaf, hash) VALUES ", columns: 7, tail: "" };
 
 pub(crate) const ROWS: Insert = Insert {
-    head: "INSERT INTO rows (word, stream, state, principal, resource, parent, due, doc) VALUES ",
-    columns: 8,
+    head: "INSERT INTO rows (word, stream, state, principal, resource, role, parent, due, since, until, doc) VALUES ",
+    columns: 11,
     tail: " ON CONFLICT (word, stream) DO UPDATE SET state = excluded.state, principal = excluded.principal, \
-           resource = excluded.resource, parent = excluded.parent, due = excluded.due, doc = excluded.doc",
+           resource = excluded.resource, role = excluded.role, parent = excluded.parent, due = excluded.due, \
+           since = excluded.since, until = excluded.until, doc = excluded.doc",
 };
 
 pub(crate) const DISCLOSURES: Insert =
@@ -85,11 +86,22 @@ pub(crate) const LEAF_HOLDS: &str = " AND instr(leaf, ";
 pub(crate) const LEAF_HOLDS_END: &str = ") > 0";
 pub(crate) const NEWEST: &str = " ORDER BY seq DESC LIMIT ";
 
+/// Which rows is found in an index that has all that is asked for; only those are read.
 pub(crate) const LIST: &str = "SELECT stream, state, doc FROM rows WHERE word = ";
+pub(crate) const LIST_THESE: &str = " AND stream IN (SELECT stream FROM rows WHERE word = ";
+pub(crate) const LIST_NEWEST: &str = ") ORDER BY stream DESC";
+pub(crate) const TALLY: &str = "SELECT principal, resource, role, state, COUNT(*), MAX(since) FROM rows WHERE word = ";
+pub(crate) const TALLY_END: &str = " GROUP BY principal, resource, role, state";
 pub(crate) const STATE_IN: &str = " AND state IN (";
 pub(crate) const PRINCIPAL_IS: &str = " AND principal = ";
 pub(crate) const RESOURCE_IS: &str = " AND resource = ";
+pub(crate) const ROLE_IS: &str = " AND role = ";
 pub(crate) const PARENT_IS: &str = " AND parent = ";
+pub(crate) const SEEN_BY: &str = " AND (principal = ";
+pub(crate) const OR_OWNED: &str = " OR resource IN (";
+pub(crate) const SINCE: &str = " AND since >= ";
+pub(crate) const BEGUN_BEFORE: &str = " AND since < ";
+pub(crate) const NOT_OVER_AT: &str = " AND since IS NOT NULL AND (until IS NULL OR until > ";
 pub(crate) const OLDER_THAN: &str = " AND stream < ";
 pub(crate) const LIST_END: &str = " ORDER BY stream DESC LIMIT ";
 pub(crate) const ROW: &str = "SELECT stream, state, doc FROM rows WHERE word = $1 AND stream = $2";

@@ -1,6 +1,7 @@
 //! What each command does, through the API.
 
 mod access;
+mod accesses;
 mod apply;
 mod browser;
 mod explain;
@@ -66,6 +67,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Unpreapprove(args) => locks::unpreapprove(&client()?, &args.id).await,
         Command::Preapprovals => locks::preapprovals(&client()?, out).await,
         Command::Grants(args) => access::grants(&client()?, out, &args).await,
+        Command::Accesses(args) => accesses::accesses(&client()?, out, args).await,
         Command::Extend(args) => requests::extend(&client()?, out, args).await,
         Command::Return(args) => access::end(&client()?, out, &args.id, "return").await,
         Command::Revoke(args) => access::end(&client()?, out, &args.id, "revoke").await,

@@ -48,7 +48,7 @@ const SSH_DIRECT: &str =
     r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti","resource":"orders-db"}"#;
 
 /// In an order in which each happy path is possible: what ends things comes last.
-const ROUTES: [Route; 80] = [
+const ROUTES: [Route; 88] = [
     get("GET /ssh/revocations", 200, "dev"),
     get("GET /ssh/users.pub", 200, "dev"),
     get("GET /api/v1/ssh/authorities", 200, "dev"),
@@ -60,6 +60,9 @@ const ROUTES: [Route; 80] = [
     get("GET /api/v1/doors", 200, "dev"),
     get("GET /api/v1/resources", 200, "dev"),
     get("GET /api/v1/resources/{name}/explain", 404, "dev"),
+    get("GET /api/v1/catalogue", 200, "dev"),
+    get("GET /api/v1/people", 200, "dev"),
+    get("GET /api/v1/groups", 200, "dev"),
     get("GET /api/v1/status", 200, "dev"),
     get("GET /api/v1/policy/schema", 200, "dev"),
     get("GET /api/v1/ledger/key", 200, "dev"),
@@ -67,6 +70,11 @@ const ROUTES: [Route; 80] = [
     get("GET /api/v1/inbox", 200, "peer"),
     get("GET /api/v1/notices", 200, "peer"),
     get("GET /api/v1/requests/{id}", 404, "peer"),
+    get("GET /api/v1/requests/{id}/timeline", 404, "peer"),
+    get("GET /api/v1/requests/{id}/context", 404, "peer"),
+    get("GET /api/v1/accesses", 403, "auditor"),
+    get("GET /api/v1/search", 200, "dev"),
+    get("GET /api/v1/insight", 403, "auditor"),
     get("GET /api/v1/grants", 200, "dev"),
     get("GET /api/v1/grants/{id}", 404, "dev"),
     get("GET /api/v1/grants/{id}/leases", 404, "dev"),

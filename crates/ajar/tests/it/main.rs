@@ -41,6 +41,8 @@ mod http;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod lookback;
+#[cfg(test)]
 #[path = "../../../policy/tests/it/made.rs"]
 mod made;
 #[cfg(test)]

@@ -395,6 +395,13 @@ impl Stage {
         text(&out.stdout)
     }
 
+    /// The instant so many days from now.
+    pub(crate) fn ahead(days: u64) -> String {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let then = now + Duration::from_secs(days * 24 * 3600);
+        ajar_core::time::Timestamp::from_millis(then.as_millis().try_into().unwrap()).to_string()
+    }
+
     /// A grant in detail.
     pub(crate) fn grant(&self, id: &str) -> Value {
         self.json("auditor", &["grants", id])

@@ -1,9 +1,13 @@
 //! The routes. One list, from which the router and the OpenAPI document are made.
 
+mod about;
 mod access;
+mod accesses;
 mod browser;
+mod catalogue;
 mod cli_logins;
 mod entries;
+mod insight;
 mod ledger;
 mod live;
 mod locks;
@@ -13,6 +17,7 @@ mod passkeys;
 mod policy;
 mod rehearse;
 mod requests;
+mod search;
 mod sign_in;
 mod ssh;
 mod watch;
@@ -81,15 +86,23 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(entries::http_enter))
         .routes(routes!(requests::resources))
         .routes(routes!(requests::explain))
+        .routes(routes!(catalogue::catalogue))
+        .routes(routes!(catalogue::people))
+        .routes(routes!(catalogue::groups))
         .routes(routes!(requests::request_list, requests::request_file))
         .routes(routes!(requests::inbox))
         .routes(routes!(notices::notice_list))
         .routes(routes!(requests::request_show))
+        .routes(routes!(about::request_timeline))
+        .routes(routes!(about::request_context))
         .routes(routes!(requests::request_review))
         .routes(routes!(requests::request_take_back))
         .routes(routes!(requests::request_comment))
         .routes(routes!(requests::request_see))
         .routes(routes!(requests::request_withdraw))
+        .routes(routes!(accesses::accesses))
+        .routes(routes!(search::search))
+        .routes(routes!(insight::insight))
         .routes(routes!(access::grant_list))
         .routes(routes!(access::grant_show))
         .routes(routes!(access::grant_leases))

@@ -13,4 +13,4 @@ pub use door::{
     Access, Admission, Credential, CutReason, Door, Entry, Held, HeldNotice, Identified, Knock, Opening, Order, OrderFeed, Otherwise,
     Refusal, RefusalKind, SessionReport, Waiting, Wishes,
 };
-pub use store::{Batch, Effect, Leaf, PendingEffect, RowQuery, Store, StoreError, StoredRow};
+pub use store::{Batch, Effect, Leaf, PendingEffect, RowQuery, SeenBy, Store, StoreError, StoredRow, Tally};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::event::Stream;
 use crate::id::PrincipalId;
-use crate::name::ResourceName;
+use crate::name::{ResourceName, RoleName};
 use crate::sealed::{Commitment, Disclosure};
 use crate::time::Timestamp;
 use crate::world::Row;
@@ -66,7 +66,7 @@ pub struct Batch {
 }
 
 /// Which rows to list; newest first. Every `Some` narrows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowQuery {
     /// Of which kind of stream: `request`, `grant`, `lease`, `session`, `principal`, `token` (see [`Stream::word`]).
     pub word: &'static str,
@@ -76,12 +76,48 @@ pub struct RowQuery {
     pub principal: Option<PrincipalId>,
     /// On which resource.
     pub resource: Option<ResourceName>,
+    /// As what.
+    pub role: Option<RoleName>,
     /// Belonging to what.
     pub parent: Option<Stream>,
+    /// Somebody's, or on one of these resources.
+    pub seen_by: Option<SeenBy>,
+    /// Begun at this instant or later.
+    pub since: Option<Timestamp>,
+    /// Begun before this instant.
+    pub begun_before: Option<Timestamp>,
+    /// Begun, and not over at this instant: with `begun_before`, what there was in a range of time.
+    pub not_over_at: Option<Timestamp>,
     /// Only older than this one (a cursor).
     pub before: Option<Stream>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// Whose rows somebody may see: their own, and those on what they own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenBy {
+    /// They.
+    pub principal: PrincipalId,
+    /// What they own.
+    pub owns: Vec<ResourceName>,
+}
+
+/// How many rows there are of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// Whose.
+    pub principal: Option<PrincipalId>,
+    /// On which resource.
+    pub resource: Option<ResourceName>,
+    /// As what.
+    pub role: Option<RoleName>,
+    /// In which state.
+    pub state: String,
+    /// How many.
+    pub count: u64,
+    /// When the last of them began.
+    pub latest: Option<Timestamp>,
 }
 
 /// A row as it is read back.
@@ -148,6 +184,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Lists rows.
     async fn rows(&self, query: &RowQuery) -> Result<Vec<StoredRow>, StoreError>;
+
+    /// Counts rows by whose, on what, as what and in which state they are. In no order; the cursor and the limit of `query` don't count.
+    async fn tally(&self, query: &RowQuery) -> Result<Vec<Tally>, StoreError>;
 
     /// One row.
     async fn row(&self, stream: Stream) -> Result<Option<StoredRow>, StoreError>;

@@ -4,9 +4,12 @@ use serde::Serialize;
 
 use super::World;
 use crate::event::Stream;
+use crate::grant::Grant;
 use crate::id::PrincipalId;
+use crate::lease::Lease;
 use crate::lock::Locked;
-use crate::name::ResourceName;
+use crate::name::{ResourceName, RoleName};
+use crate::session::Session;
 use crate::time::Timestamp;
 
 /// What listings and lookups read. It can be dropped and made again from the events at any time.
@@ -22,10 +25,16 @@ pub struct Row {
     pub principal: Option<PrincipalId>,
     /// On which resource (the first, for a request of several).
     pub resource: Option<ResourceName>,
+    /// As what (the first, for a request of several): known for requests, grants, leases, and sessions that went live.
+    pub role: Option<RoleName>,
     /// What it belongs to: a grant's request, a lease's or session's grant.
     pub parent: Option<Stream>,
     /// When something is due.
     pub due: Option<Timestamp>,
+    /// When it began: a request was filed, a grant opened, a lease was intended, a session arrived. Nothing of the others.
+    pub since: Option<Timestamp>,
+    /// When that ended: a request was settled, a grant closed, a lease was proven gone, a session was over.
+    pub until: Option<Timestamp>,
     /// The whole state as JSON; personal values are commitments in it.
     pub doc: String,
 }
@@ -35,27 +44,75 @@ fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+fn ended_at(grant: &Grant) -> Option<Timestamp> {
+    match grant {
+        Grant::Closing(ending) => Some(ending.closing.at),
+        Grant::Closed(over) => Some(over.closing.at),
+        Grant::Scheduled(_) | Grant::Open(_) | Grant::Failed(_) => None,
+    }
+}
+
+fn gone_at(lease: &Lease) -> Option<Timestamp> {
+    match lease {
+        Lease::Revoked(held) => Some(held.now.at),
+        Lease::Intended(_) | Lease::Minted(_) | Lease::Revoking(_) | Lease::RevokeUnconfirmed(_) => None,
+    }
+}
+
+fn role_in(session: &Session) -> Option<RoleName> {
+    match session {
+        Session::Held(_) => None,
+        Session::Live(inside) => Some(inside.live.role.clone()),
+        Session::Ended(finished) => finished.role.clone(),
+    }
+}
+
+fn over_at(session: &Session) -> Option<Timestamp> {
+    match session {
+        Session::Held(_) | Session::Live(_) => None,
+        Session::Ended(finished) => Some(finished.ended.at),
+    }
+}
+
 impl World {
     /// The row of a stream that is in memory.
     #[must_use]
     pub fn row(&self, stream: Stream) -> Option<Row> {
         let due = self.due_of(stream);
         let settled = self.is_settled(stream);
-        let row = |state, doc| Row { stream, state, settled, principal: None, resource: None, parent: None, due, doc };
+        let row = |state, doc| Row {
+            stream,
+            state,
+            settled,
+            principal: None,
+            resource: None,
+            role: None,
+            parent: None,
+            due,
+            since: None,
+            until: None,
+            doc,
+        };
         match stream {
             Stream::Request(id) => self.requests.get(&id).map(|request| {
                 let filed = request.filed();
                 Row {
                     principal: Some(filed.beneficiary),
                     resource: filed.asks.first().map(|a| a.resource.clone()),
+                    role: filed.asks.first().map(|a| a.role.clone()),
+                    since: Some(filed.at),
+                    until: request.decided_at(),
                     ..row(request.state(), json(request))
                 }
             }),
             Stream::Grant(id) => self.grants.get(&id).map(|grant| {
-                let (principal, resource, _) = grant.parties();
+                let (principal, resource, role) = grant.parties();
                 Row {
                     principal: Some(principal),
                     resource: Some(resource.clone()),
+                    role: Some(role.clone()),
+                    since: grant.signed().map(|signed| signed.claims.starts_at),
+                    until: ended_at(grant),
                     parent: Some(Stream::Request(grant.request())),
                     ..row(grant.state(), json(grant))
                 }
@@ -64,6 +121,9 @@ impl World {
                 let intended = lease.intended();
                 Row {
                     resource: Some(intended.resource.clone()),
+                    role: Some(intended.role.clone()),
+                    since: Some(intended.at),
+                    until: gone_at(lease),
                     parent: Some(Stream::Grant(intended.grant)),
                     ..row(lease.state(), json(lease))
                 }
@@ -73,6 +133,9 @@ impl World {
                 Row {
                     principal: Some(arrived.principal),
                     resource: Some(arrived.resource.clone()),
+                    role: role_in(session),
+                    since: Some(arrived.at),
+                    until: over_at(session),
                     parent: session.grant().map(Stream::Grant),
                     ..row(session.state(), json(session))
                 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ajar_core::event::{Envelope, Event, Stream};
 use ajar_core::grant::GrantEvent;
 use ajar_core::lease::LeaseEvent;
-use ajar_core::port::{Batch, Leaf, PendingEffect, RowQuery, Store, StoreError, StoredRow};
+use ajar_core::port::{Batch, Leaf, PendingEffect, RowQuery, Store, StoreError, StoredRow, Tally};
 use ajar_core::sealed::{Commitment, Disclosure};
 use ajar_core::session::SessionEvent;
 use ajar_core::time::Timestamp;
@@ -190,15 +190,30 @@ impl Store for Memory {
         self.reading().await;
         let before = query.before.map(|b| b.to_string());
         let disk = self.disk();
-        let fits = |((word, id), (_, row)): &(&(&str, String), &(Stream, Row))| {
-            *word == query.word
-                && (query.states.is_empty() || query.states.iter().any(|s| s == row.state))
-                && query.principal.is_none_or(|p| row.principal == Some(p))
-                && query.resource.as_ref().is_none_or(|r| row.resource.as_ref() == Some(r))
-                && query.parent.is_none_or(|p| row.parent == Some(p))
-                && before.as_ref().is_none_or(|b| id < b)
-        };
+        let fits = |((_, id), (_, row)): &(&(&str, String), &(Stream, Row))| row_fits(query, row) && before.as_ref().is_none_or(|b| id < b);
         Ok(disk.rows.iter().rev().filter(fits).take(query.limit as usize).map(|(_, (stream, row))| stored(*stream, row)).collect())
+    }
+
+    async fn tally(&self, query: &RowQuery) -> Result<Vec<Tally>, StoreError> {
+        self.reading().await;
+        let mut counts: Vec<Tally> = Vec::new();
+        for (_, row) in self.disk().rows.values().filter(|(_, row)| row_fits(query, row)) {
+            let one = Tally {
+                principal: row.principal,
+                resource: row.resource.clone(),
+                role: row.role.clone(),
+                state: row.state.to_owned(),
+                count: 1,
+                latest: row.since,
+            };
+            let same =
+                |t: &&mut Tally| (t.principal, &t.resource, &t.role, &t.state) == (one.principal, &one.resource, &one.role, &one.state);
+            match counts.iter_mut().find(same) {
+                Some(found) => (found.count, found.latest) = (found.count + 1, found.latest.max(one.latest)),
+                None => counts.push(one),
+            }
+        }
+        Ok(counts)
     }
 
     async fn row(&self, stream: Stream) -> Result<Option<StoredRow>, StoreError> {
@@ -280,6 +295,22 @@ impl Store for Memory {
         self.reading().await;
         Ok(self.disk().checkpoint.as_ref().map(|(_, note)| note.clone()))
     }
+}
+
+fn row_fits(query: &RowQuery, row: &Row) -> bool {
+    row.stream.word() == query.word
+        && (query.states.is_empty() || query.states.iter().any(|s| s == row.state))
+        && query.principal.is_none_or(|p| row.principal == Some(p))
+        && query.resource.as_ref().is_none_or(|r| row.resource.as_ref() == Some(r))
+        && query.role.as_ref().is_none_or(|r| row.role.as_ref() == Some(r))
+        && query.parent.is_none_or(|p| row.parent == Some(p))
+        && query
+            .seen_by
+            .as_ref()
+            .is_none_or(|by| row.principal == Some(by.principal) || row.resource.as_ref().is_some_and(|r| by.owns.contains(r)))
+        && query.since.is_none_or(|from| row.since.is_some_and(|since| since >= from))
+        && query.begun_before.is_none_or(|before| row.since.is_some_and(|since| since < before))
+        && query.not_over_at.is_none_or(|at| row.since.is_some() && row.until.is_none_or(|until| until > at))
 }
 
 fn stored(stream: Stream, row: &Row) -> StoredRow {

@@ -40,7 +40,19 @@ pub fn leaf(seq: u64, stream: Stream, version: u64, text: &str) -> Leaf {
 #[must_use]
 pub fn row(stream: Stream, state: &'static str) -> Row {
     let doc = format!(r#"{{"state":"{state}"}}"#);
-    Row { stream, state, settled: false, principal: None, resource: None, parent: None, due: None, doc }
+    Row {
+        stream,
+        state,
+        settled: false,
+        principal: None,
+        resource: None,
+        role: None,
+        parent: None,
+        due: None,
+        since: None,
+        until: None,
+        doc,
+    }
 }
 
 /// A value behind a commitment.
@@ -69,5 +81,5 @@ pub fn filed(from: u64, count: u64) -> Batch {
 /// All rows of a kind.
 #[must_use]
 pub fn every(word: &'static str) -> RowQuery {
-    RowQuery { word, states: Vec::new(), principal: None, resource: None, parent: None, before: None, limit: 10_000 }
+    RowQuery { word, limit: 10_000, ..RowQuery::default() }
 }

@@ -48,6 +48,8 @@ macro_rules! conformance {
             log: readers_see_whole_batches_while_a_writer_writes,
             log: l04_everything_is_there_after_opening_again,
             rows: rows_narrow_by_everything_asked,
+            rows: rows_narrow_by_role_time_and_who_may_see_them,
+            rows: rows_are_counted_by_whose_what_and_state,
             rows: rows_page_by_a_cursor_newest_first,
             rows: the_last_row_of_a_stream_counts,
             rows: replaced_rows_are_those_and_no_others,

@@ -1,11 +1,11 @@
 //! The projection: listing, paging, replacing, short ids.
 
 use ajar_core::event::Stream;
-use ajar_core::port::{Batch, RowQuery, Store};
+use ajar_core::port::{Batch, RowQuery, SeenBy, Store, Tally};
 use ajar_core::world::Row;
 
 use super::Place;
-use super::made::{every, filed, grant, request, row};
+use super::made::{at, every, filed, grant, request, row};
 
 async fn put(store: &dyn Store, rows: Vec<Row>) {
     store.append(Batch { rows, ..Batch::default() }).await.unwrap();
@@ -48,6 +48,89 @@ pub async fn rows_narrow_by_everything_asked(place: &impl Place) {
     let read = store.row(grant(2)).await.unwrap().unwrap();
     assert_eq!((read.stream, read.state.as_str(), read.doc.as_str()), (grant(2), "closed", r#"{"state":"closed"}"#));
     assert!(store.row(grant(3)).await.unwrap().is_none());
+}
+
+/// Four grants: one of 10..20 s, one of 15..open, one that never opened, one of somebody else on something else, of 30..40.
+async fn grants_in_time(store: &dyn Store) {
+    let [one, two] = ["prin_00000000000000000000000001", "prin_00000000000000000000000002"].map(|p| Some(p.parse().unwrap()));
+    let [orders, stock] = ["orders-db", "stock-db"].map(|r| Some(r.parse().unwrap()));
+    let [read, write] = ["read", "write"].map(|r| Some(r.parse().unwrap()));
+    let of = |number, state, since: Option<i64>, until: Option<i64>| Row {
+        principal: one,
+        resource: orders.clone(),
+        role: read.clone(),
+        since: since.map(at),
+        until: until.map(at),
+        ..row(grant(number), state)
+    };
+    let rows = vec![
+        of(1, "closed", Some(10), Some(20)),
+        Row { role: write, ..of(2, "open", Some(15), None) },
+        of(3, "scheduled", None, None),
+        Row { principal: two, resource: stock, ..of(4, "closed", Some(30), Some(40)) },
+    ];
+    put(store, rows).await;
+}
+
+pub async fn rows_narrow_by_role_time_and_who_may_see_them(place: &impl Place) {
+    let store = place.open().await;
+    grants_in_time(&*store).await;
+    let all = every("grant");
+    assert_eq!(list(&*store, RowQuery { role: Some("write".parse().unwrap()), ..all.clone() }).await, [grant(2)]);
+    // The first instant is in, the last is not.
+    let begun = |from, before| RowQuery { since: Some(at(from)), begun_before: Some(at(before)), ..every("grant") };
+    assert_eq!(list(&*store, begun(10, 30)).await, [grant(2), grant(1)]);
+    assert_eq!(list(&*store, begun(11, 31)).await, [grant(4), grant(2)]);
+    let there = |from, before| RowQuery { not_over_at: Some(at(from)), begun_before: Some(at(before)), ..every("grant") };
+    assert_eq!(list(&*store, there(0, 10)).await, []);
+    assert_eq!(list(&*store, there(19, 30)).await, [grant(2), grant(1)]);
+    assert_eq!(list(&*store, there(20, 31)).await, [grant(4), grant(2)]);
+    assert_eq!(list(&*store, RowQuery { not_over_at: Some(at(1_000)), ..all.clone() }).await, [grant(2)], "what never began is not there");
+    let seen = |principal: &str, owns: &[&str]| {
+        let owns = owns.iter().map(|r| r.parse().unwrap()).collect();
+        RowQuery { seen_by: Some(SeenBy { principal: principal.parse().unwrap(), owns }), ..every("grant") }
+    };
+    assert_eq!(list(&*store, seen("prin_00000000000000000000000002", &[])).await, [grant(4)]);
+    assert_eq!(
+        list(&*store, seen("prin_00000000000000000000000001", &["stock-db", "no-such"])).await,
+        [grant(4), grant(3), grant(2), grant(1)]
+    );
+    assert!(list(&*store, seen("prin_00000000000000000000000003", &[])).await.is_empty());
+    let paged = RowQuery { before: Some(grant(4)), limit: 1, ..seen("prin_00000000000000000000000003", &["orders-db", "stock-db"]) };
+    assert_eq!(list(&*store, paged).await, [grant(3)]);
+}
+
+pub async fn rows_are_counted_by_whose_what_and_state(place: &impl Place) {
+    let store = place.open().await;
+    grants_in_time(&*store).await;
+    put(&*store, vec![row(request(1), "pending")]).await;
+    let counted = async |query: RowQuery| {
+        let mut counts = store.tally(&query).await.unwrap();
+        counts.sort_by_key(|t| (t.resource.clone(), t.role.clone(), t.state.clone()));
+        counts.into_iter().map(|t| (t.role.map(|r| r.to_string()), t.state, t.count, t.latest)).collect::<Vec<_>>()
+    };
+    let [read, write] = ["read", "write"].map(|role| Some(role.to_owned()));
+    let orders = || RowQuery { resource: Some("orders-db".parse().unwrap()), before: Some(grant(1)), limit: 1, ..every("grant") };
+    assert_eq!(
+        counted(orders()).await,
+        [
+            (read.clone(), "closed".to_owned(), 1, Some(at(10))),
+            (read.clone(), "scheduled".to_owned(), 1, None),
+            (write, "open".to_owned(), 1, Some(at(15)))
+        ]
+    );
+    let two = "prin_00000000000000000000000002".parse().unwrap();
+    let theirs = RowQuery { seen_by: Some(SeenBy { principal: two, owns: Vec::new() }), ..every("grant") };
+    assert_eq!(counted(theirs).await, [(read.clone(), "closed".to_owned(), 1, Some(at(30)))]);
+    put(&*store, vec![Row { role: Some("read".parse().unwrap()), since: Some(at(50)), ..row(request(2), "pending") }]).await;
+    put(&*store, vec![Row { role: Some("read".parse().unwrap()), since: Some(at(45)), ..row(request(3), "pending") }]).await;
+    let of_nobody = Tally { principal: None, resource: None, role: None, state: "pending".into(), count: 1, latest: None };
+    let counts = store.tally(&every("request")).await.unwrap();
+    assert!(counts.contains(&of_nobody), "{counts:?}");
+    assert_eq!(
+        counted(RowQuery { role: Some("read".parse().unwrap()), ..every("request") }).await,
+        [(read, "pending".to_owned(), 2, Some(at(50)))]
+    );
 }
 
 pub async fn rows_page_by_a_cursor_newest_first(place: &impl Place) {

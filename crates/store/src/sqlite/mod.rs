@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ajar_core::event::Stream;
-use ajar_core::port::{Batch, Leaf, PendingEffect, RowQuery, Store, StoreError, StoredRow};
+use ajar_core::port::{Batch, Leaf, PendingEffect, RowQuery, Store, StoreError, StoredRow, Tally};
 use ajar_core::sealed::{Commitment, Disclosure};
 use ajar_core::time::Timestamp;
 use ajar_core::world::Row;
@@ -251,6 +251,10 @@ impl Store for SqliteStore {
 
     async fn rows(&self, query: &RowQuery) -> Result<Vec<StoredRow>, StoreError> {
         read::rows(&self.readers, query).await
+    }
+
+    async fn tally(&self, query: &RowQuery) -> Result<Vec<Tally>, StoreError> {
+        read::tally(&self.readers, query).await
     }
 
     async fn row(&self, stream: Stream) -> Result<Option<StoredRow>, StoreError> {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use ajar_core::event::Stream;
-use ajar_core::port::{Effect, Leaf, PendingEffect, RowQuery, StoreError, StoredRow};
+use ajar_core::port::{Effect, Leaf, PendingEffect, RowQuery, SeenBy, StoreError, StoredRow, Tally};
 use ajar_core::sealed::{Commitment, Disclosure};
 use ajar_core::time::Timestamp;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -58,28 +58,51 @@ pub(super) async fn leaf_hashes(on: &SqlitePool, from: u64, limit: u32) -> Resul
 }
 
 pub(super) async fn rows(on: &SqlitePool, asked: &RowQuery) -> Result<Vec<StoredRow>, StoreError> {
-    let RowQuery { word, states, principal, resource, parent, before, limit } = asked;
     let mut query = Building::default();
-    query.text(sql::LIST).value(*word);
-    for (index, state) in states.iter().enumerate() {
-        query.text(if index == 0 { sql::STATE_IN } else { ", " }).value(state.as_str());
+    query.text(sql::LIST).value(asked.word).text(sql::LIST_THESE).value(asked.word);
+    narrow(&mut query, asked);
+    if let Some(before) = asked.before {
+        query.text(sql::OLDER_THAN).value(before.to_string());
     }
-    if !states.is_empty() {
-        query.text(")");
-    }
-    let narrow = [
-        (sql::PRINCIPAL_IS, principal.map(|p| p.to_string())),
-        (sql::RESOURCE_IS, resource.as_ref().map(ToString::to_string)),
-        (sql::PARENT_IS, parent.map(|p| p.to_string())),
-        (sql::OLDER_THAN, before.map(|b| b.to_string())),
+    query.text(sql::LIST_END).value(i64::from(asked.limit)).text(sql::LIST_NEWEST);
+    all(on, query.query(), stored_row).await
+}
+
+pub(super) async fn tally(on: &SqlitePool, asked: &RowQuery) -> Result<Vec<Tally>, StoreError> {
+    let mut query = Building::default();
+    query.text(sql::TALLY).value(asked.word);
+    narrow(&mut query, asked);
+    query.text(sql::TALLY_END);
+    all(on, query.query(), tallied).await
+}
+
+/// What rows have to fit, cursor and limit apart.
+fn narrow(query: &mut Building, asked: &RowQuery) {
+    query.one_of(sql::STATE_IN, asked.states.iter().cloned());
+    let texts = [
+        (sql::PRINCIPAL_IS, asked.principal.map(|p| p.to_string())),
+        (sql::RESOURCE_IS, asked.resource.as_ref().map(ToString::to_string)),
+        (sql::ROLE_IS, asked.role.as_ref().map(ToString::to_string)),
+        (sql::PARENT_IS, asked.parent.map(|p| p.to_string())),
     ];
-    for (text, value) in narrow {
+    for (text, value) in texts {
         if let Some(value) = value {
             query.text(text).value(value);
         }
     }
-    query.text(sql::LIST_END).value(i64::from(*limit));
-    all(on, query.query(), stored_row).await
+    if let Some(SeenBy { principal, owns }) = &asked.seen_by {
+        query.text(sql::SEEN_BY).value(principal.to_string());
+        query.one_of(sql::OR_OWNED, owns.iter().map(ToString::to_string)).text(")");
+    }
+    let instants = [(sql::SINCE, asked.since), (sql::BEGUN_BEFORE, asked.begun_before)];
+    for (text, value) in instants {
+        if let Some(value) = value {
+            query.text(text).value(value.as_millis());
+        }
+    }
+    if let Some(value) = asked.not_over_at {
+        query.text(sql::NOT_OVER_AT).value(value.as_millis()).text(")");
+    }
 }
 
 pub(super) async fn row(on: &SqlitePool, stream: Stream) -> Result<Option<StoredRow>, StoreError> {
@@ -161,6 +184,16 @@ impl Building {
         self
     }
 
+    /// `head` with the values and a closing bracket; nothing when there are none.
+    fn one_of(&mut self, head: &'static str, values: impl Iterator<Item = String>) -> &mut Self {
+        let mut any = false;
+        for value in values {
+            self.text(if any { ", " } else { head }).value(value);
+            any = true;
+        }
+        if any { self.text(")") } else { self }
+    }
+
     fn query(self) -> Query<'static> {
         self.values.into_iter().fold(sqlx::query(AssertSqlSafe(self.text)), |query, value| match value {
             Value::Number(number) => query.bind(number),
@@ -192,6 +225,17 @@ fn stored_row(row: &SqliteRow) -> Result<StoredRow, StoreError> {
     Ok(StoredRow { stream: text_as(row, 0, "a row's stream")?, state: get(row, 1)?, doc: get(row, 2)? })
 }
 
+fn tallied(row: &SqliteRow) -> Result<Tally, StoreError> {
+    Ok(Tally {
+        principal: text_or_null(row, 0, "a row's principal")?,
+        resource: text_or_null(row, 1, "a row's resource")?,
+        role: text_or_null(row, 2, "a row's role")?,
+        state: get(row, 3)?,
+        count: count(get(row, 4)?)?,
+        latest: get::<Option<i64>>(row, 5)?.map(Timestamp::from_millis),
+    })
+}
+
 fn disclosure(row: &SqliteRow) -> Result<Disclosure, StoreError> {
     let commitment = Commitment::from_bytes(bytes_32(row, 0, "a commitment")?);
     Ok(Disclosure { commitment, salt: bytes_32(row, 1, "a salt")?, value: get(row, 2)? })
@@ -212,6 +256,10 @@ where
 
 fn text_as<T: FromStr>(row: &SqliteRow, column: usize, what: &str) -> Result<T, StoreError> {
     get::<String>(row, column)?.parse().map_err(|_| damaged(what))
+}
+
+fn text_or_null<T: FromStr>(row: &SqliteRow, column: usize, what: &str) -> Result<Option<T>, StoreError> {
+    get::<Option<String>>(row, column)?.map(|text| text.parse().map_err(|_| damaged(what))).transpose()
 }
 
 fn bytes_32(row: &SqliteRow, column: usize, what: &str) -> Result<[u8; 32], StoreError> {

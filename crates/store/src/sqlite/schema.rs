@@ -7,7 +7,7 @@ use super::fault::store_error;
 use crate::sql;
 
 /// Scripts in order; the first makes version 1. A script that has been released is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_log.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_log.sql"), include_str!("migrations/0002_look.sql")];
 
 /// First release of SQLite without the WAL-reset bug, which is in 3.7.0 to 3.51.2 (<https://www.sqlite.org/wal.html>);
 /// older ones have no WAL.
@@ -78,6 +78,49 @@ mod tests {
     async fn o04_the_bundled_sqlite_is_safe() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         check_sqlite(&mut connection).await.unwrap();
+    }
+
+    /// Rows as version 1 wrote them: what looking back needs is read from their documents.
+    #[tokio::test]
+    async fn rows_of_the_first_version_get_their_roles_and_times() {
+        const AT: &str = "2023-11-14T22:13:20.125Z";
+        const LATER: &str = "2023-11-14T22:13:21.999Z";
+        let rows = [
+            ("request", "pending", r#"{"filed":{"asks":[{"role":"read"},{"role":"write"}],"at":"AT"}}"#, Some("read"), true, false),
+            ("request", "denied", r#"{"filed":{"asks":[{"role":"read"}],"at":"AT"},"outcome":{"at":"LATER"}}"#, Some("read"), true, true),
+            ("grant", "scheduled", r#"{"role":"read","opens_at":"AT"}"#, Some("read"), false, false),
+            ("grant", "failed", r#"{"scheduled":{"role":"read"},"failed":{"at":"LATER"}}"#, Some("read"), false, false),
+            ("grant", "open", r#"{"signed":{"claims":{"role":"read","starts_at":"AT"}}}"#, Some("read"), true, false),
+            (
+                "grant",
+                "closed",
+                r#"{"signed":{"claims":{"role":"read","starts_at":"AT"}},"closing":{"at":"LATER"},"closed":{"at":"AT"}}"#,
+                Some("read"),
+                true,
+                true,
+            ),
+            ("lease", "intended", r#"{"role":"read","at":"AT"}"#, Some("read"), true, false),
+            ("lease", "minted", r#"{"intended":{"role":"read","at":"AT"},"now":{"at":"LATER"}}"#, Some("read"), true, false),
+            ("lease", "revoked", r#"{"intended":{"role":"read","at":"AT"},"now":{"at":"LATER"}}"#, Some("read"), true, true),
+            ("session", "held", r#"{"arrived":{"at":"AT"}}"#, None, true, false),
+            ("session", "ended", r#"{"arrived":{"at":"AT"},"role":"read","ended":{"at":"LATER"}}"#, Some("read"), true, true),
+            ("token", "issued", r#"{"issued":{"at":"AT"}}"#, None, false, false),
+        ];
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        connection.execute(MIGRATIONS[0]).await.unwrap();
+        connection.execute("INSERT INTO schema_version (version) VALUES (1)").await.unwrap();
+        for (number, (word, state, doc, ..)) in rows.iter().enumerate() {
+            let insert = sqlx::query("INSERT INTO rows (word, stream, state, doc) VALUES ($1, $2, $3, $4)");
+            let doc = doc.replace("LATER", LATER).replace("AT", AT);
+            insert.bind(*word).bind(format!("{number:02}")).bind(*state).bind(doc).execute(&mut connection).await.unwrap();
+        }
+        migrate(&mut connection).await.unwrap();
+        let found = sqlx::query_as::<_, (Option<String>, Option<i64>, Option<i64>)>("SELECT role, since, until FROM rows ORDER BY stream");
+        let found = found.fetch_all(&mut connection).await.unwrap();
+        for ((word, state, _, role, begun, over), found) in rows.iter().zip(found) {
+            let expected = (role.map(str::to_owned), begun.then_some(1_700_000_000_125), over.then_some(1_700_000_001_999));
+            assert_eq!(found, expected, "{word} {state}");
+        }
     }
 
     #[tokio::test]

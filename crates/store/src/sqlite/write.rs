@@ -114,15 +114,18 @@ pub(super) async fn checkpoint_put(to: &mut SqliteConnection, size: u64, note: &
 
 async fn insert_rows(to: &mut SqliteConnection, rows: Vec<Row>) -> Result<(), StoreError> {
     insert(to, &sql::ROWS, rows, |query, row| {
-        let Row { stream, state, settled: _, principal, resource, parent, due, doc } = row;
+        let Row { stream, state, settled: _, principal, resource, role, parent, due, since, until, doc } = row;
         query
             .bind(stream.word())
             .bind(stream.to_string())
             .bind(state)
             .bind(principal.map(|p| p.to_string()))
             .bind(resource.map(|r| r.to_string()))
+            .bind(role.map(|r| r.to_string()))
             .bind(parent.map(|p| p.to_string()))
             .bind(due.map(Timestamp::as_millis))
+            .bind(since.map(Timestamp::as_millis))
+            .bind(until.map(Timestamp::as_millis))
             .bind(doc)
     })
     .await
