@@ -58,7 +58,7 @@ impl client::Handler for Trusting {
 }
 
 async fn host(listener: TcpListener) {
-    let config = Arc::new(server::Config { keys: vec![keys::key(HOST).into()], inactivity_timeout: None, ..server::Config::default() });
+    let config = Arc::new(server::Config { keys: vec![keys::key(HOST)], inactivity_timeout: None, ..server::Config::default() });
     let mut sessions = JoinSet::new();
     while let Ok((tcp, _)) = listener.accept().await {
         drop(tcp.set_nodelay(true));
@@ -102,9 +102,8 @@ async fn enter(house: &House) -> (client::Handle<Trusting>, Channel<client::Msg>
     let mut channel = client.channel_open_session().await.unwrap();
     channel.exec(true, "echo").await.unwrap();
     loop {
-        match channel.wait().await.expect("the session goes on") {
-            ChannelMsg::Data { .. } => return (client, channel),
-            _ => {}
+        if let ChannelMsg::Data { .. } = channel.wait().await.unwrap() {
+            return (client, channel);
         }
     }
 }
