@@ -23,7 +23,7 @@ class Session {
     } catch (error) {
       const refused = asRefused(error);
       if (refused.status === 401) this.#out();
-      else this.error = refused;
+      else if (!this.me) this.error = refused;
     }
   }
 
