@@ -199,6 +199,11 @@ fn bench(args: &[String]) -> Result<()> {
                 .envs(environment.iter().map(|(k, v)| (k, v))),
         )?;
     }
+    if part == "all" || part == "web" {
+        known = true;
+        say("== web");
+        web::browse(&release()?, &environment, &["--project", "speed"])?;
+    }
     if known { Ok(()) } else { bail!("there is no benchmark '{part}'") }
 }
 
