@@ -23,7 +23,7 @@ test('a06: with a passkey enrolled, an approval takes it; without it nothing is 
   await page.getByRole('dialog').getByLabel('Name').fill('laptop');
   await page.getByRole('dialog').getByLabel('Your password').fill(demo.account('peer').password);
   await page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
-  await expect(page.getByRole('region', { name: 'Passkeys' }).getByText('laptop')).toBeVisible();
+  await expect(page.getByRole('region', { name: 'Passkeys' }).getByText('laptop').first()).toBeVisible();
 
   // A token alone, of whatever program, no longer approves.
   const request = await demo.file('dev', { resource: 'orders-db', role: 'write', reason: 'INC-7: takes a passkey' });
@@ -46,9 +46,14 @@ test('a06: with a passkey enrolled, an approval takes it; without it nothing is 
   await page.getByLabel('Name').fill('peer');
   await page.getByLabel('Password').fill(demo.account('peer').password);
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(page.getByText('Signed in as peer')).toBeAttached();
   await page.goto(`${demo.url}/requests/${other}`);
-  await page.getByRole('button', { name: /^Approve/ }).click();
-  await expect(page.getByText('No passkey was used.').or(page.getByRole('alert'))).toBeVisible({ timeout: 30_000 });
+  // The browser asks for a device that nobody has; the server has been asked once, and has refused.
+  await Promise.all([
+    page.waitForResponse((answer) => answer.url().endsWith('/reviews') && answer.status() === 403),
+    page.getByRole('button', { name: /^Approve/ }).click(),
+  ]);
+  await page.waitForTimeout(1_000);
   expect((await demo.call<{ state: string }>('dev', 'GET', `requests/${other}`)).state).toBe('pending');
   await peer.context.close();
   await demo.stop();

@@ -44,8 +44,8 @@ fn run(args: &[String]) -> Result<()> {
         "test" => test(rest),
         "ci" => ci(rest),
         "build" => release().map(|ajar| say(&format!("built {}", ajar.display()))),
-        "web" => pages(&rest.iter().map(String::as_str).collect::<Vec<_>>()),
-        "shots" => pages(&["--project", "shots"]),
+        "web" => pages("", &rest.iter().map(String::as_str).collect::<Vec<_>>()),
+        "shots" => pages("shots", &[]),
         "bench" => bench(rest),
         "codegen" => codegen(),
         "arch" => arch::check(&root()),
@@ -121,11 +121,11 @@ fn release() -> Result<PathBuf> {
 }
 
 /// Builds the pages and tries them in a browser.
-fn pages(args: &[&str]) -> Result<()> {
+fn pages(which: &str, args: &[&str]) -> Result<()> {
     let environment = prepare::all()?;
     web::build()?;
     web::check()?;
-    web::browse(&built(&[])?, &environment, args)
+    web::browse(&built(&[])?, &environment, which, args)
 }
 
 fn demo(args: &[String]) -> Result<()> {
@@ -154,7 +154,7 @@ fn test(args: &[String]) -> Result<()> {
     }
     good(command.args(args.iter().filter(|a| *a != "--long")))?;
     say("== in a browser");
-    web::browse(&built(&[])?, &environment, &[])
+    web::browse(&built(&[])?, &environment, "", &[])
 }
 
 fn ci(args: &[String]) -> Result<()> {
@@ -202,7 +202,7 @@ fn bench(args: &[String]) -> Result<()> {
     if part == "all" || part == "web" {
         known = true;
         say("== web");
-        web::browse(&release()?, &environment, &["--project", "speed"])?;
+        web::browse(&release()?, &environment, "speed", &[])?;
     }
     if known { Ok(()) } else { bail!("there is no benchmark '{part}'") }
 }
