@@ -38,6 +38,10 @@ pub struct Context {
     pub opens: Vec<Opens>,
     /// The rules that speak of it, in words.
     pub rules: Vec<String>,
+    /// Whether every rule that speaks of it calls it low risk.
+    pub low_risk: bool,
+    /// Who of those who may decide it now is there.
+    pub online: Vec<PrincipalId>,
 }
 
 /// An earlier request.
@@ -101,7 +105,14 @@ impl Engine {
             Opens { words: resource.as_ref().map(|r| role_words(r, &ask.role)).unwrap_or_default(), resource, ask: ask.clone() }
         });
         let (plan, _) = request.terms();
+        let asked = self.sequencer.look(move |desk| match desk.world.request(id) {
+            Some(Request::Pending(pending)) => pending.asked(&desk.present()).into_iter().collect(),
+            Some(Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_)) | None => Vec::new(),
+        });
+        let asked: Vec<PrincipalId> = asked.await?;
         Ok(Context {
+            low_risk: plan.low_risk,
+            online: self.online(&asked),
             last: self.earlier(caller, filed.beneficiary, &request).await?,
             alike: self.alike(&request).await?,
             opens: opens.collect(),

@@ -39,9 +39,7 @@ pub(super) async fn request_context(
     Path(id): Path<String>,
 ) -> Result<Json<RequestContext>, Refused> {
     let id = api.request_id(&id).await?;
-    let Context { last, alike, opens, rules } = api.engine.context(&caller, id).await?;
-    let view = api.engine.request(&caller, id).await?;
-    let (plan, _) = view.request.terms();
+    let Context { last, alike, opens, rules, low_risk, online } = api.engine.context(&caller, id).await?;
     let earlier = |e: Earlier| EarlierRequest {
         request: e.request.to_string(),
         at: e.at.to_string(),
@@ -67,7 +65,7 @@ pub(super) async fn request_context(
         },
         opens: opens.collect(),
         rule_words: rules,
-        low_risk: plan.low_risk,
-        online: api.engine.online(&view.asked).into_iter().map(|who| api.engine.name(who)).collect(),
+        low_risk,
+        online: online.into_iter().map(|id| api.engine.name(id)).collect(),
     }))
 }
