@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ajar_core::port::Clock;
 use ajar_core::resource::{Kind, Resource};
+use ajar_core::session::EndReason;
 use ajar_core::ssh::{HostKey, SshCredential, SshRecord, SshRole, SshTarget};
 use ajar_core::time::Span;
 use russh::keys::{Certificate, PublicKeyOrCertificate};
@@ -163,7 +164,9 @@ pub(crate) async fn deadline(sessions: usize, one_in: usize, (p99_budget, most_b
     house = Arc::into_inner(shared).unwrap();
     let mut forwarded = Vec::new();
     for _ in 0..sessions {
-        forwarded.push(house.report().await.late_ms.unwrap_or(0) as f64);
+        let report = house.report().await;
+        assert_eq!(report.reason, EndReason::Cut);
+        forwarded.push(report.late_ms.unwrap() as f64);
     }
     let (p99, most) = spread("last byte passed on by the gateway, after the deadline", forwarded);
     spread("last data that a client in flow saw, after the deadline", data);
