@@ -3,6 +3,8 @@ import { defineConfig } from '@playwright/test';
 // The system's Chromium (Debian: chromium). AJAR_BIN is the binary under test; `cargo xtask web` sets it.
 export default defineConfig({
   testDir: 'e2e',
+  // Pictures and measurements are taken by themselves: AJAR_WEB says which.
+  testMatch: `**/${{ shots: 'shots', speed: 'speed' }[process.env.AJAR_WEB ?? ''] ?? '!(shots|speed)'}.test.ts`,
   outputDir: 'test-results',
   forbidOnly: true,
   fullyParallel: false,
@@ -28,10 +30,4 @@ export default defineConfig({
     timezoneId: 'Europe/Berlin',
     locale: 'en-GB',
   },
-  projects: [
-    { name: 'tests', testIgnore: /shots|speed/ },
-    // Run by themselves: they write into docs/, or measure.
-    ...(process.argv.some((a) => a === 'shots') ? [{ name: 'shots', testMatch: /shots/ }] : []),
-    ...(process.argv.some((a) => a === 'speed') ? [{ name: 'speed', testMatch: /speed/ }] : []),
-  ],
 });

@@ -91,6 +91,12 @@ export class Demo {
     return (await this.call<{ id: string }>(who, 'POST', 'requests', ask)).id;
   }
 
+  /** Gives back whatever is open to somebody: what they do next is asked for anew. */
+  async giveBack(who: Who): Promise<void> {
+    const { items } = await this.call<{ items: { id: string }[] }>(who, 'GET', 'grants?state=open&mine=true');
+    for (const { id } of items) await this.call(who, 'POST', `grants/${id}/return`);
+  }
+
   /** psql as somebody, on orders-db: what it says, when it is over. */
   psql(who: Who, sql: string, options: { reason?: string; role?: string } = {}): { said: Promise<{ code: number | null; out: string; err: string }>; child: ChildProcess } {
     const { host, port, ca_file } = this.ready.postgres;

@@ -90,7 +90,7 @@ test('w02: what people write is inert wherever it is shown', async ({ browser, d
   const request = await demo.file('dev', { resource: 'orders-db', role: 'write', reason: hostile });
   for (const who of ['peer', 'dev'] as const) {
     const { page, context } = await somebody(browser, demo, who);
-    for (const path of who === 'peer' ? ['inbox', `requests/${request}`] : ['', 'requests', `requests/${request}`]) {
+    for (const path of who === 'peer' ? ['inbox', `requests/${request}`] : ['requests', `requests/${request}`]) {
       await page.goto(`${demo.url}/${path}`);
       await expect(page.getByText('onerror').first()).toBeVisible();
       const text = await page.evaluate(() => document.body.innerText);

@@ -1,6 +1,8 @@
 // The story, as people live it: two people in two browsers, a real psql between them, and an auditor afterwards.
 import { expect, somebody, test } from './demo';
 
+test.beforeEach(({ demo }) => demo.giveBack('dev'));
+
 test('held, approved by a click, in, watched, looked back at, proven', async ({ browser, demo }) => {
   test.setTimeout(120_000);
   const dev = await somebody(browser, demo, 'dev');
@@ -74,10 +76,9 @@ test('asked for on the page, approved on a phone, given back; everybody sees it 
 
 test('a session is ended by a click, and whoever is in it hears why', async ({ browser, demo }) => {
   const psql = demo.psql('dev', 'select pg_sleep(50)');
-  const waiting = await expect
-    .poll(async () => (await demo.call<{ items: { id: string }[] }>('peer', 'GET', 'inbox')).items[0]?.id)
-    .toBeTruthy()
-    .then(async () => (await demo.call<{ items: { id: string }[] }>('peer', 'GET', 'inbox')).items[0]!.id);
+  const inbox = async () => (await demo.call<{ items: { id: string }[] }>('peer', 'GET', 'inbox')).items.map(({ id }) => id);
+  await expect.poll(inbox).toHaveLength(1);
+  const [waiting] = await inbox();
   await demo.call('peer', 'POST', `requests/${waiting}/reviews`, { verdict: 'approve' });
   const { page, context } = await somebody(browser, demo, 'operator', { path: 'sessions' });
   const row = page.getByRole('table', { name: 'Sessions that are held or live' }).getByRole('row').filter({ hasText: 'live' });

@@ -44,8 +44,8 @@ fn run(args: &[String]) -> Result<()> {
         "test" => test(rest),
         "ci" => ci(rest),
         "build" => release().map(|ajar| say(&format!("built {}", ajar.display()))),
-        "web" => pages(&rest.iter().map(String::as_str).collect::<Vec<_>>()),
-        "shots" => pages(&["--project", "shots"]),
+        "web" => pages("", &rest.iter().map(String::as_str).collect::<Vec<_>>()),
+        "shots" => pages("shots", &[]),
         "bench" => bench(rest),
         "codegen" => codegen(),
         "arch" => arch::check(&root()),
@@ -108,10 +108,15 @@ fn output(command: &mut Command) -> Result<String> {
 /// Builds Ajar, with the pages that are there, and says where it is.
 fn built(profile: &[&str]) -> Result<PathBuf> {
     good(cargo().args(["build", "--package", "ajar", "--bin", "ajar", "--features", "web"]).args(profile))?;
+    binary(if profile.contains(&"--release") { "release" } else { "debug" })
+}
+
+/// Where the program is once it is built.
+fn binary(profile: &str) -> Result<PathBuf> {
     let text = output(cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
     let target = metadata.get("target_directory").and_then(|t| t.as_str()).context("cargo metadata names no target folder")?;
-    Ok(Path::new(target).join(if profile.contains(&"--release") { "release" } else { "debug" }).join("ajar"))
+    Ok(Path::new(target).join(profile).join("ajar"))
 }
 
 /// The release binary, with its pages.
@@ -121,11 +126,11 @@ fn release() -> Result<PathBuf> {
 }
 
 /// Builds the pages and tries them in a browser.
-fn pages(args: &[&str]) -> Result<()> {
+fn pages(which: &str, args: &[&str]) -> Result<()> {
     let environment = prepare::all()?;
     web::build()?;
     web::check()?;
-    web::browse(&built(&[])?, &environment, args)
+    web::browse(&built(&[])?, &environment, which, args)
 }
 
 fn demo(args: &[String]) -> Result<()> {
@@ -154,7 +159,8 @@ fn test(args: &[String]) -> Result<()> {
     }
     good(command.args(args.iter().filter(|a| *a != "--long")))?;
     say("== in a browser");
-    web::browse(&built(&[])?, &environment, &[])
+    // The one that the tests were built with: another set of features would build half of it anew.
+    web::browse(&binary("debug")?, &environment, "", &[])
 }
 
 fn ci(args: &[String]) -> Result<()> {
@@ -198,6 +204,11 @@ fn bench(args: &[String]) -> Result<()> {
                 .env("AJAR_LOG", "info")
                 .envs(environment.iter().map(|(k, v)| (k, v))),
         )?;
+    }
+    if part == "all" || part == "web" {
+        known = true;
+        say("== web");
+        web::browse(&release()?, &environment, "speed", &[])?;
     }
     if known { Ok(()) } else { bail!("there is no benchmark '{part}'") }
 }

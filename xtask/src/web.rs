@@ -52,8 +52,8 @@ pub(crate) fn check() -> Result<()> {
     good(&mut npm(&["run", "--silent", "test"]))
 }
 
-/// A real browser against the real binary; `args` go to Playwright.
-pub(crate) fn browse(ajar: &Path, environment: &[(String, PathBuf)], args: &[&str]) -> Result<()> {
+/// A real browser against the real binary: the tests, or the `shots` or `speed` if it is said; `args` go to Playwright.
+pub(crate) fn browse(ajar: &Path, environment: &[(String, PathBuf)], which: &str, args: &[&str]) -> Result<()> {
     let mut command = npm(&["exec", "--", "playwright", "test"]);
-    good(command.args(args).env("AJAR_BIN", ajar).envs(environment.iter().map(|(k, v)| (k, v))))
+    good(command.args(args).env("AJAR_BIN", ajar).env("AJAR_WEB", which).envs(environment.iter().map(|(k, v)| (k, v))))
 }

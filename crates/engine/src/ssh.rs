@@ -443,8 +443,6 @@ mod tests {
     use ajar_core::resource::Owners;
     use ajar_core::ssh::{HostKey, SshCredential, SshRecord};
 
-    use ajar_core::event::Actor;
-
     use super::*;
 
     fn host(role: SshRole) -> Resource {

@@ -10,7 +10,6 @@
 #[expect(clippy::expect_used, clippy::panic, reason = "the tests' house")]
 #[path = "../tests/it/house.rs"]
 mod house;
-#[expect(dead_code, reason = "the tests' keys are for more doors than one")]
 #[path = "../tests/it/keys.rs"]
 mod keys;
 #[path = "cut/over_ssh.rs"]

@@ -471,7 +471,7 @@ impl Bound {
     #[must_use]
     pub fn looks_at_length(&self, question: &Question) -> bool {
         let asking = self.asking(question);
-        asking.rules.iter().flat_map(|rule| rule.conditions()).any(|(_, condition)| condition.looks().iter().any(|l| *l == Leaf::Minutes))
+        asking.rules.iter().flat_map(|rule| rule.conditions()).any(|(_, condition)| condition.looks().contains(&Leaf::Minutes))
     }
 
     /// The same of something in the past. Where its `texts` are not known they count as what the rules ask for, and it is told when that

@@ -15,8 +15,8 @@
 //! | [`decide`] | what may be asked for, and what it takes |
 //! | [`mod@diff`] | what differs between two sets |
 //! | [`explain`] | why the rules answer as they do |
-//! | [`look`] | who is who, and a rule in words, for people who look |
 //! | [`wants`] | what a request must say of itself |
+//! | [`look`] | who is who, and a rule in words, for people who look |
 //! | [`suite`] | the tests in the files, and what they cover |
 //! | [`lint`] | rules that can't be meant so |
 //! | [`past`] | what was asked for and what became of it, from the ledger |

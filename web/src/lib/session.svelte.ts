@@ -7,18 +7,23 @@ class Session {
   error: Refused | undefined = $state.raw(undefined);
 
   constructor() {
-    onSignedOut(() => this.#out());
+    // A wrong password is answered in the same way: whether we are still known is asked.
+    onSignedOut(() => {
+      if (this.me) void this.begin();
+    });
   }
 
   /** Asks the server who we are. */
   async begin(): Promise<void> {
     this.error = undefined;
     try {
-      this.signedIn(await ask(me()));
+      const now = await ask(me());
+      if (this.me) this.me = now;
+      else this.signedIn(now);
     } catch (error) {
       const refused = asRefused(error);
       if (refused.status === 401) this.#out();
-      else this.error = refused;
+      else if (!this.me) this.error = refused;
     }
   }
 

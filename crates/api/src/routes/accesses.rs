@@ -40,6 +40,7 @@ pub(super) struct Which {
     /// At most so many (50 unless said, 500 at the most).
     limit: Option<u32>,
     /// All of them as a file: `csv` or `json`.
+    #[param(inline)]
     format: Option<Format>,
 }
 

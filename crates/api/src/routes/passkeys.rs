@@ -82,7 +82,7 @@ pub(super) async fn step_up_finish(
 }
 
 /// Begins to sign a browser in with a passkey, whoever it is. Needs the header `ajar-web: 1`.
-#[utoipa::path(post, path = "/api/v1/browser/passkey", responses((status = 200, body = Ceremony), (status = 403, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/browser/passkey", operation_id = "browser_passkey", responses((status = 200, body = Ceremony), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn sign_in(
     State(api): State<Api>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
@@ -92,7 +92,7 @@ pub(super) async fn sign_in(
 }
 
 /// Signs the browser in, as `/browser/sign-in` does; it counts as a step-up. Needs the header `ajar-web: 1`.
-#[utoipa::path(post, path = "/api/v1/browser/passkey/finish", request_body = CeremonyAnswer, responses((status = 200, body = Me, headers(("set-cookie" = String))), (status = 401, body = Problem), (status = 403, body = Problem), (status = 410, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/browser/passkey/finish", operation_id = "browser_passkey_finish", request_body = CeremonyAnswer, responses((status = 200, body = Me, headers(("set-cookie" = String))), (status = 401, body = Problem), (status = 403, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn sign_in_finish(
     State(api): State<Api>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,

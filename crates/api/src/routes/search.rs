@@ -43,6 +43,7 @@ pub(super) enum Where {
 pub(super) struct Looking {
     /// `requests` (unless said), `sessions`, `statements` or `events`.
     #[serde(default, rename = "in")]
+    #[param(inline)]
     within: Where,
     /// A text; capitals don't matter.
     q: Option<String>,
@@ -65,6 +66,7 @@ pub(super) struct Looking {
     /// At most so many (50 unless said, 500 at the most).
     limit: Option<u32>,
     /// Everything that fits as a file, 100,000 items at the most: `csv` or `json`.
+    #[param(inline)]
     format: Option<Format>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ajar_core::event::{Envelope, Event, Stream};
 use ajar_core::grant::GrantEvent;
@@ -123,8 +124,8 @@ impl Memory {
                     let mut state = self.weather.state();
                     // What goes on adds to the end of what was there, whatever the clock says.
                     let end = match o.after.last() {
-                        None => passed + claims.ends_at.since(claims.starts_at).into(),
-                        Some(from) => state.ends[from] + claims.ends_at.since(state.ends_at[from]).into(),
+                        None => passed + Duration::from(claims.ends_at.since(claims.starts_at)),
+                        Some(from) => state.ends[from] + Duration::from(claims.ends_at.since(state.ends_at[from])),
                     };
                     state.ends.insert(id, end);
                     state.ends_at.insert(id, claims.ends_at);

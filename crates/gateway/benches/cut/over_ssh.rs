@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ajar_core::port::Clock;
 use ajar_core::resource::{Kind, Resource};
+use ajar_core::session::EndReason;
 use ajar_core::ssh::{HostKey, SshCredential, SshRecord, SshRole, SshTarget};
 use ajar_core::time::Span;
 use russh::keys::{Certificate, PublicKeyOrCertificate};
@@ -58,7 +59,7 @@ impl client::Handler for Trusting {
 }
 
 async fn host(listener: TcpListener) {
-    let config = Arc::new(server::Config { keys: vec![keys::key(HOST).into()], inactivity_timeout: None, ..server::Config::default() });
+    let config = Arc::new(server::Config { keys: vec![keys::key(HOST)], inactivity_timeout: None, ..server::Config::default() });
     let mut sessions = JoinSet::new();
     while let Ok((tcp, _)) = listener.accept().await {
         drop(tcp.set_nodelay(true));
@@ -102,9 +103,8 @@ async fn enter(house: &House) -> (client::Handle<Trusting>, Channel<client::Msg>
     let mut channel = client.channel_open_session().await.unwrap();
     channel.exec(true, "echo").await.unwrap();
     loop {
-        match channel.wait().await.expect("the session goes on") {
-            ChannelMsg::Data { .. } => return (client, channel),
-            _ => {}
+        if let ChannelMsg::Data { .. } = channel.wait().await.unwrap() {
+            return (client, channel);
         }
     }
 }
@@ -164,7 +164,9 @@ pub(crate) async fn deadline(sessions: usize, one_in: usize, (p99_budget, most_b
     house = Arc::into_inner(shared).unwrap();
     let mut forwarded = Vec::new();
     for _ in 0..sessions {
-        forwarded.push(house.report().await.late_ms.unwrap_or(0) as f64);
+        let report = house.report().await;
+        assert_eq!(report.reason, EndReason::Cut);
+        forwarded.push(report.late_ms.unwrap() as f64);
     }
     let (p99, most) = spread("last byte passed on by the gateway, after the deadline", forwarded);
     spread("last data that a client in flow saw, after the deadline", data);

@@ -1,7 +1,7 @@
 //! Certificates for the host names that APIs have of their own: which one is shown, and when their files are read again.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -126,7 +126,7 @@ fn read(one: &HttpCertificate, secrets: &SecretResolver) -> Result<Read, String>
     Ok(Read { stamp, names, key: Arc::new(key) })
 }
 
-fn key_of(file: &PathBuf, secrets: &SecretResolver) -> Result<PrivateKeyDer<'static>, String> {
+fn key_of(file: &Path, secrets: &SecretResolver) -> Result<PrivateKeyDer<'static>, String> {
     let text = secrets(&SecretSource::File(file.to_string_lossy().into_owned()))?;
     PrivateKeyDer::from_pem_slice(text.expose().as_bytes()).map_err(|_| format!("the key {} is not PEM", file.display()))
 }
