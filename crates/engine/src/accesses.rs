@@ -156,8 +156,9 @@ impl Engine {
             return Err(bad_input("the range ends before it begins", "give 'from' before 'to', each with a zone"));
         }
         let known = |name: String| name.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name));
-        let person = person.map(|name| known(name).ok_or_else(|| no_such("such user"))).transpose()?;
-        let resource = resource.map(|name| name.parse().map_err(|_| no_such("such resource"))).transpose()?;
+        let said = |text: &String| !text.is_empty();
+        let person = person.filter(said).map(|name| known(name).ok_or_else(|| no_such("such user"))).transpose()?;
+        let resource = resource.filter(said).map(|name| name.parse().map_err(|_| no_such("such resource"))).transpose()?;
         Ok(Accesses { from, to, person, resource, before, limit: limit.unwrap_or(50).clamp(1, PAGE_MAX) })
     }
 

@@ -218,9 +218,10 @@ impl Engine {
         // Whoever there isn't is looked for like whoever isn't theirs to see: the answers are the same.
         let nobody = PrincipalId::new(uuid::Uuid::nil());
         let known = |name: &str| name.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name)).unwrap_or(nobody);
-        let person = query.person.as_deref().map(known);
-        let resource = query.resource.as_deref().map(|name| name.parse::<ResourceName>().ok());
-        let role = query.role.as_deref().map(|name| name.parse::<RoleName>().ok());
+        let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let person = said(&query.person).as_deref().map(known);
+        let resource = said(&query.resource).map(|name| name.parse::<ResourceName>().ok());
+        let role = said(&query.role).map(|name| name.parse::<RoleName>().ok());
         if resource == Some(None) || role == Some(None) {
             return Ok(None);
         }

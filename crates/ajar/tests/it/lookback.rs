@@ -360,6 +360,7 @@ async fn w02_w03_i17_a_search_finds_what_its_caller_may_see_and_nothing_else() {
     assert_eq!(all["items"].as_array().unwrap().len(), 3);
     assert_eq!(counts(&all, "resource"), [("orders-db".to_owned(), 2), ("quick-db".to_owned(), 1)]);
     assert_eq!(counts(&all, "kind"), [("postgres".to_owned(), 3)]);
+    assert_eq!(look.json("auditor", "/search?q=&person=&resource=&role=&state=&kind="), all, "what is empty is not said");
     let narrowed = look.json("auditor", "/search?person=robot&kind=postgres");
     assert_eq!(texts(&narrowed), ["nightly"]);
     assert_eq!(counts(&narrowed, "person"), [("dev".to_owned(), 2), ("robot".to_owned(), 1)], "a facet leaves its own narrowing aside");
