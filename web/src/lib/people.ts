@@ -1,19 +1,5 @@
 // Who there is, as far as the reader may know.
-
-export interface Person {
-  name: string;
-  kind: string;
-  groups: string[];
-  manager?: string | null;
-  enabled: boolean;
-  locked: boolean;
-  away?: { until: string; delegate?: string | null } | null;
-}
-
-export interface Group {
-  name: string;
-  members: string[];
-}
+import type { Person } from './api';
 
 /** Those whose name, manager or group has every word of `query`; all of them for none. */
 export function found(people: Person[], query: string): Person[] {
