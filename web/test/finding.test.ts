@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Found } from '../src/lib/api';
 import { isBlank, pageOf, questionOf, suggestions } from '../src/lib/finding';
-import type { Found } from '../src/lib/lookback';
 
 const question = (query: string) => questionOf(new URLSearchParams(query), new Date('2026-11-26T12:00:00Z'));
 
@@ -39,5 +39,6 @@ describe('what was found', () => {
     expect(pageOf(found('statement'))).toBeNull();
     expect(pageOf(found('event', { seq: 0 }))).toBe('ledger/0');
     expect(pageOf(found('event'))).toBeNull();
+    expect(pageOf(found('something new'))).toBeNull();
   });
 });

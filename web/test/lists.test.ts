@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { counted, end, summary } from '../src/lib/accesses';
-import { choices, labels, matching, owns, type Entry } from '../src/lib/entries';
+import type { Access, CatalogueEntry } from '../src/lib/api';
+import { choices, labels, matching, owns } from '../src/lib/entries';
 import { actor, isCommitment, kindWords, leaves, pageOf } from '../src/lib/leaf';
-import type { Access } from '../src/lib/lookback';
 
 describe('accesses', () => {
   const access = (more: Partial<Access>): Access => ({
@@ -24,7 +24,7 @@ describe('accesses', () => {
 });
 
 describe('the catalogue', () => {
-  const entry = (name: string, more: Partial<Entry> = {}): Entry => ({
+  const entry = (name: string, more: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
     name, kind: 'postgres', description: '', labels: {}, owners: [], roles: [], health: { state: 'good' }, open: 0, recent: [], ...more,
   });
   const role = (name: string, grants_90d: number, last_used?: string) => ({ name, words: '', grants_90d, yours: true, last_used });

@@ -1,5 +1,5 @@
 // The accesses of a time, in numbers.
-import type { Access } from './lookback';
+import type { Access } from './api';
 
 export interface Summary {
   accesses: number;

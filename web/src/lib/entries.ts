@@ -1,29 +1,5 @@
 // What there is to get into: the list, and which of it somebody looks for.
-
-export interface CatalogueRole {
-  name: string;
-  /** What its holder may do. */
-  words: string;
-  last_used?: string | null;
-  grants_90d: number;
-  /** Whether the reader may ask for it. */
-  yours: boolean;
-}
-
-export interface Entry {
-  name: string;
-  kind: string;
-  description: string;
-  labels: Record<string, string>;
-  /** `group:orders`, `user:peer`. */
-  owners: string[];
-  roles: CatalogueRole[];
-  default_role?: string | null;
-  health: { state: string; checked_at?: string | null; words?: string | null };
-  /** Grants that are open now. */
-  open: number;
-  recent: { who: string; role: string; at: string; grant: string }[];
-}
+import type { CatalogueEntry, CatalogueRole } from './api';
 
 /** Nobody got in as this role, and nobody was let in, for 90 days. */
 export function unused(role: CatalogueRole): boolean {
@@ -39,12 +15,12 @@ export interface Wanted {
   unused?: boolean;
 }
 
-export function labels(entry: Entry): string[] {
+export function labels(entry: CatalogueEntry): string[] {
   return Object.entries(entry.labels).map(([key, value]) => `${key}=${value}`);
 }
 
 /** Those that have every word in their name, description, labels, owners or roles, and are as wanted otherwise. */
-export function matching(entries: Entry[], wanted: Wanted): Entry[] {
+export function matching(entries: CatalogueEntry[], wanted: Wanted): CatalogueEntry[] {
   const words = (wanted.q ?? '').toLowerCase().split(/\s+/).filter(Boolean);
   return entries.filter((entry) => {
     const text = [entry.name, entry.description, ...labels(entry), ...entry.owners, ...entry.roles.map((role) => role.name)].join('\n').toLowerCase();
@@ -59,7 +35,7 @@ export function matching(entries: Entry[], wanted: Wanted): Entry[] {
 }
 
 /** Every value that there is to choose from, each once, in order. */
-export function choices(entries: Entry[], of: (entry: Entry) => string[]): string[] {
+export function choices(entries: CatalogueEntry[], of: (entry: CatalogueEntry) => string[]): string[] {
   return [...new Set(entries.flatMap(of))].sort((a, b) => a.localeCompare(b));
 }
 

@@ -1,20 +1,27 @@
 // What a search page's address says, where what was found is shown, and what one might ask first.
-import type { Found, Question } from './lookback';
+import type { Found, SearchData, SearchFacets } from './api';
 import { periodOf } from './period';
 
-export const PLACES = { requests: 'Requests', sessions: 'Sessions', statements: 'Statements', events: 'Events' } as const;
-export type Place = keyof typeof PLACES;
+type Query = NonNullable<SearchData['query']>;
+export type Place = NonNullable<Query['in']>;
+export type FacetName = keyof SearchFacets;
+/** What to look for: a search's query, as far as it isn't about pages and files. */
+export type Question = Omit<Query, 'in' | 'before' | 'limit' | 'format'> & { in: Place };
 
-export const FACETS = { person: 'Person', resource: 'Resource', role: 'Role', state: 'State', kind: 'Kind' } as const;
-export type FacetName = keyof typeof FACETS;
+export const PLACES: Record<Place, string> = { requests: 'Requests', sessions: 'Sessions', statements: 'Statements', events: 'Events' };
+export const FACETS: Record<FacetName, string> = { person: 'Person', resource: 'Resource', role: 'Role', state: 'State', kind: 'Kind' };
 
 export const NAMES = Object.keys(FACETS) as FacetName[];
+
+function isPlace(word: string | null): word is Place {
+  return word !== null && Object.hasOwn(PLACES, word);
+}
 
 /** The question that the page's query asks now. */
 export function questionOf(query: URLSearchParams, now: Date = new Date()): Question {
   const place = query.get('in');
   const { from, to } = periodOf(query, now);
-  const question: Question = { in: place && Object.hasOwn(PLACES, place) ? (place as Place) : 'requests' };
+  const question: Question = { in: isPlace(place) ? place : 'requests' };
   const q = query.get('q')?.trim();
   if (q) question.q = q;
   for (const name of NAMES) {
@@ -31,7 +38,7 @@ export function isBlank({ in: _, ...rest }: Question): boolean {
   return Object.keys(rest).length === 0;
 }
 
-/** The page that shows what was found; a recording at its second, with what was looked for. */
+/** The page that shows what was found, null when there is none; a recording at its second, with what was looked for. */
 export function pageOf(found: Found, q?: string): string | null {
   const session = found.session && `sessions/${found.session}`;
   switch (found.what) {
@@ -48,6 +55,8 @@ export function pageOf(found: Found, q?: string): string | null {
     }
     case 'event':
       return typeof found.seq === 'number' ? `ledger/${found.seq}` : null;
+    default:
+      return null;
   }
 }
 

@@ -1,8 +1,7 @@
 // The ledger's routes.
-import { ask, call, ledgerCheckpoint, ledgerSearch } from './api';
+import { ask, call, ledgerCheckpoint, ledgerSearch, search, type Found } from './api';
 import { client } from '../api/client.gen';
 import { leaves, type Leaf } from './leaf';
-import { search, type Found } from './lookback';
 import type { Proof } from './proof';
 
 export interface LedgerStatus {
@@ -64,7 +63,7 @@ export async function ledgerWords(items: Pick<Leaf, 'seq' | 'at'>[]): Promise<Ma
   const [from, to] = [Math.min(...times), Math.max(...times) + 1].map((ms) => new Date(ms).toISOString());
   try {
     const wanted = new Set(items.map(({ seq }) => seq));
-    const page = await search({ in: 'events', from: from!, to: to! }, undefined, 200);
+    const page = await ask(search({ query: { in: 'events', from, to, limit: 200 } }));
     for (const found of page.items) if (typeof found.seq === 'number' && wanted.has(found.seq)) words.set(found.seq, found);
   } catch {
     // The events themselves are there: their words are an addition.
