@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { alikeWords, earlierWords, type Happened } from '../src/lib/background';
+import type { Happened } from '../src/lib/api';
+import { alikeWords, earlierWords } from '../src/lib/background';
 import { byDay, parts, told, weight } from '../src/lib/timeline';
 import { valueRows } from '../src/lib/values';
 

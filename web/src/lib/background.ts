@@ -1,46 +1,13 @@
-// What the server tells beside a request: what helps to decide it, and what happened to it, in words.
+// What helps to decide a request, in words.
+import type { Alike, EarlierRequest } from './api';
 import { roughly } from './time';
-
-export interface Earlier {
-  request: string;
-  at: string;
-  resource: string;
-  role: string;
-  state: string;
-  sessions: number;
-  statements: number;
-}
-
-export interface Background {
-  requester: { last: Earlier[] };
-  alike: { approved: number; denied: number; expired: number; median_s?: number | null };
-  opens: { resource: string; kind: string; role: string; words: string }[];
-  rule_words: string[];
-  low_risk: boolean;
-  online: string[];
-}
-
-export interface Happened {
-  seq: number;
-  at: string;
-  by?: string | null;
-  kind: string;
-  text: string;
-  what: string;
-  id: string;
-}
-
-export interface Timeline {
-  items: Happened[];
-  left_off?: boolean;
-}
 
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
 /** `12 approved, 1 denied in 90 days; approved within 4 m, half of the time`. */
-export function alikeWords(alike: Background['alike']): string {
+export function alikeWords(alike: Alike): string {
   const parts = (['approved', 'denied', 'expired'] as const).filter((state) => alike[state] > 0).map((state) => `${alike[state]} ${state}`);
   if (parts.length === 0) return 'None like it in the last 90 days.';
   const median = alike.median_s === null || alike.median_s === undefined ? '' : `; half of the approvals took less than ${roughly(alike.median_s)}`;
@@ -48,7 +15,7 @@ export function alikeWords(alike: Background['alike']): string {
 }
 
 /** `approved, 2 sessions, 41 statements`; nothing of sessions where none could be. */
-export function earlierWords(earlier: Earlier): string {
+export function earlierWords(earlier: EarlierRequest): string {
   if (earlier.state !== 'approved') return earlier.state;
   if (earlier.sessions === 0) return 'approved, not used';
   return `approved, ${counted(earlier.sessions, 'session')}, ${counted(earlier.statements, 'statement')}`;

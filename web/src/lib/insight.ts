@@ -1,23 +1,5 @@
-// What `GET /api/v1/insight` says, and how it is put into pictures. The pictures' rows are links into search.
-
-export interface Insight {
-  from: string;
-  to: string;
-  approval: {
-    count: number;
-    p50_s?: number | null;
-    p90_s?: number | null;
-    by_week: { at: string; count: number; p50_s?: number | null; p90_s?: number | null }[];
-  };
-  open_by_day: { at: string; postgres: number; ssh: number; http: number }[];
-  decisions: { at: string; auto: number; human: number; denied: number; expired: number }[];
-  denials: { rule: string; count: number }[];
-  /** Requests by weekday (0 is Monday) and hour. */
-  hours: number[][];
-  cuts: { count: number; p50_ms?: number | null; p99_ms?: number | null; max_ms?: number | null; buckets: { le_ms?: number | null; count: number }[] };
-  unconfirmed: { lease: string; grant: string; resource: string; since: string; why: string }[];
-  unused: { person: string; resource: string; role: string; rule: string; last_used?: string | null }[];
-}
+// What the server says of how access goes, put into pictures. The pictures' rows are links into search.
+import type { Insight } from './api';
 
 export interface Series {
   label: string;

@@ -1,5 +1,5 @@
 // What happened, as people read it: by day, with who did it and with instants in the reader's zone.
-import type { Happened } from './background';
+import type { Happened } from './api';
 
 export interface Day {
   /** For reading: `Thursday, 26 November`. */
