@@ -62,14 +62,15 @@ export async function ask<T>(call: Promise<Answer<T> & { response?: Response }>)
   return answer.data as T;
 }
 
+/** The answer as it is spelled, of something asked with `parseAs: 'text'`; throws {@link Refused}. */
+export async function askText(call: Promise<Answer<unknown> & { response?: Response }>): Promise<string> {
+  const text = await ask(call);
+  if (typeof text !== 'string') throw new TypeError('This was not asked as text.');
+  return text;
+}
+
 /** What was thrown, as something to show. */
 export function asRefused(error: unknown): Refused {
   if (error instanceof Refused) return error;
   return new Refused(-1, 'page', 'Something is wrong with this page.', String(error));
-}
-
-/** A call that the description doesn't have yet. */
-export function call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown, query?: Record<string, unknown>): Promise<T> {
-  const json = body === undefined ? {} : { body, headers: { 'Content-Type': 'application/json' } };
-  return ask(client.request({ method, url: `/api/v1/${path}`, query, ...json } as never) as never);
 }

@@ -1,21 +1,8 @@
 // A proof that one event is in the ledger, checked in this browser: each thing that it says, by itself.
+import type { LedgerProof } from './api';
+import { parseLeaf } from './leaf';
 import { walk, type Walk } from './merkle';
 import { checkpoint, signedBy } from './note';
-
-export interface Proof {
-  seq: number;
-  kind: string;
-  at: string;
-  /** The exact bytes that were hashed. */
-  event: string;
-  leaf_hash: string;
-  size: number;
-  root: string;
-  path: string[];
-  /** The signed note over size and root. */
-  checkpoint: string;
-  key: string;
-}
 
 export interface Check {
   state: 'good' | 'bad' | 'unknown';
@@ -34,7 +21,7 @@ export function canCheck(): boolean {
   return typeof crypto !== 'undefined' && crypto.subtle !== undefined;
 }
 
-export async function check(proof: Proof): Promise<Checked> {
+export async function check(proof: LedgerProof): Promise<Checked> {
   const way = await walk(proof.event, proof.seq, proof.size, proof.path, proof.root);
   const note = checkpoint(proof.checkpoint);
   const signed = await signedBy(proof.checkpoint, proof.key);
@@ -60,11 +47,7 @@ function is(good: boolean, yes: string, no: string): Check {
 
 const steps = (count: number) => (count === 1 ? 'One hash' : `${count} hashes`);
 
-function says({ seq, kind, at, event }: Proof): boolean {
-  try {
-    const head = JSON.parse(event) as Partial<Proof>;
-    return head.seq === seq && head.kind === kind && head.at === at;
-  } catch {
-    return false;
-  }
+function says({ seq, kind, at, event }: LedgerProof): boolean {
+  const leaf = parseLeaf(event);
+  return leaf?.seq === seq && leaf.kind === kind && leaf.at === at;
 }
