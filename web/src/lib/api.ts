@@ -11,6 +11,9 @@ export const base = new URL(document.baseURI).pathname.replace(/[^/]*$/, '');
 // A request with this header can only be ours: no form and no other site can send it.
 client.setConfig({ baseUrl: base.replace(/\/$/, ''), headers: { 'ajar-web': '1' }, credentials: 'same-origin' });
 
+/** Where something of the API is, for links and for what the browser reads by itself: `address<SearchData>({ url: '/api/v1/search', query })`. */
+export const address = client.buildUrl;
+
 /** A refusal by the server, or no answer at all. */
 export class Refused extends Error {
   constructor(

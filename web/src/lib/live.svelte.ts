@@ -1,5 +1,5 @@
 // What changes, as it changes; and whether we would hear of it.
-import { base } from './api';
+import { address, type EventsData } from './api';
 
 /** Something changed: what to read again. */
 export interface Change {
@@ -47,7 +47,7 @@ class Live {
   }
 
   #connect(): void {
-    const source = new EventSource(`${base}api/v1/events`);
+    const source = new EventSource(address<EventsData>({ url: '/api/v1/events' }));
     this.#source = source;
     source.addEventListener('open', () => {
       const back = this.state === 'lost';

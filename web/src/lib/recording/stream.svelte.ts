@@ -1,5 +1,5 @@
 // A recording, read over the network: at once when it is over, as it grows while its session lives.
-import { asRefused, base, Refused, type Problem } from '../api';
+import { ask, asRefused, Refused, sessionRecording, sessionWatch } from '../api';
 import { Lines } from './lines';
 import { Model } from './model';
 
@@ -51,15 +51,15 @@ export class Stream {
   }
 
   async #read(signal: AbortSignal): Promise<void> {
-    const way = this.live ? 'watch' : 'recording';
-    const response = await reach(() => fetch(`${base}api/v1/sessions/${encodeURIComponent(this.id)}/${way}`, { signal, headers: { 'ajar-web': '1' } }));
-    if (!response.ok || !response.body) throw await refusal(response);
+    const of = { path: { id: this.id }, signal, parseAs: 'stream' } as const;
+    const body = await (this.live ? ask(sessionWatch(of)) : ask(sessionRecording(of)));
+    if (!(body instanceof ReadableStream)) throw broken();
     const model = new Model();
     this.model = model;
     const lines = new Lines();
-    const reader = response.body.getReader();
+    const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
     for (;;) {
-      const { done, value } = await reach(() => reader.read());
+      const { done, value } = await piece(reader);
       if (signal.aborted) return;
       if (done) break;
       for (const line of lines.push(value)) model.line(line);
@@ -92,17 +92,15 @@ export class Stream {
   }
 }
 
-/** No answer, or one that breaks off, is a network that is gone. */
-async function reach<T>(what: () => Promise<T>): Promise<T> {
+/** What comes next; an answer that breaks off is a network that is gone. */
+async function piece(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<ReadableStreamReadResult<Uint8Array>> {
   try {
-    return await what();
+    return await reader.read();
   } catch {
-    throw new Refused(0, 'offline', 'The recording broke off.', null, 'It is read again as soon as the server answers.');
+    throw broken();
   }
 }
 
-async function refusal(response: Response): Promise<Refused> {
-  const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
-  const title = problem.title ?? `The server answered ${response.status}.`;
-  return new Refused(response.status, 'recording', title, problem.detail ?? null, problem.hint ?? null);
+function broken(): Refused {
+  return new Refused(0, 'offline', 'The recording broke off.', null, 'It is read again as soon as the server answers.');
 }
