@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { fieldOf, instant, length, local, longest, needs, otherwise, outcome, presets, problems, queryOf, requestOf, strictest, wishOf } from '../src/lib/asking';
-import type { Explanation } from '../src/lib/api';
+import { fieldOf, instant, length, local, longest, needs, otherwise, outcome, outcomeWords, presets, problems, queryOf, requestOf, strictest, wishOf } from '../src/lib/asking';
+import type { Explanation, RulePart } from '../src/lib/api';
 
-const rule = (more: object) => ({ rule: 'r', effect: 'allow', stages: [], ...more });
+const rule = (more: Partial<RulePart>): RulePart => ({ rule: 'r', effect: 'allow', stages: [], ...more });
 const foretold = (more: Partial<Explanation>): Explanation => ({ outcome: 'review', resource: 'orders-db', role: 'write', stages: [], alerted: [], values: {}, rules: [], less: [], low_risk: false, ...more });
 const wish = (query: string) => wishOf(new URLSearchParams(query));
 
@@ -84,6 +84,14 @@ describe('what it means', () => {
     expect(outcome(foretold({ stages: [{ ...stage, otherwise: ['next'] }] }))).toBe('review');
     expect(strictest([foretold({ outcome: 'automatic' }), foretold({ outcome: 'review' })])).toBe('review');
     expect(strictest([])).toBeNull();
+  });
+
+  test('a word that is not known here says itself, and is the strictest', () => {
+    const words = { automatic: 'It opens at once.' };
+    expect(outcomeWords(words, 'automatic')).toBe('It opens at once.');
+    expect(outcomeWords(words, 'needs_a_witness')).toBe('Needs a witness.');
+    expect(outcomeWords(words, 'constructor')).toBe('Constructor.');
+    expect(strictest([foretold({ outcome: 'refused' }), foretold({ outcome: 'needs_a_witness' }), foretold({ outcome: 'automatic' })])).toBe('needs_a_witness');
   });
 
   test('stages in words', () => {

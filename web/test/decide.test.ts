@@ -1,27 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import type { Grant, Request, Review } from '../src/lib/api';
+import type { Review, Stage } from '../src/lib/api';
 import {
   approveStands, approveWords, arranged, bySoonest, candidateWords, deniedWords, endedWords, grantActions, listed, otherwiseWords, outcome,
   requestActions, review, shorter, stageStates, unlimited, waitsUntil, whatWords, wrongLimits,
 } from '../src/lib/decide';
+import { grant, orders, request } from './made';
 
-const orders = { resource: 'orders-db', role: 'write' };
 const billing = { resource: 'billing-db', role: 'read' };
 
-function request(more: Partial<Request> = {}): Request {
-  return {
-    id: 'req_1', state: 'pending', requester: 'dev', beneficiary: 'dev', ...orders, for: '30m', reason: 'INC-7', emergency: false, single_use: false,
-    low_risk: false, filed_at: '2026-11-26T10:00:00.000Z', expires_at: '2026-11-27T10:00:00.000Z', rules: ['write'], stages: [], asked: ['peer', 'owner'],
-    yours_to_decide: true, asks: [orders], reviews: [], seen: [], comments: [], grants: [], link: '', ...more,
-  };
-}
-function grant(more: Partial<Grant> = {}): Grant {
-  return { id: 'grant_1', state: 'open', request: 'req_1', principal: 'dev', ...orders, single_use: false, ends_at: '2026-11-26T10:30:00.000Z', ...more };
-}
 function given(more: Partial<Review> = {}): Review {
   return { id: 'rev_1', reviewer: 'peer', verdict: 'approve', taken_back: false, at: '2026-11-26T10:01:00.000Z', ...more };
 }
-const stage = (more: Partial<Request['stages'][number]> = {}) => ({ from: ['owners'], needed: 1, within: '30m', otherwise: ['deny'], waiting: true, ...more });
+const stage = (more: Partial<Stage> = {}): Stage => ({ from: ['owners'], needed: 1, within: '30m', otherwise: ['deny'], waiting: true, ...more });
 
 describe('a review', () => {
   test('says nothing of limits where all that was asked for is approved', () => {

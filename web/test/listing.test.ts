@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Request } from '../src/lib/api';
 import { fits, merge, refreshed, within } from '../src/lib/listing';
+import * as made from './made';
 
-const request = (id: string, more: Partial<Request> = {}) => ({ id, state: 'pending', resource: 'orders-db', requester: 'dev', beneficiary: 'dev', ...more }) as Request;
+const request = (id: string, more: Partial<Request> = {}) => made.request({ id, ...more });
 const ids = (list: Request[]) => list.map((one) => one.id).join('');
 
 test('the newest first, each once, as was said last', () => {

@@ -1,5 +1,5 @@
 // What somebody wishes for, as a form and a link have it; what is wrong with it; and what the rules' answer means in words.
-import type { Ask, Explanation, NewRequest, Refused, Stage } from './api';
+import type { Ask, ExplainedStage, Explanation, NewRequest, Refused, Stage } from './api';
 import { readAsks, writeAsks } from './resources';
 import { seconds } from './time';
 
@@ -191,23 +191,31 @@ export function needs(stage: Stage, resource: string): string {
   return `${stage.needed} of ${who(stage.from, resource)}`;
 }
 
-export type Outcome = 'automatic' | 'review' | 'emergency' | 'denied' | 'refused' | 'incomplete';
+/** The server's words for what would come of it, and `incomplete`, from the mildest to the strictest. */
+const OUTCOMES = ['automatic', 'emergency', 'review', 'incomplete', 'denied', 'refused'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 /** Nobody can decide it now, and then it is denied: at once. */
-const hopeless = (stage: Explanation['stages'][number]) => !stage.can_be_fulfilled && (stage.otherwise[0] ?? 'deny') === 'deny';
+const hopeless = (stage: ExplainedStage) => !stage.can_be_fulfilled && (stage.otherwise[0] ?? 'deny') === 'deny';
 
-/** An explanation's outcome; what only lacks words isn't refused yet, and what nobody could decide is as good as denied. */
-export function outcome(foretold: Explanation): Outcome {
+/** An {@link Outcome}, or a word of the server's that isn't known here: what only lacks words isn't refused yet, and what nobody could decide is
+ * as good as denied. */
+export function outcome(foretold: Explanation): string {
   if (foretold.outcome === 'refused' && lacking(foretold).length > 0) return 'incomplete';
   if (foretold.outcome === 'review' && foretold.stages.some(hopeless)) return 'denied';
-  return foretold.outcome as Outcome;
+  return foretold.outcome;
 }
 
-const MILDEST: Outcome[] = ['automatic', 'emergency', 'review', 'incomplete', 'denied', 'refused'];
+/** The strictest of several; one that isn't known here counts as that. */
+export function strictest(all: Explanation[]): string | null {
+  const known: readonly string[] = OUTCOMES;
+  const strict = (word: string) => (known.includes(word) ? known.indexOf(word) : known.length);
+  return all.map(outcome).sort((a, b) => strict(b) - strict(a))[0] ?? null;
+}
 
-/** The strictest of several. */
-export function strictest(all: Explanation[]): Outcome | null {
-  return all.map(outcome).sort((a, b) => MILDEST.indexOf(b) - MILDEST.indexOf(a))[0] ?? null;
+/** What is said of an outcome; one that isn't known here says itself. */
+export function outcomeWords(words: Partial<Record<Outcome, string>>, of: string): string {
+  return Object.entries(words).find(([word]) => word === of)?.[1] ?? sentence(of.replaceAll('_', ' '));
 }
 
 /** What happens when a stage isn't decided in time, from the rules' words. */

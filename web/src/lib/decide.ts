@@ -1,6 +1,6 @@
 // Deciding a request: what is said of it in words, what a review says, what came of it, and what can be done with it. No rules are here:
 // the server says who may decide.
-import type { Ask, Grant, Me, NewReview, Request } from './api';
+import type { Ask, Grant, Me, NewReview, Request, Stage } from './api';
 import { seconds, span } from './time';
 
 export function same(one: Ask, other: Ask): boolean {
@@ -152,7 +152,7 @@ export function waitsUntil(request: Request): string {
 }
 
 /** What happens when a stage is not decided in time. */
-export function otherwiseWords(stage: Request['stages'][number], request: Pick<Request, 'requester' | 'asks'>): string {
+export function otherwiseWords(stage: Stage, request: Pick<Request, 'requester' | 'asks'>): string {
   if (stage.otherwise.length === 0 || stage.otherwise[0] === 'deny') return 'it is denied';
   if (stage.otherwise[0] === 'next') return 'the next stage decides';
   const steps = stage.otherwise.map((step) => step.split(' or ').map((word) => candidateWords(word, request)).join(' or '));

@@ -1,4 +1,5 @@
-// Events as the ledger holds them: lines of JSON, whose bytes are what was hashed.
+// Events as the ledger holds them: lines of JSON, whose bytes are what was hashed. The API's description says nothing of what is in a line;
+// docs/ledger.md does.
 
 export interface Leaf {
   seq: number;

@@ -30,7 +30,7 @@ export function find(resources: Resource[], query: string): Resource[] {
 }
 
 /** `orders-db/write,web-1` → what it means; a role that isn't said is the default. */
-export function readAsks(text: string | null): { resource: string; role: string }[] {
+export function readAsks(text: string | null): Ask[] {
   return (text ?? '')
     .split(',')
     .map((part) => part.trim())
