@@ -67,11 +67,13 @@ describe('problems', () => {
   });
 
   test('a refusal is said by the field that it is about', () => {
-    const about = (text: string) => fieldOf({ message: text });
-    expect(about('the duration is not a length of time')).toBe('for');
-    expect(about('a reason of 5 characters or more is needed: rule r asks for it')).toBe('reason');
-    expect(about('it would begin in the past')).toBe('starts');
-    expect(about('you have asked too often')).toBeNull();
+    const about = (field: string | null) => fieldOf({ field });
+    expect(about('for')).toBe('for');
+    expect(about('reason')).toBe('reason');
+    expect(about('starts_at')).toBe('starts');
+    expect(about('on_behalf_of')).toBe('behalf');
+    expect(about(null)).toBeNull();
+    expect(about('something new')).toBeNull();
   });
 });
 

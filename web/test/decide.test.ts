@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Review, Stage } from '../src/lib/api';
 import {
-  approveStands, approveWords, arranged, bySoonest, candidateWords, deniedWords, endedWords, grantActions, listed, otherwiseWords, outcome,
+  approveStands, approveWords, arranged, bySoonest, candidateWords, deniedWords, endedWords, listed, otherwiseWords, outcome,
   requestActions, review, shorter, stageStates, unlimited, waitsUntil, whatWords, wrongLimits,
 } from '../src/lib/decide';
 import { grant, orders, request } from './made';
@@ -118,18 +118,6 @@ describe('actions', () => {
     expect(requestActions(request({ state: 'approved', grants: [grant()] }), 'dev').again).toBeNull();
     expect(requestActions(request(), 'dev').again).toBeNull();
     expect(requestActions(request({ state: 'denied' }), 'peer').again).toBeNull();
-  });
-  test('one extends and returns what is one\'s own, and revokes what is not', () => {
-    const [dev, peer, operator] = [{ name: 'dev', operate: false }, { name: 'peer', operate: false }, { name: 'op', operate: true }];
-    expect(grantActions(grant(), dev, false)).toEqual({ extend: true, return: true, revoke: false });
-    expect(grantActions(grant({ single_use: true }), dev, false).extend).toBe(false);
-    expect(grantActions(grant(), peer, false).revoke).toBe(false);
-    expect(grantActions(grant(), peer, true).revoke).toBe(true);
-    expect(grantActions(grant(), operator, false)).toEqual({ extend: false, return: false, revoke: true });
-    for (const state of ['closing', 'closed', 'failed']) {
-      expect(grantActions(grant({ state }), operator, false).revoke).toBe(false);
-      expect(grantActions(grant({ state }), dev, false)).toEqual({ extend: false, return: false, revoke: false });
-    }
   });
 });
 

@@ -12,5 +12,5 @@ export function request(more: Partial<Request> = {}): Request {
 }
 
 export function grant(more: Partial<Grant> = {}): Grant {
-  return { id: 'grant_1', state: 'open', request: 'req_1', principal: 'dev', ...orders, single_use: false, ends_at: '2026-11-26T10:30:00.000Z', ...more };
+  return { id: 'grant_1', state: 'open', request: 'req_1', principal: 'dev', ...orders, single_use: false, may: [], ends_at: '2026-11-26T10:30:00.000Z', ...more };
 }

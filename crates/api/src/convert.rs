@@ -11,7 +11,7 @@ use ajar_core::plan::{Stage, Verdict};
 use ajar_core::port::{Finding, Severity};
 use ajar_core::request::{Ask, DeniedBecause, Request};
 use ajar_core::session::Session;
-use ajar_engine::{DebtView, ExplainView, LockView, NoticeView, PreapprovalView, RequestView, SessionView};
+use ajar_engine::{Caller, DebtView, ExplainView, GrantAction, LockView, NoticeView, PreapprovalView, RequestView, SessionView};
 
 use crate::{Api, model};
 
@@ -66,15 +66,18 @@ impl Api {
         }
     }
 
-    pub(crate) fn request(&self, view: RequestView, grants: Vec<Grant>) -> model::Request {
-        let RequestView { request, reason, scope, notes, comments, values, asked, yours_to_decide } = view;
+    pub(crate) fn request(&self, caller: &Caller, view: RequestView, grants: &[Grant]) -> model::Request {
+        let RequestView { request, reason, scope, notes, comments, values, asked, have, yours_to_decide } = view;
         let filed = request.filed();
         let (plan, duration) = request.terms();
         let waiting = match &request {
-            Request::Pending(p) => p.stage.as_ref().map(|s| s.stage),
+            Request::Pending(p) => p.stage.as_ref(),
             Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => None,
         };
-        let stage = |(index, stage): (usize, &Stage)| self.stage(stage, waiting == Some(index));
+        let stage = |(index, stage): (usize, &Stage)| match waiting.filter(|waits| waits.stage == index) {
+            None => self.stage(stage, false),
+            Some(waits) => model::Stage { have, until: Some(waits.until.to_string()), ..self.stage(stage, true) },
+        };
         let review = |(review, note): (&ajar_core::plan::Review, Option<String>)| model::Review {
             id: review.id.to_string(),
             reviewer: self.engine.name(review.reviewer),
@@ -132,7 +135,7 @@ impl Api {
                 .map(|(c, text)| model::Comment { by: self.engine.name(c.by), text, at: c.at.to_string() })
                 .collect(),
             denied_because,
-            grants: grants.iter().map(|g| self.grant(g)).collect(),
+            grants: grants.iter().map(|g| self.grant(caller, g)).collect(),
             apart: Vec::new(),
             link: format!("{}/requests/{}", self.public_url, filed.id),
         }
@@ -212,7 +215,7 @@ impl Api {
         }
     }
 
-    pub(crate) fn grant(&self, grant: &Grant) -> model::Grant {
+    pub(crate) fn grant(&self, caller: &Caller, grant: &Grant) -> model::Grant {
         let (principal, resource, role) = grant.parties();
         let claims = grant.signed().map(|s| &s.claims);
         let closing: Option<&Closing> = match grant {
@@ -243,6 +246,8 @@ impl Api {
             principal: self.engine.name(principal),
             resource: resource.to_string(),
             role: role.to_string(),
+            kind: self.engine.kind_of(resource).map(str::to_owned),
+            may: self.engine.grant_actions(caller, grant).into_iter().map(grant_action).collect(),
             starts_at: claims.map(|c| c.starts_at.to_string()),
             ends_at: claims.map(|c| c.ends_at.to_string()),
             closed_because: closing.map(|c| c.reason.word().to_owned()),
@@ -251,7 +256,7 @@ impl Api {
         }
     }
 
-    pub(crate) fn session(&self, view: SessionView) -> model::Session {
+    pub(crate) fn session(&self, caller: &Caller, view: SessionView) -> model::Session {
         let SessionView { session, client, killed_because } = view;
         let arrived = session.arrived();
         let (role, live_at, ended) = match &session {
@@ -261,6 +266,7 @@ impl Api {
         };
         let recording = ended.and_then(|e| e.recording.as_ref());
         model::Session {
+            yours_to_end: self.engine.may_end(caller, &session),
             id: arrived.id.to_string(),
             state: session.state().to_owned(),
             principal: self.engine.name(arrived.principal),
@@ -278,6 +284,14 @@ impl Api {
             entries: recording.map(|r| r.entries),
             recording_sha256: recording.map(|r| r.sha256.clone()),
         }
+    }
+}
+
+fn grant_action(action: GrantAction) -> model::GrantAction {
+    match action {
+        GrantAction::Extend => model::GrantAction::Extend,
+        GrantAction::Return => model::GrantAction::Return,
+        GrantAction::Revoke => model::GrantAction::Revoke,
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) fn stage(stage: &Stage, waiting: bool, name: Name<'_>) -> model::Stag
             Otherwise::Escalate(chain) => chain.iter().map(|step| names(&step.0).join(" or ")).collect(),
         },
         waiting,
+        have: None,
+        until: None,
     }
 }
 

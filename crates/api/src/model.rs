@@ -259,6 +259,12 @@ pub struct Stage {
     pub otherwise: Vec<String>,
     /// Whether it is the one that waits.
     pub waiting: bool,
+    /// Of the one that waits: how many distinct humans have approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub have: Option<u8>,
+    /// Of the one that waits: when its time is up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// A role on a resource.
@@ -608,6 +614,10 @@ pub struct Grant {
     pub resource: String,
     /// The role.
     pub role: String,
+    /// `postgres`, `http` or `ssh`; absent when the files don't have the resource any more.
+    pub kind: Option<String>,
+    /// What the caller may do with it now.
+    pub may: Vec<GrantAction>,
     /// From when.
     pub starts_at: Option<String>,
     /// Until when.
@@ -630,6 +640,18 @@ pub struct Grant {
     pub ended_at: Option<String>,
     /// When everything of it was proven gone; never for one that was extended.
     pub proven_gone_at: Option<String>,
+}
+
+/// Something that can be done with a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantAction {
+    /// Ask to go on with it.
+    Extend,
+    /// Give it back.
+    Return,
+    /// Take it away.
+    Revoke,
 }
 
 /// More time for a grant.
@@ -702,6 +724,8 @@ pub struct Session {
     pub entries: Option<u64>,
     /// SHA-256 of the recording, as the ledger has it.
     pub recording_sha256: Option<String>,
+    /// Whether the caller may end it.
+    pub yours_to_end: bool,
 }
 
 /// Why a session is ended.
@@ -785,6 +809,9 @@ pub struct Problem {
     pub detail: Option<String>,
     /// The next command or link.
     pub hint: Option<String>,
+    /// Which part of what was said it is about, by its name: `reason`, `for`, …; absent when it is about the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// For wrong files: each problem with file, line and fix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
@@ -814,7 +841,7 @@ pub struct Notice {
 /// Something changed: a server-sent event's data. Read the thing itself for its state.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Change {
-    /// `request`, `grant` or `session`; `notice` when the caller is told something; `everything` when some changes were missed.
+    /// `request`, `grant`, `session` or `lock`; `notice` when the caller is told something; `everything` when some changes were missed.
     pub what: String,
     /// Its id; nothing of `everything`.
     pub id: String,

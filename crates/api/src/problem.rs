@@ -18,12 +18,18 @@ impl Refused {
             status: status.as_u16(),
             detail: None,
             hint: None,
+            field: None,
             problems: Vec::new(),
         }))
     }
 
     pub(crate) fn with_problems(mut self, problems: Vec<String>) -> Self {
         self.0.problems = problems;
+        self
+    }
+
+    pub(crate) fn about(mut self, field: &str) -> Self {
+        self.0.field = Some(field.to_owned());
         self
     }
 
@@ -47,6 +53,7 @@ impl From<Refusal> for Refused {
         let mut refused = Self::new(status, code, &refusal.message);
         refused.0.detail = refusal.detail;
         refused.0.hint = refusal.hint;
+        refused.0.field = refusal.field.map(str::to_owned);
         refused
     }
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use decide::{Decision, FileCommand, ReviewOutcome, WorldError};
 pub use present::Present;
-pub use row::Row;
+pub use row::{Part, Row};
 pub use sweep::{InFiles, Sweep};
 pub use undo::UndoPoint;
 

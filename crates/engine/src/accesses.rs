@@ -157,7 +157,7 @@ impl Engine {
         }
         let known = |name: String| name.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name));
         let said = |text: &String| !text.is_empty();
-        let person = person.filter(said).map(|name| known(name).ok_or_else(|| no_such("such user"))).transpose()?;
+        let person = person.filter(said).map(|name| known(name).ok_or_else(|| no_such("user"))).transpose()?;
         let resource = resource.filter(said).map(|name| name.parse().map_err(|_| no_such("such resource"))).transpose()?;
         Ok(Accesses { from, to, person, resource, before, limit: limit.unwrap_or(50).clamp(1, PAGE_MAX) })
     }

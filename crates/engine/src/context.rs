@@ -187,8 +187,15 @@ impl Engine {
         for tally in &counts {
             *states.entry(tally.state.as_str()).or_default() += tally.count;
         }
+        // The one that is looked at is not like itself.
+        if filed.at >= self.now().before(LOOKED_AT)
+            && let Some(own) = states.get_mut(request.state())
+        {
+            *own = own.saturating_sub(1);
+        }
         let count = |state: &str| states.get(state).copied().unwrap_or(0);
-        let mut took: Vec<Span> = rows.iter().filter_map(parse::<Request>).filter_map(|r| time_to_approve(&r)).collect();
+        let mut took: Vec<Span> =
+            rows.iter().filter_map(parse::<Request>).filter(|r| r.filed().id != filed.id).filter_map(|r| time_to_approve(&r)).collect();
         took.sort_unstable();
         let median = took.get(took.len() / 2).copied();
         Ok(Alike { approved: count("approved"), denied: count("denied"), expired: count("expired"), median })

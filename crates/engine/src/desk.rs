@@ -10,6 +10,7 @@ use ajar_core::time::{Span, Timestamp};
 use ajar_core::world::{ReviewOutcome, WorldError};
 use tracing::instrument;
 
+use crate::actions::is_in_charge;
 use crate::engine::{Engine, SYSTEM};
 use crate::filing::review_ids;
 use crate::freshness::approves;
@@ -31,9 +32,9 @@ pub struct NewReview {
     pub limits: Limits,
 }
 
-pub(crate) fn text_ok(what: &str, text: &str) -> Result<(), Refusal> {
+pub(crate) fn text_ok(what: &'static str, text: &str) -> Result<(), Refusal> {
     if text.chars().count() > TEXT_MAX || text.contains('\0') {
-        return Err(bad_input(format!("the {what} is longer than {TEXT_MAX} characters, or holds a NUL"), "make it shorter"));
+        return Err(bad_input(format!("the {what} is longer than {TEXT_MAX} characters, or holds a NUL"), "make it shorter").about(what));
     }
     Ok(())
 }
@@ -177,8 +178,7 @@ impl Engine {
         caller.writes()?;
         let holder = self.grant_holder(id).await?;
         let resource = self.grant_resource(id).await?;
-        let rules = self.rules();
-        if holder != caller.principal && !rules.may_operate(caller.principal) && !rules.owns(caller.principal, &resource) {
+        if holder != caller.principal && !is_in_charge(&self.rules(), caller.principal, &resource) {
             return Err(no_such("grant"));
         }
         self.grant_end(caller.actor, id, CloseReason::Revoked { by: caller.principal }).await

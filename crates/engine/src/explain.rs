@@ -89,7 +89,7 @@ impl Engine {
             }
             Some(name) => {
                 let known = name.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name));
-                let principal = known.ok_or_else(|| no_such("such user"))?;
+                let principal = known.ok_or_else(|| no_such("user"))?;
                 Asker { principal, beneficiary: principal, ..self.asker(caller, None)? }
             }
         };

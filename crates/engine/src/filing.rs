@@ -134,7 +134,7 @@ impl Wanted {
         text_ok("ticket", new.ticket.as_deref().unwrap_or_default())?;
         text_ok("scope", new.scope.as_deref().unwrap_or_default())?;
         if new.also.len() >= ASKS_MAX {
-            return Err(bad_input(format!("{ASKS_MAX} roles at once is the limit"), "ask for the rest separately"));
+            return Err(bad_input(format!("{ASKS_MAX} roles at once is the limit"), "ask for the rest separately").about("also"));
         }
         let mut asks = vec![role_on(desk, asker, &new.resource, new.role.as_deref())?];
         for (resource, role) in &new.also {
@@ -148,13 +148,13 @@ impl Wanted {
             .as_deref()
             .map(str::parse)
             .transpose()
-            .map_err(|e| bad_input(format!("the duration is {e}"), "for example --for 30m"))?;
+            .map_err(|e| bad_input(format!("the duration is {e}"), "for example --for 30m").about("for"))?;
         let NewRequest { starts_at, emergency, .. } = *new;
         if emergency && starts_at.is_some() {
-            return Err(bad_input("an emergency begins now", "leave --at away, or --emergency"));
+            return Err(bad_input("an emergency begins now", "leave --at away, or --emergency").about("starts_at"));
         }
         if emergency && asks.len() > 1 {
-            return Err(bad_input("an emergency opens one thing", "file one for each"));
+            return Err(bad_input("an emergency opens one thing", "file one for each").about("also"));
         }
         let (reason, ticket) = (new.reason.trim().to_owned(), new.ticket.clone());
         let scope = new.scope.as_deref().map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned);
@@ -179,13 +179,14 @@ fn role_on(desk: &Desk<'_>, asker: Asker, resource: &str, role: Option<&str>) ->
                 Some("no rule lets you".into()),
                 Some(format!("you can ask for: {}", roles())),
             )
+            .about("role")
         })?,
         None => match (&offered.resource.default_role, offered.roles.as_slice()) {
             (Some(role), _) if offered.roles.contains(role) => role.clone(),
             (_, [only]) => only.clone(),
             _ => {
                 let hint = format!("--role (or ajar.role): one of {}", roles());
-                return Err(bad_input(format!("{resource} has several roles: say which"), hint));
+                return Err(bad_input(format!("{resource} has several roles: say which"), hint).about("role"));
             }
         },
     };
@@ -201,10 +202,11 @@ pub(crate) struct Counter {
 
 /// A beginning is ahead, and not too far.
 fn starts_in_time(starts_at: Option<Timestamp>, now: Timestamp) -> Result<(), Refusal> {
+    let refused = |message: String, hint: &str| Err(bad_input(message, hint).about("starts_at"));
     match starts_at {
-        Some(at) if at <= now => Err(bad_input("it would begin in the past", "leave --at away to begin as soon as it is approved")),
+        Some(at) if at <= now => refused("it would begin in the past".into(), "leave --at away to begin as soon as it is approved"),
         Some(at) if at.since(now) > STARTS_AHEAD => {
-            Err(bad_input(format!("it would begin more than {STARTS_AHEAD} from now"), "ask for it nearer to when it is needed"))
+            refused(format!("it would begin more than {STARTS_AHEAD} from now"), "ask for it nearer to when it is needed")
         }
         Some(_) | None => Ok(()),
     }
@@ -240,7 +242,7 @@ impl Together {
                 metrics::counter!("ajar_denials_total", "rule" => why.rule.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))
                     .increment(1);
                 let kind = if why.lacking { RefusalKind::Lacking } else { RefusalKind::NotRequestable };
-                Err(refusal(kind, why.message, why.detail, why.hint))
+                Err(Refusal { field: why.field, ..refusal(kind, why.message, why.detail, why.hint) })
             }
         }
     }

@@ -211,7 +211,7 @@ impl Engine {
     pub async fn ledger_proof(&self, caller: &Caller, seq: u64) -> Result<InclusionProof, Refusal> {
         self.auditor(caller)?;
         let tiles = self.tiles().await?;
-        let plan = inclusion_plan(seq, tiles.size()).map_err(|_| no_such("such event"))?;
+        let plan = inclusion_plan(seq, tiles.size()).map_err(|_| no_such("event"))?;
         let leaf = self.store.leaves(seq, 1).await.map_err(|e| store(&e))?.into_iter().next().filter(|leaf| leaf.seq == seq);
         let leaf = leaf.ok_or_else(|| differs(format!("event {seq} is not in the store any more")))?;
         let mut fetched = BTreeMap::new();

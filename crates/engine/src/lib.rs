@@ -39,6 +39,7 @@
 //! | [`records`] | listings, the ledger, recordings: what people may see |
 
 mod accesses;
+mod actions;
 mod applied;
 mod brake;
 mod catalogue;
@@ -85,6 +86,7 @@ mod tokens;
 mod words;
 
 pub use accesses::{Access, AccessQuery, Accesses, Reviewer};
+pub use actions::GrantAction;
 pub use applied::{AppliedView, Drift};
 pub use catalogue::{CatalogueEntry, CatalogueRole, RecentGrant};
 pub use cli_logins::{CliLogin, CliLoginView};

@@ -171,6 +171,14 @@ impl Engine {
         Ok(placed.into_iter().map(|placed| LockView { reason: reasons.get(&placed.reason).cloned(), placed }).collect())
     }
 
+    /// Whether the caller may know of a lock, in force or lifted.
+    pub async fn lock_is_seen(&self, caller: &Caller, id: LockId) -> bool {
+        let (me, all) = (caller.principal, self.sees_all(caller));
+        let row = self.store.row(Stream::Lock(id)).await.ok().flatten();
+        let Some(lock) = row.as_ref().and_then(crate::records::parse::<Lock>) else { return false };
+        self.sequencer.look(move |desk| all || sees_lock(desk, me, lock.placed())).await.unwrap_or(false)
+    }
+
     /// The caller is away for a time: another is asked instead of them.
     ///
     /// # Errors

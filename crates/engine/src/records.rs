@@ -9,8 +9,8 @@ use ajar_core::grant::Grant;
 use ajar_core::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
 use ajar_core::lease::Lease;
 use ajar_core::name::ResourceName;
-use ajar_core::plan::Facts;
-use ajar_core::port::{Finding, Refusal, RowQuery, Severity, StoredRow};
+use ajar_core::plan::{Facts, Standing};
+use ajar_core::port::{Finding, Refusal, RowQuery, SeenBy, Severity, StoredRow};
 use ajar_core::request::Request;
 use ajar_core::resource::Resource;
 use ajar_core::sealed::{Commitment, Disclosure};
@@ -50,6 +50,8 @@ pub struct RequestView {
     pub values: Option<String>,
     /// Who may decide now.
     pub asked: Vec<PrincipalId>,
+    /// Distinct humans who have approved the stage that waits.
+    pub have: Option<u8>,
     /// Whether the caller may decide now.
     pub yours_to_decide: bool,
 }
@@ -59,7 +61,7 @@ pub struct RequestView {
 pub struct SessionView {
     /// The state.
     pub session: Session,
-    /// The client's address; `None` when it was erased, or the caller is neither its owner nor an auditor.
+    /// The client's address; `None` when it was erased, or the caller is neither whose it is nor an auditor or operator.
     pub client: Option<String>,
     /// Why somebody ended it, if somebody did; `None` too when that was erased.
     pub killed_because: Option<String>,
@@ -70,10 +72,12 @@ pub struct SessionView {
 pub struct ListQuery {
     /// In one of these states; empty for any.
     pub states: Vec<String>,
-    /// Only the caller's own.
+    /// Only the caller's own: theirs, or asked for by them.
     pub mine: bool,
     /// On this resource.
     pub resource: Option<ResourceName>,
+    /// Belonging to this: a request's grants, a grant's sessions.
+    pub of: Option<Stream>,
     /// Older than this one.
     pub before: Option<Stream>,
     /// At most so many.
@@ -127,12 +131,15 @@ pub(crate) fn parse<T: DeserializeOwned>(row: &StoredRow) -> Option<T> {
 }
 
 impl Engine {
-    async fn list(&self, word: &'static str, query: ListQuery, caller: &Caller, all: bool) -> Result<Vec<StoredRow>, Refusal> {
+    /// INVARIANT W3: what of it the caller may see each for itself, too.
+    async fn list(&self, word: &'static str, query: ListQuery, caller: &Caller) -> Result<Vec<StoredRow>, Refusal> {
         let query = RowQuery {
             word,
             states: query.states,
-            principal: (query.mine || !all).then_some(caller.principal),
+            principal: query.mine.then_some(caller.principal),
+            seen_by: if query.mine { None } else { self.seen_by(caller) },
             resource: query.resource,
+            parent: query.of,
             before: query.before,
             limit: query.limit.unwrap_or(50).min(PAGE_MAX),
             ..RowQuery::default()
@@ -151,12 +158,18 @@ impl Engine {
         rules.may_audit(caller.principal) || rules.may_operate(caller.principal)
     }
 
-    /// Requests: one's own; for auditors and operators, all.
+    /// Whose rows the caller may see; nothing for those who see all.
+    pub(crate) fn seen_by(&self, caller: &Caller) -> Option<SeenBy> {
+        let some = || SeenBy { principal: caller.principal, owns: self.rules().owned(caller.principal) };
+        (!self.sees_all(caller)).then(some)
+    }
+
+    /// Requests: one's own, those that one asked for or reviewed, and those for what one owns; for auditors and operators, all.
     ///
     /// # Errors
     /// When the store can't be read.
     pub async fn requests(&self, caller: &Caller, query: ListQuery) -> Result<Vec<RequestView>, Refusal> {
-        let rows = self.list("request", query, caller, self.sees_all(caller)).await?;
+        let rows = self.list("request", query, caller).await?;
         self.request_views(caller, rows.iter().filter_map(parse).collect()).await
     }
 
@@ -199,29 +212,36 @@ impl Engine {
         let wanted: Vec<_> = requests.iter().flat_map(texts).collect();
         let values = self.values(&wanted).await;
         let asks = self.sequencer.look(move |desk| {
-            let asked = |request: Request| {
-                let asked: Vec<PrincipalId> = match &request {
-                    Request::Pending(p) => p.asked(&desk.present()).into_iter().collect(),
-                    Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => Vec::new(),
+            let standing = |request: Request| {
+                let standing = match &request {
+                    Request::Pending(p) => p.standing(&desk.present()),
+                    Request::Approved(_) | Request::Denied(_) | Request::Withdrawn(_) | Request::Expired(_) => Standing::Met,
                 };
-                (request, asked)
+                (request, standing)
             };
-            requests.into_iter().map(asked).collect::<Vec<_>>()
+            requests.into_iter().map(standing).collect::<Vec<_>>()
         });
-        let view = |(request, asked): (Request, Vec<PrincipalId>)| RequestView {
-            reason: values.get(&request.filed().reason).cloned(),
-            scope: request.filed().scope.and_then(|c| values.get(&c).cloned()),
-            notes: notes(&request).iter().map(|note| note.and_then(|c| values.get(&c).cloned())).collect(),
-            comments: comments(&request).iter().map(|c| values.get(c).cloned()).collect(),
-            values: looked_at(&request).and_then(|c| values.get(&c).cloned()),
-            yours_to_decide: asked.contains(&caller.principal),
-            asked,
-            request,
+        let view = |(request, standing): (Request, Standing)| {
+            let (asked, have) = match standing {
+                Standing::Waiting { asked, have, .. } => (Vec::from_iter(asked), Some(have)),
+                Standing::Met => (Vec::new(), None),
+            };
+            RequestView {
+                reason: values.get(&request.filed().reason).cloned(),
+                scope: request.filed().scope.and_then(|c| values.get(&c).cloned()),
+                notes: notes(&request).iter().map(|note| note.and_then(|c| values.get(&c).cloned())).collect(),
+                comments: comments(&request).iter().map(|c| values.get(c).cloned()).collect(),
+                values: looked_at(&request).and_then(|c| values.get(&c).cloned()),
+                yours_to_decide: asked.contains(&caller.principal),
+                asked,
+                have,
+                request,
+            }
         };
         Ok(asks.await?.into_iter().map(view).collect())
     }
 
-    /// The request, if the caller may see it: it is theirs, they are or were asked, they own the resource, or they audit.
+    /// The request, if the caller may see it: it is theirs, they are asked or have reviewed it, they own the resource, or they audit.
     pub(crate) async fn may_see_request(&self, caller: &Caller, id: RequestId) -> Result<Request, Refusal> {
         let row = self.store.row(Stream::Request(id)).await.map_err(|e| Refusal::from(unavailable(&e)))?;
         let request: Request = row.as_ref().and_then(parse).ok_or_else(|| no_such("request"))?;
@@ -241,7 +261,8 @@ impl Engine {
     pub(crate) async fn those_seen(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<Request>, Refusal> {
         let me = caller.principal;
         let all = self.sees_all(caller);
-        let theirs = move |r: &Request| all || r.filed().requester == me || r.filed().beneficiary == me;
+        let reviewed = move |r: &Request| r.reviews().iter().any(|review| review.reviewer == me);
+        let theirs = move |r: &Request| all || r.filed().requester == me || r.filed().beneficiary == me || reviewed(r);
         if requests.iter().all(theirs) {
             return Ok(requests);
         }
@@ -259,12 +280,12 @@ impl Engine {
         Ok(seen.await?)
     }
 
-    /// Grants: one's own; for auditors and operators, all.
+    /// Grants: one's own, and those for what one owns; for auditors and operators, all.
     ///
     /// # Errors
     /// When the store can't be read.
     pub async fn grants(&self, caller: &Caller, query: ListQuery) -> Result<Vec<Grant>, Refusal> {
-        Ok(self.list("grant", query, caller, self.sees_all(caller)).await?.iter().filter_map(parse).collect())
+        Ok(self.list("grant", query, caller).await?.iter().filter_map(parse).collect())
     }
 
     /// One grant.
@@ -315,13 +336,13 @@ impl Engine {
         Ok(rows.iter().filter_map(parse).collect())
     }
 
-    /// Sessions: one's own; for auditors and operators, all.
+    /// Sessions: one's own, and those in what one owns; for auditors and operators, all.
     ///
     /// # Errors
     /// When the store can't be read.
     pub async fn sessions(&self, caller: &Caller, query: ListQuery) -> Result<Vec<SessionView>, Refusal> {
-        let rows = self.list("session", query, caller, self.sees_all(caller)).await?;
-        Ok(self.session_views(rows.iter().filter_map(parse).collect()).await)
+        let rows = self.list("session", query, caller).await?;
+        Ok(self.session_views(caller, rows.iter().filter_map(parse).collect()).await)
     }
 
     /// One session: its owner's, or an auditor's or operator's or resource owner's to see.
@@ -336,15 +357,18 @@ impl Engine {
         if !sees {
             return Err(no_such("session"));
         }
-        self.session_views(vec![session]).await.pop().ok_or_else(|| no_such("session"))
+        self.session_views(caller, vec![session]).await.pop().ok_or_else(|| no_such("session"))
     }
 
-    async fn session_views(&self, sessions: Vec<Session>) -> Vec<SessionView> {
+    async fn session_views(&self, caller: &Caller, sessions: Vec<Session>) -> Vec<SessionView> {
+        let all = self.sees_all(caller);
         let why = |s: &Session| s.killed().map(|k| k.reason);
-        let wanted: Vec<_> = sessions.iter().flat_map(|s| [Some(s.arrived().client), why(s)]).flatten().collect();
+        // INVARIANT I17: an address is told to whose it is, and to those who see all.
+        let client = |s: &Session| (all || s.arrived().principal == caller.principal).then_some(s.arrived().client);
+        let wanted: Vec<_> = sessions.iter().flat_map(|s| [client(s), why(s)]).flatten().collect();
         let values = self.values(&wanted).await;
         let view = |session: Session| SessionView {
-            client: values.get(&session.arrived().client).cloned(),
+            client: client(&session).and_then(|client| values.get(&client).cloned()),
             killed_because: why(&session).and_then(|reason| values.get(&reason).cloned()),
             session,
         };

@@ -8,7 +8,7 @@ use ajar_core::world::WorldError;
 use crate::sequencer::{Failed, Unavailable};
 
 pub(crate) fn refusal(kind: RefusalKind, message: impl Into<String>, detail: Option<String>, hint: Option<String>) -> Refusal {
-    Refusal { kind, message: message.into(), detail, hint }
+    Refusal { kind, message: message.into(), detail, hint, field: None }
 }
 
 pub(crate) fn bad_input(message: impl Into<String>, hint: impl Into<String>) -> Refusal {
@@ -17,12 +17,21 @@ pub(crate) fn bad_input(message: impl Into<String>, hint: impl Into<String>) -> 
 
 /// What is not there, or not to be known of: one answer for both.
 pub(crate) fn no_such(what: &str) -> Refusal {
-    refusal(
-        RefusalKind::NotRequestable,
-        format!("there is no {what}, or it is not yours to see"),
-        None,
-        Some("'ajar ls' shows what you can ask for".into()),
-    )
+    refusal(RefusalKind::NotRequestable, format!("there is no {what}, or it is not yours to see"), None, Some(where_they_are(what).into()))
+}
+
+/// Where to look for those that there are.
+fn where_they_are(what: &str) -> &'static str {
+    match what {
+        "request" => "'ajar requests' shows those that you may see",
+        "grant" => "'ajar grants' shows those that you may see",
+        "session" => "'ajar sessions' shows those that you may see",
+        "lock" => "'ajar locks' shows those that you may see",
+        "debt" => "'ajar debts' shows those that you may see",
+        "delegation" | "pre-approval" | "principal" | "user" | "passkey" | "token" | "sign-in" => "look at your list again: it may be over",
+        "event" => "'ajar ledger search' shows what there is",
+        _ => "'ajar ls' shows what you can ask for",
+    }
 }
 
 pub(crate) fn unavailable(why: &Unavailable) -> Refusal {

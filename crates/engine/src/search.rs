@@ -1,8 +1,8 @@
 //! A search over what was asked, what was done and what happened. Everything is found newest first, in answers of bounded time: one that
 //! stops before the end says how far it came, and its cursor goes on from there.
 //!
-//! INVARIANT: what is found is what its caller may see (W3): their own, what is on resources that they own; everything for auditors and
-//! operators. The ledger's events are for those only.
+//! INVARIANT: what is found is what its caller may see (W3): their own, what they asked for or reviewed, what is on resources that they own;
+//! everything for auditors and operators. The ledger's events are for those only.
 
 mod events;
 mod facets;
@@ -14,7 +14,6 @@ use ajar_core::event::Stream;
 use ajar_core::id::{GrantId, PrincipalId, RequestId, SessionId};
 use ajar_core::name::{PrincipalName, ResourceName, RoleName};
 use ajar_core::port::{Clock, Mono, Refusal, RowQuery, SeenBy};
-use ajar_core::resource::Kind;
 use ajar_core::time::Timestamp;
 
 pub use facets::{Facet, Facets};
@@ -225,8 +224,6 @@ impl Engine {
         if resource == Some(None) || role == Some(None) {
             return Ok(None);
         }
-        let rules = self.rules();
-        let seen_by = (!self.sees_all(caller)).then(|| SeenBy { principal: caller.principal, owns: rules.owned(caller.principal) });
         Ok(Some(Wanted {
             text,
             person,
@@ -238,17 +235,14 @@ impl Engine {
             to: query.to,
             limit: usize::try_from(query.limit.unwrap_or(50)).unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX),
             counts: query.counts && query.before.is_none(),
-            seen_by,
+            seen_by: self.seen_by(caller),
         }))
     }
 
     /// What kind of thing a resource is, if the files have it.
-    pub(crate) fn kind_of(&self, resource: &ResourceName) -> Option<&'static str> {
-        self.rules().resource(resource).map(|found| match found.kind {
-            Kind::Postgres(_) => "postgres",
-            Kind::Http(_) => "http",
-            Kind::Ssh(_) => "ssh",
-        })
+    #[must_use]
+    pub fn kind_of(&self, resource: &ResourceName) -> Option<&'static str> {
+        self.rules().resource(resource).map(|found| found.kind.word())
     }
 }
 

@@ -6,6 +6,7 @@ use ajar_core::port::{CutReason, Refusal, RefusalKind};
 use ajar_core::session::{Killed, Session};
 use tracing::instrument;
 
+use crate::actions::ends;
 use crate::desk::text_ok;
 use crate::engine::Engine;
 use crate::people::{Caller, bad_credential, seal};
@@ -15,12 +16,7 @@ use crate::sequencer::{Desk, Draft, Failed, Unavailable};
 /// The session, if it is the caller's to end: their own, on a resource of theirs, or any for operators. INVARIANT R7: to everybody else
 /// it isn't there.
 fn to_end<'a>(desk: &'a Desk<'_>, caller: &Caller, id: SessionId) -> Result<&'a Session, Refusal> {
-    let may = |session: &&Session| {
-        let arrived = session.arrived();
-        let me = caller.principal;
-        arrived.principal == me || desk.rules.may_operate(me) || desk.rules.owns(me, &arrived.resource)
-    };
-    desk.world.session(id).filter(may).ok_or_else(|| no_such("session"))
+    desk.world.session(id).filter(|session| ends(desk.rules, caller.principal, session)).ok_or_else(|| no_such("session"))
 }
 
 impl Engine {

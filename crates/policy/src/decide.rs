@@ -127,6 +127,17 @@ pub struct Why {
     pub hint: Option<String>,
     /// Whether it would be allowed if more were said: a reason, a scope, a ticket.
     pub lacking: bool,
+    /// Which part of the question it is about: `for`, `reason`, `scope`, `ticket`; nothing when it is about the whole.
+    pub field: Option<&'static str>,
+}
+
+/// What a question lacks.
+pub(crate) struct Lack {
+    field: &'static str,
+    /// In words.
+    pub(crate) message: String,
+    /// How to give it.
+    hint: &'static str,
 }
 
 /// One question as rules and conditions see it.
@@ -239,21 +250,21 @@ pub(crate) struct Combined<'a> {
 }
 
 impl<'a> Combined<'a> {
-    /// What a question does not carry, the rule that asks for it, and how to give it.
-    pub(crate) fn lacks(&self, question: &Question) -> Option<(&RuleName, String, &'static str)> {
+    /// What a question does not carry, and the rule that asks for it.
+    pub(crate) fn lacks(&self, question: &Question) -> Option<(&RuleName, Lack)> {
         self.lacks_besides(question, Heed::Everything)
     }
 
     /// The same, of what is heeded; the rest counts as what each rule asks for.
-    fn lacks_besides(&self, question: &Question, heed: Heed) -> Option<(&RuleName, String, &'static str)> {
+    fn lacks_besides(&self, question: &Question, heed: Heed) -> Option<(&RuleName, Lack)> {
         let texts = match heed {
             Heed::Everything => true,
             Heed::Ticket => false,
             Heed::Nothing => return None,
         };
         self.carries.iter().find_map(|(rule, carries)| {
-            let (message, hint) = texts.then(|| lacks_text(carries, question)).flatten().or_else(|| lacks_ticket(carries, question))?;
-            Some((*rule, message, hint))
+            let lack = texts.then(|| lacks_text(carries, question)).flatten().or_else(|| lacks_ticket(carries, question))?;
+            Some((*rule, lack))
         })
     }
 
@@ -519,6 +530,7 @@ impl Bound {
             detail: Some(format!("rule {name} forbids it")),
             hint: None,
             lacking: false,
+            field: None,
         })
     }
 
@@ -533,6 +545,7 @@ impl Bound {
                 detail: Some(format!("rule {} does when {}; {}", rule.name, when.as_str(), values.collect::<Vec<_>>().join(", "))),
                 hint: Some("ask when it fits, or see 'ajar policy explain'".into()),
                 lacking: false,
+                field: None,
             };
         }
         let of_the_other_kind = mine().any(|r| asking.says(r) == Says::OfTheOtherKind);
@@ -543,7 +556,7 @@ impl Bound {
             (true, true) => ("no rule opens that at once", "ask without --emergency"),
             (false, _) => return unknown(),
         };
-        Why { rule: None, message: message.into(), detail: None, hint: Some(hint.into()), lacking: false }
+        Why { rule: None, message: message.into(), detail: None, hint: Some(hint.into()), lacking: false, field: None }
     }
 
     /// Whether `principal` may ask for `beneficiary`: for oneself, or where every rule that matches names them.
@@ -584,22 +597,22 @@ impl Bound {
 /// Whether a question carries what its terms ask for, as far as that is heeded.
 fn conclude(terms: Combined<'_>, asking: &Asking<'_>, heed: Heed) -> Decision {
     let Question { resource, role, duration, extension, emergency, .. } = asking.question;
-    let refused = |rule: &RuleName, message: String, detail: String, hint: String| {
-        Decision::Refused(Why { rule: Some(rule.clone()), message, detail: Some(detail), hint: Some(hint), lacking: false })
+    let refused = |rule: &RuleName, field, message: String, detail: String, hint: String| {
+        Decision::Refused(Why { rule: Some(rule.clone()), message, detail: Some(detail), hint: Some(hint), lacking: false, field })
     };
     if let Some(before) = extension.filter(|before| *before >= terms.times.0) {
         let (most, rule) = terms.times;
         let hint = format!("ask anew: ajar request {resource} --role {role}");
-        return refused(rule, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
+        return refused(rule, None, format!("it was gone on with {before} times already"), format!("rule {rule} allows {most}"), hint);
     }
-    if let Some((rule, message, hint)) = terms.lacks_besides(asking.question, heed) {
-        let detail = Some(format!("rule {rule} asks for it"));
-        return Decision::Refused(Why { rule: Some(rule.clone()), message, detail, hint: Some(hint.into()), lacking: true });
+    if let Some((rule, Lack { field, message, hint })) = terms.lacks_besides(asking.question, heed) {
+        let (detail, field) = (Some(format!("rule {rule} asks for it")), Some(field));
+        return Decision::Refused(Why { rule: Some(rule.clone()), message, detail, hint: Some(hint.into()), lacking: true, field });
     }
     let wanted = duration.unwrap_or(terms.default);
     if wanted > terms.max || wanted == Span::ZERO {
         let detail = format!("rule {} allows {} at the most", terms.strictest, terms.max);
-        return refused(terms.strictest, format!("{wanted} is too long"), detail, format!("--for {}", terms.max));
+        return refused(terms.strictest, Some("for"), format!("{wanted} is too long"), detail, format!("--for {}", terms.max));
     }
     debug_assert_eq!(*emergency, terms.emergency.is_some());
     let Combined { plan, max, emergency, apart, looked_at, .. } = terms;
@@ -613,6 +626,7 @@ fn unknown() -> Why {
         detail: None,
         hint: Some("'ajar ls' shows what you can ask for".into()),
         lacking: false,
+        field: None,
     }
 }
 
@@ -671,31 +685,33 @@ impl At<'_> {
 }
 
 /// What is missing of a request's reason and scope, which are sealed, and how to give it.
-fn lacks_text(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
+fn lacks_text(carries: &Carries, question: &Question) -> Option<Lack> {
     const REASON: &str = "--reason \"INC-7: fix stuck order\" (from a client: PGOPTIONS=\"-c ajar.reason=INC-7\" psql, AJAR_REASON=INC-7 ssh, curl -H \"Ajar-Reason: INC-7\")";
     const SCOPE: &str = "--scope \"order 4711\" (from a client: PGOPTIONS=\"-c ajar.scope=4711\" psql, AJAR_SCOPE=4711 ssh, curl -H \"Ajar-Scope: 4711\"): what exactly it is to be used for";
     let reason = question.reason.trim();
+    let reason_lacks = |message| Some(Lack { field: "reason", message, hint: REASON });
     if reason.chars().count() < carries.reason_min {
-        return Some((format!("a reason of {} characters or more is needed", carries.reason_min), REASON));
+        return reason_lacks(format!("a reason of {} characters or more is needed", carries.reason_min));
     }
     if let Some(pattern) = carries.reason.as_ref().filter(|p| !p.matches(reason)) {
-        return Some((format!("a reason that fits {} is needed", pattern.as_str()), REASON));
+        return reason_lacks(format!("a reason that fits {} is needed", pattern.as_str()));
     }
-    lacks("scope", carries.scope, carries.scope_pattern.as_ref(), question.scope.as_deref()).map(|message| (message, SCOPE))
+    lacks("scope", SCOPE, carries.scope, carries.scope_pattern.as_ref(), question.scope.as_deref())
 }
 
 /// What is missing of its ticket.
-fn lacks_ticket(carries: &Carries, question: &Question) -> Option<(String, &'static str)> {
+fn lacks_ticket(carries: &Carries, question: &Question) -> Option<Lack> {
     const TICKET: &str =
         "--ticket INC-7 (from a client: PGOPTIONS=\"-c ajar.ticket=INC-7\" psql, AJAR_TICKET=INC-7 ssh, curl -H \"Ajar-Ticket: INC-7\")";
-    lacks("ticket", carries.ticket, carries.ticket_pattern.as_ref(), question.ticket.as_deref()).map(|message| (message, TICKET))
+    lacks("ticket", TICKET, carries.ticket, carries.ticket_pattern.as_ref(), question.ticket.as_deref())
 }
 
-fn lacks(what: &str, needed: bool, pattern: Option<&Pattern>, text: Option<&str>) -> Option<String> {
+fn lacks(field: &'static str, hint: &'static str, needed: bool, pattern: Option<&Pattern>, text: Option<&str>) -> Option<Lack> {
     let text = text.map(str::trim).unwrap_or_default();
+    let lack = |message| Some(Lack { field, message, hint });
     if needed && text.is_empty() {
-        return Some(format!("a {what} is needed"));
+        return lack(format!("a {field} is needed"));
     }
     let pattern = pattern.filter(|p| !p.matches(text))?;
-    Some(format!("a {what} that fits {} is needed", pattern.as_str()))
+    lack(format!("a {field} that fits {} is needed", pattern.as_str()))
 }

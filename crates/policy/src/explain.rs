@@ -166,7 +166,7 @@ impl Bound {
             Effect::Allow(terms) => ("allow", Some(self.routine(rule, terms, Some(asking)))),
             Effect::BreakGlass(terms) => ("break_glass", Some(self.emergency(rule, terms))),
         };
-        let lacks = terms.as_ref().filter(|_| passed_over.is_none()).and_then(|terms| terms.lacks(question)).map(|(_, lacks, _)| lacks);
+        let lacks = terms.as_ref().filter(|_| passed_over.is_none()).and_then(|terms| terms.lacks(question)).map(|(_, lack)| lack.message);
         RulePart { rule: rule.name.clone(), effect, passed_over, max: terms.as_ref().map(|t| t.max), plan: terms.map(|t| t.plan), lacks }
     }
 }

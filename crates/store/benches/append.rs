@@ -1,6 +1,7 @@
 //! Durable appends: `cargo bench -p ajar-store --bench append`. Each event is a leaf of about 600 bytes with a row, and a disclosure.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures and prints")]
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ajar_core::event::Stream;
@@ -27,6 +28,7 @@ fn batch(from: u64, count: u64) -> Batch {
             stream,
             state: "pending",
             settled: false,
+            parts: BTreeSet::new(),
             principal: Some("prin_01h455vb4pex5vsknk084sn02q".parse().unwrap()),
             resource: Some("orders-db".parse().unwrap()),
             role: Some("read".parse().unwrap()),

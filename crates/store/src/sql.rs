@@ -62,6 +62,9 @@ pub(crate) const ROWS: Insert = Insert {
            since = excluded.since, until = excluded.until, doc = excluded.doc",
 };
 
+pub(crate) const PARTS: Insert =
+    Insert { head: "INSERT INTO parts (principal, word, stream, part) VALUES ", columns: 4, tail: " ON CONFLICT DO NOTHING" };
+
 pub(crate) const DISCLOSURES: Insert =
     Insert { head: "INSERT INTO disclosures (commitment, salt, value) VALUES ", columns: 3, tail: " ON CONFLICT (commitment) DO NOTHING" };
 
@@ -97,7 +100,9 @@ pub(crate) const PRINCIPAL_IS: &str = " AND principal = ";
 pub(crate) const RESOURCE_IS: &str = " AND resource = ";
 pub(crate) const ROLE_IS: &str = " AND role = ";
 pub(crate) const PARENT_IS: &str = " AND parent = ";
-pub(crate) const SEEN_BY: &str = " AND (principal = ";
+pub(crate) const ANY_OF: &str = " AND (principal = ";
+pub(crate) const OR_FILED: &str = " OR stream IN (SELECT stream FROM parts WHERE part = 'filed' AND word = ";
+pub(crate) const OR_HAS_A_PART: &str = " OR stream IN (SELECT stream FROM parts WHERE word = ";
 pub(crate) const OR_OWNED: &str = " OR resource IN (";
 pub(crate) const SINCE: &str = " AND since >= ";
 pub(crate) const BEGUN_BEFORE: &str = " AND since < ";
@@ -108,6 +113,7 @@ pub(crate) const ROW: &str = "SELECT stream, state, doc FROM rows WHERE word = $
 /// Reads along the primary key, a tenth of a second for a million; an index of reversed ids would cost every write a page.
 pub(crate) const BY_SUFFIX: &str = "SELECT stream FROM rows WHERE word = $1 AND stream LIKE '%' || $2 ORDER BY stream DESC LIMIT $3";
 pub(crate) const ROWS_CLEAR: &str = "DELETE FROM rows";
+pub(crate) const PARTS_CLEAR: &str = "DELETE FROM parts";
 
 pub(crate) const DISCLOSED: &str = "SELECT commitment, salt, value FROM disclosures WHERE commitment";
 pub(crate) const ERASE: &str = "DELETE FROM disclosures WHERE commitment";

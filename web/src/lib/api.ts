@@ -23,6 +23,8 @@ export class Refused extends Error {
     readonly detail: string | null = null,
     readonly hint: string | null = null,
     readonly problems: string[] = [],
+    /** Which part of what was said it is about, by its name in the API. */
+    readonly field: string | null = null,
   ) {
     super(title);
   }
@@ -40,7 +42,7 @@ function refused(error: unknown, response: Response | undefined): Refused {
   const problem = typeof error === 'object' && error !== null ? (error as Partial<Problem>) : {};
   const code = problem.type?.replace('urn:ajar:problem:', '') ?? 'unknown';
   const title = problem.title ?? (status === 429 ? 'Too much at once: wait a moment.' : `The server answered ${status}.`);
-  return new Refused(status, code, title, problem.detail ?? null, problem.hint ?? null, problem.problems ?? []);
+  return new Refused(status, code, title, problem.detail ?? null, problem.hint ?? null, problem.problems ?? [], problem.field ?? null);
 }
 
 let signedOut: () => void = () => {};

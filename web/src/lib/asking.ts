@@ -149,17 +149,14 @@ export function problems(wish: Wish, foretold: Explanation[], now: number): Prob
   return found;
 }
 
+/** What fields are called in the API, where that is another name. */
+const NAMED: Record<string, Field> = { starts_at: 'starts', at: 'starts', on_behalf_of: 'behalf' };
+const FIELDS: Field[] = ['resource', 'role', 'for', 'reason', 'ticket', 'scope', 'starts', 'behalf', 'also'];
+
 /** The field that a refusal by the server is about; null when it is about the whole. */
-export function fieldOf(error: Pick<Refused, 'message'>): Field | null {
-  const text = error.message.toLowerCase();
-  if (/duration|too long|length of time/.test(text)) return 'for';
-  if (/\breason\b/.test(text)) return 'reason';
-  if (/\bticket\b/.test(text)) return 'ticket';
-  if (/\bscope\b/.test(text)) return 'scope';
-  if (/begin|\bat\b.*instant/.test(text)) return 'starts';
-  if (/behalf|for others/.test(text)) return 'behalf';
-  if (/\brole\b/.test(text)) return 'role';
-  return null;
+export function fieldOf({ field }: Pick<Refused, 'field'>): Field | null {
+  const name = field === null ? undefined : (NAMED[field] ?? FIELDS.find((one) => one === field));
+  return name ?? null;
 }
 
 /** With a capital: the server's words begin small. */

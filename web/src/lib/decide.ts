@@ -1,6 +1,6 @@
 // Deciding a request: what is said of it in words, what a review says, what came of it, and what can be done with it. No rules are here:
 // the server says who may decide.
-import type { Ask, Grant, Me, NewReview, Request, Stage } from './api';
+import type { Ask, Grant, NewReview, Request, Stage } from './api';
 import { seconds, span } from './time';
 
 export function same(one: Ask, other: Ask): boolean {
@@ -199,24 +199,6 @@ const ENDED: Record<string, string> = {
 /** Why a grant ended, in words. */
 export function endedWords(grant: Grant): string {
   return ENDED[grant.closed_because ?? ''] ?? grant.closed_because?.replaceAll('_', ' ') ?? '';
-}
-
-/** What somebody can do with a grant. */
-export interface GrantActions {
-  extend: boolean;
-  return: boolean;
-  revoke: boolean;
-}
-
-/** `owns`: the caller owns what it is for, as far as the server has shown. */
-export function grantActions(grant: Grant, me: Pick<Me, 'name' | 'operate'>, owns: boolean): GrantActions {
-  const mine = grant.principal === me.name;
-  const standing = grant.state === 'open' || grant.state === 'scheduled';
-  return {
-    extend: mine && grant.state === 'open' && !grant.single_use,
-    return: mine && standing,
-    revoke: !mine && standing && (me.operate || owns),
-  };
 }
 
 /** What somebody can do with a request, deciding apart. */

@@ -1,14 +1,7 @@
 // What changes, as it changes; and whether we would hear of it.
-import { address, type EventsData } from './api';
+import { address, type Change, type EventsData } from './api';
 
-/** Something changed: what to read again. The API's description says nothing of what the stream's events hold. */
-export interface Change {
-  /** `request`, `grant`, `session` or `notice`; `everything` after a time in which nothing was heard. */
-  what: string;
-  id: string;
-  /** The kind of event: `request.approved`, … */
-  kind: string;
-}
+export type { Change };
 
 type Listener = (change: Change) => void;
 

@@ -1,5 +1,5 @@
-// What sessions' states and ends are called, and who may end one.
-import type { Me, Session } from './api';
+// What sessions' states and ends are called.
+import type { Session } from './api';
 import { roughly } from './time';
 
 const ENDS: Record<string, string> = {
@@ -19,11 +19,6 @@ export function ending(session: Session): string {
   const because = session.ended_because;
   if (!because) return '';
   return ENDS[because] ?? because.replaceAll('_', ' ');
-}
-
-/** Whether somebody surely may end it; owners of the resource may, too, which only the server knows. */
-export function mayEnd(session: Session, me: Me | null | undefined): boolean {
-  return session.state !== 'ended' && !!me && (me.operate || session.principal === me.name);
 }
 
 /** What its entries are called. */

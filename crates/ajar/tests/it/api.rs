@@ -328,6 +328,7 @@ async fn i02_i20_w03_every_route_refuses_whom_it_does_not_concern() {
             let caller = Caller { base: &base, token: Some(token_of(route.who)) };
             let (status, answer) = caller.send(&path, bad);
             assert_eq!(status, expected, "{path} with {bad}: {answer}");
+            assert!(answer.contains("urn:ajar:problem:"), "{path} with {bad}: {answer}");
             // O2: nested for ever, cut off, or larger than anything that can be meant. The last is refused before it is read, so that the
             // client may find the connection closed while it still sends: no status, or only the leave to go on.
             for (hostile, expected) in

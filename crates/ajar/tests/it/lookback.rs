@@ -495,3 +495,70 @@ async fn w03_i09_insight_tells_what_happened_in_numbers_to_auditors_and_operator
         assert_eq!(look.raw("auditor", &format!("/insight?{bad}")).0, 400, "{bad}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w03_lists_hold_what_one_asked_for_others_reviewed_or_owns_and_say_what_one_may_do() {
+    let stage = Stage::new().await;
+    let extra = "[[rule]]\nname = \"for-joe\"\nwho = [\"user:stranger\"]\nresources = [\"orders-db\"]\nroles = [\"read\"]\nmax = \"1h\"\n\
+                 on_behalf_by = [\"user:boss\"]\napprove = { from = [\"owners\"], needed = 2, within = \"30m\" }\n";
+    std::fs::write(stage.policy().join("behalf.toml"), extra).unwrap();
+    let (code, _, err) = stage.ajar("operator", &["policy", "apply", stage.policy().to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    let asked = ["request", "orders-db", "--role", "read", "--for", "10m", "--reason", "for joe", "--on-behalf-of", "stranger"];
+    let request = stage.json("boss", &asked);
+    let id = request["id"].as_str().unwrap();
+    let other = stage.json("dev", &["request", "orders-db", "--role", "write", "--for", "10m", "--reason", "something else"]);
+    let other = other["id"].as_str().unwrap();
+    let look = Look::at(&stage, &["boss", "stranger", "peer", "second", "dev", "operator"]);
+    let ids = |who: &str, path: &str| {
+        let items = look.json(who, path)["items"].clone();
+        items.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+
+    // Who asked and who gets in have it among their own; owners among those that they may see; what is others' is not there.
+    let seen: [(&str, &[&str], &[&str]); 4] =
+        [("boss", &[id], &[id]), ("stranger", &[id], &[id]), ("dev", &[other], &[other, id]), ("peer", &[], &[other, id])];
+    for (who, mine, seen) in seen {
+        assert_eq!(ids(who, "/requests?mine=true"), mine, "{who}");
+        assert_eq!(ids(who, "/requests"), seen, "{who}");
+        assert_eq!(ids(who, "/search?in=requests"), seen, "{who}");
+    }
+    let waiting = look.json("peer", &format!("/requests/{id}"))["stages"][0].clone();
+    assert_eq!((&waiting["have"], &waiting["needed"]), (&0.into(), &2.into()), "{waiting}");
+    assert!(waiting["until"].is_string(), "{waiting}");
+    stage.json("peer", &["approve", id]);
+    assert_eq!(look.json("boss", &format!("/requests/{id}"))["stages"][0]["have"], 1);
+    let approved = stage.json("second", &["approve", id]);
+    assert!(approved["stages"][0].get("have").is_none(), "nothing waits any more: {approved}");
+    let grant = approved["grants"][0]["id"].as_str().unwrap();
+
+    // A grant says what each may do with it, and the commands agree.
+    let may = |who: &str| look.json(who, &format!("/grants/{grant}"))["may"].clone();
+    assert_eq!(may("stranger"), serde_json::json!(["extend", "return"]));
+    assert_eq!((may("peer"), may("operator")), (serde_json::json!(["revoke"]), serde_json::json!(["revoke"])));
+    assert_eq!(look.raw("boss", &format!("/grants/{grant}")).0, 404, "who asks for another gets nothing of what is opened");
+    assert_eq!(look.json("stranger", "/grants")["items"][0]["kind"], "postgres");
+
+    // Owners see sessions in what they own, but not from where somebody came.
+    let out = stage.psql("stranger", "orders-db", &["SELECT 1"]).output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let of = format!("/sessions?of={grant}");
+    let theirs = look.json("stranger", &of)["items"][0].clone();
+    assert_eq!(theirs["client"], "127.0.0.1");
+    assert_eq!((ids("dev", &of), ids("boss", &of)), (vec![theirs["id"].as_str().unwrap().to_owned()], Vec::new()));
+    assert_eq!(look.json("dev", &of)["items"][0]["client"], Value::Null);
+    assert_eq!(ids("stranger", "/sessions?of=grant_00000000000000000000000000"), Vec::<String>::new());
+    assert_eq!(look.raw("stranger", "/sessions?of=everything").0, 400);
+
+    stage.ajar("peer", &["revoke", grant]);
+    assert_eq!((may("stranger"), may("peer")), (serde_json::json!([]), serde_json::json!([])), "it is over");
+
+    // Who reviewed it finds it again, even when they own nothing any more.
+    let resources = std::fs::read_to_string(stage.policy().join("resources.toml")).unwrap();
+    std::fs::write(stage.policy().join("resources.toml"), resources.replace("owners = [\"group:orders\"]", "owners = [\"user:boss\"]"))
+        .unwrap();
+    assert_eq!(stage.ajar("operator", &["policy", "apply", stage.policy().to_str().unwrap()]).0, 0);
+    assert_eq!(ids("peer", "/requests"), [id]);
+    assert_eq!(look.json("peer", &format!("/requests/{id}"))["state"], "approved");
+    assert_eq!(ids("dev", "/requests"), [other], "who only owned it does not");
+}

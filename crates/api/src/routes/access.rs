@@ -18,7 +18,7 @@ fn page<T>(items: Vec<T>, id: impl Fn(&T) -> String) -> Json<Page<T>> {
     Json(Page { items, next })
 }
 
-/// Grants, newest first: one's own; all of them for auditors and operators.
+/// Grants, newest first: one's own, and those for what one owns; all of them for auditors and operators.
 #[utoipa::path(get, path = "/api/v1/grants", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Grant>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn grant_list(
     State(api): State<Api>,
@@ -26,14 +26,14 @@ pub(super) async fn grant_list(
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Grant>>, Refused> {
     let grants = api.engine.grants(&caller, listing.query()?).await?;
-    Ok(page(grants.iter().map(|g| api.grant(g)).collect(), |g: &Grant| g.id.clone()))
+    Ok(page(grants.iter().map(|g| api.grant(&caller, g)).collect(), |g: &Grant| g.id.clone()))
 }
 
 /// One grant.
 #[utoipa::path(get, path = "/api/v1/grants/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Grant), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn grant_show(State(api): State<Api>, Reader(caller): Reader, Path(id): Path<String>) -> Result<Json<Grant>, Refused> {
     let id = api.grant_id(&id).await?;
-    Ok(Json(api.grant(&api.engine.grant(&caller, id).await?)))
+    Ok(Json(api.grant(&caller, &api.engine.grant(&caller, id).await?)))
 }
 
 /// The logins that were minted for a grant, with the proof that they are gone.
@@ -53,7 +53,7 @@ pub(super) async fn grant_leases(
 pub(super) async fn grant_return(State(api): State<Api>, Writer(caller): Writer, Path(id): Path<String>) -> Result<Json<Grant>, Refused> {
     let id = api.grant_id(&id).await?;
     api.engine.grant_return(&caller, id).await?;
-    Ok(Json(api.grant(&api.engine.grant(&caller, id).await?)))
+    Ok(Json(api.grant(&caller, &api.engine.grant(&caller, id).await?)))
 }
 
 /// Asks to go on with an open grant of one's own: a request like any other, which opens a grant that its sessions move on to. The same
@@ -76,10 +76,10 @@ pub(super) async fn grant_extend(
 pub(super) async fn grant_revoke(State(api): State<Api>, Writer(caller): Writer, Path(id): Path<String>) -> Result<Json<Grant>, Refused> {
     let id = api.grant_id(&id).await?;
     api.engine.grant_revoke(&caller, id).await?;
-    Ok(Json(api.grant(&api.engine.grant(&caller, id).await?)))
+    Ok(Json(api.grant(&caller, &api.engine.grant(&caller, id).await?)))
 }
 
-/// Sessions, newest first: one's own; all of them for auditors and operators.
+/// Sessions, newest first: one's own, and those in what one owns; all of them for auditors and operators.
 #[utoipa::path(get, path = "/api/v1/sessions", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Session>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn session_list(
     State(api): State<Api>,
@@ -87,14 +87,14 @@ pub(super) async fn session_list(
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Session>>, Refused> {
     let sessions = api.engine.sessions(&caller, listing.query()?).await?;
-    Ok(page(sessions.into_iter().map(|s| api.session(s)).collect(), |s: &Session| s.id.clone()))
+    Ok(page(sessions.into_iter().map(|s| api.session(&caller, s)).collect(), |s: &Session| s.id.clone()))
 }
 
 /// One session.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}", security(("token" = [])), params(("id" = String, Path)), responses((status = 200, body = Session), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn session_show(State(api): State<Api>, Reader(caller): Reader, Path(id): Path<String>) -> Result<Json<Session>, Refused> {
     let id = api.session_id(&id).await?;
-    Ok(Json(api.session(api.engine.session(&caller, id).await?)))
+    Ok(Json(api.session(&caller, api.engine.session(&caller, id).await?)))
 }
 
 /// The recording of a session, as it is on disk: one JSON object a line.

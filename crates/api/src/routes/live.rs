@@ -40,7 +40,7 @@ pub(super) async fn session_kill(
 ) -> Result<Json<Session>, Refused> {
     let id = api.session_id(&id).await?;
     api.engine.session_kill(&caller, id, body.reason).await?;
-    Ok(Json(api.session(api.engine.session(&caller, id).await?)))
+    Ok(Json(api.session(&caller, api.engine.session(&caller, id).await?)))
 }
 
 /// What watching takes.

@@ -24,7 +24,7 @@ mod watch;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -47,6 +47,8 @@ use crate::{Api, web};
 
 /// The largest body: O2. Policy files have a larger limit of their own.
 const BODY_MAX: usize = 64 * 1024;
+/// The longest word of the framework about what it could not read: it may quote some of it.
+const SAID_MAX: usize = 16 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(info(title = "Ajar", description = "Just-in-time access: ask, decide, get in, prove it."), modifiers(&Bearer))]
@@ -171,6 +173,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/openapi.json", get(|| async { ([("content-type", "application/json")], openapi()) }))
         .route("/requests/{id}", get(request_page))
         .fallback(page_or_nothing)
+        .route_layer(axum::middleware::map_response(worded))
         .route_layer(axum::middleware::from_fn(traced))
         .with_state(api)
         .layer(unless_said("cache-control", "no-store"))
@@ -178,6 +181,21 @@ pub(crate) fn router(api: Api) -> Router {
         .layer(unless_said("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
         .layer(header("referrer-policy", "no-referrer"))
         .layer(CatchPanicLayer::new())
+}
+
+/// A body or a query that can't be read is refused before a handler sees it, in plain text: that is a problem like any other.
+async fn worded(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if !status.is_client_error() || kind.is_none_or(|kind| !kind.as_bytes().starts_with(b"text/plain")) {
+        return response;
+    }
+    let said = axum::body::to_bytes(response.into_body(), SAID_MAX).await.unwrap_or_default();
+    let (code, hint) = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "say less at once"),
+        _ => ("bad_input", "/api/v1/openapi.json describes what is understood"),
+    };
+    Refused::new(status, code, &String::from_utf8_lossy(&said)).with_hint(hint).into_response()
 }
 
 /// A span for each call that somebody makes, by route: paths hold ids that anybody may have made up.
@@ -217,12 +235,15 @@ struct Listing {
     /// States, with commas between.
     #[serde(default)]
     state: Option<String>,
-    /// Only one's own.
+    /// Only one's own: theirs, or asked for by them.
     #[serde(default)]
     mine: bool,
     /// On this resource.
     #[serde(default)]
     resource: Option<String>,
+    /// Belonging to this: a request's grants, a grant's sessions.
+    #[serde(default)]
+    of: Option<String>,
     /// The cursor: `next` of the page before.
     #[serde(default)]
     before: Option<String>,
@@ -238,6 +259,7 @@ impl Listing {
             states: self.state.iter().flat_map(|s| s.split(',')).map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
             mine: self.mine,
             resource: self.resource.map(|r| r.parse()).transpose().map_err(|_| bad("'resource' is not a resource's name"))?,
+            of: self.of.map(|of| of.parse()).transpose().map_err(|_| bad("'of' is not the id of a request or grant"))?,
             before: self.before.map(|b| b.parse()).transpose().map_err(|_| bad("'before' is not a cursor"))?,
             limit: self.limit,
         })
@@ -245,14 +267,15 @@ impl Listing {
 }
 
 /// An instant that somebody said, with its zone.
-fn instant(what: &str, text: Option<String>) -> Result<Option<Timestamp>, Refused> {
+fn instant(what: &'static str, text: Option<String>) -> Result<Option<Timestamp>, Refused> {
     let message = format!("'{what}' is not an instant such as 2026-01-31T17:00:00Z");
-    text.map(|at| at.parse()).transpose().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", &message))
+    text.map(|at| at.parse()).transpose().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", &message).about(what))
 }
 
 /// A length of time that somebody said.
 fn span(what: &str, text: &str) -> Result<Span, Refused> {
-    text.parse().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", &format!("'{what}' is not a duration such as 30m")))
+    text.parse()
+        .map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "bad_input", &format!("'{what}' is not a duration such as 30m")).about(what))
 }
 
 macro_rules! ids {
@@ -266,6 +289,7 @@ macro_rules! ids {
                         message: format!("{other} is not a {}", $word),
                         detail: None,
                         hint: None,
+                        field: None,
                     }),
                 }
             })*

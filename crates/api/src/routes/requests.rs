@@ -27,7 +27,7 @@ impl Api {
                 "approved" => self.engine.grants_of_request(caller, view.request.filed().id).await?,
                 _ => Vec::new(),
             };
-            items.push(self.request(view, grants));
+            items.push(self.request(caller, view, &grants));
         }
         let next = items.last().map(|r| r.id.clone());
         Ok(Page { items, next })
@@ -36,7 +36,7 @@ impl Api {
     pub(super) async fn one_request(&self, caller: &Caller, id: RequestId) -> Result<Json<Request>, Refused> {
         let view = self.engine.request(caller, id).await?;
         let grants = self.engine.grants_of_request(caller, id).await?;
-        Ok(Json(self.request(view, grants)))
+        Ok(Json(self.request(caller, view, &grants)))
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn resources(State(api): State<Api>, Reader(caller): Reader) ->
         roles: offered.roles.iter().map(ToString::to_string).collect(),
         default_role: offered.resource.default_role.as_ref().map(ToString::to_string),
         logins: logins(&offered.resource, &offered.roles),
-        open: open.iter().filter(|g| *g.parties().1 == offered.resource.name).map(|g| api.grant(g)).collect(),
+        open: open.iter().filter(|g| *g.parties().1 == offered.resource.name).map(|g| api.grant(&caller, g)).collect(),
     });
     Ok(Json(Page { items: items.collect(), next: None }))
 }
@@ -108,7 +108,7 @@ pub(super) async fn explain(
     Ok(Json(api.explanation(api.engine.explain(&caller, new, user).await?)))
 }
 
-/// Requests, newest first: one's own; all of them for auditors and operators.
+/// Requests, newest first: one's own, those that one asked for or reviewed, and those for what one owns; all of them for auditors and operators.
 #[utoipa::path(get, path = "/api/v1/requests", security(("token" = [])), params(Listing), responses((status = 200, body = Page<Request>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn request_list(
     State(api): State<Api>,

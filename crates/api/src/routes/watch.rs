@@ -57,10 +57,10 @@ impl Listening {
     }
 }
 
-/// Changes of requests, grants and sessions that the caller may see, and the caller's notices, as server-sent events. A change says what to read again,
+/// Changes of requests, grants, sessions and locks that the caller may see, and the caller's notices, as server-sent events. A change says what to read again,
 /// not what it is: whoever may not read it gets nothing out of it; `everything` where some were missed. It begins with a comment, and ends within a second of
 /// the token's end. Nothing is told again: whoever comes back, with whatever `Last-Event-ID`, reads the lists again.
-#[utoipa::path(get, path = "/api/v1/events", security(("token" = [])), responses((status = 200, content_type = "text/event-stream"), (status = 401, body = Problem), (status = 403, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/events", security(("token" = [])), responses((status = 200, description = "Each event's data is one", content_type = "text/event-stream", body = Change), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn events(State(api): State<Api>, Reader(caller): Reader) -> impl IntoResponse {
     let (feed, told, there) = (api.engine.feed(), api.engine.notices_newest(&caller), api.engine.attend(&caller));
     let listening = Listening { api, caller, feed, told, _there: there };
@@ -89,6 +89,7 @@ async fn change(api: &Api, caller: &Caller, envelope: &Envelope) -> Option<Chang
         (Happened::Request(_), Of::Request(id)) => ("request", api.engine.request(caller, id).await.is_ok()),
         (Happened::Grant(_), Of::Grant(id)) => ("grant", api.engine.grant(caller, id).await.is_ok()),
         (Happened::Session(_), Of::Session(id)) => ("session", api.engine.session(caller, id).await.is_ok()),
+        (Happened::Lock(_), Of::Lock(id)) => ("lock", api.engine.lock_is_seen(caller, id).await),
         (
             Happened::Request(_)
             | Happened::Grant(_)

@@ -117,6 +117,16 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// The next command or link.
     pub hint: Option<String>,
+    /// Which part of what was said it is about, by its name in the API: `reason`, `for`, …; nothing when it is about the whole.
+    pub field: Option<&'static str>,
+}
+
+impl Refusal {
+    /// The same, about one part of what was said.
+    #[must_use]
+    pub fn about(self, field: &'static str) -> Self {
+        Self { field: Some(field), ..self }
+    }
 }
 
 /// The kinds of refusal: protocols map them to their own codes.

@@ -72,7 +72,7 @@ pub struct RowQuery {
     pub word: &'static str,
     /// In one of these states; empty for any.
     pub states: Vec<String>,
-    /// Whose.
+    /// Whose: theirs, or asked for by them.
     pub principal: Option<PrincipalId>,
     /// On which resource.
     pub resource: Option<ResourceName>,
@@ -80,7 +80,7 @@ pub struct RowQuery {
     pub role: Option<RoleName>,
     /// Belonging to what.
     pub parent: Option<Stream>,
-    /// Somebody's, or on one of these resources.
+    /// Somebody's, with a part of theirs in it, or on one of these resources.
     pub seen_by: Option<SeenBy>,
     /// Begun at this instant or later.
     pub since: Option<Timestamp>,
@@ -94,7 +94,7 @@ pub struct RowQuery {
     pub limit: u32,
 }
 
-/// Whose rows somebody may see: their own, and those on what they own.
+/// Whose rows somebody may see: their own, those that they have a part in, and those on what they own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenBy {
     /// They.

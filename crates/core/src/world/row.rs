@@ -1,5 +1,7 @@
 //! The projection: one row for each lifecycle, derived from the events and from nothing else.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::World;
@@ -9,6 +11,7 @@ use crate::id::PrincipalId;
 use crate::lease::Lease;
 use crate::lock::Locked;
 use crate::name::{ResourceName, RoleName};
+use crate::request::Request;
 use crate::session::Session;
 use crate::time::Timestamp;
 
@@ -23,6 +26,8 @@ pub struct Row {
     pub settled: bool,
     /// Whose it is.
     pub principal: Option<PrincipalId>,
+    /// Who else has a part in it: only of requests. Nobody leaves it.
+    pub parts: BTreeSet<(Part, PrincipalId)>,
     /// On which resource (the first, for a request of several).
     pub resource: Option<ResourceName>,
     /// As what (the first, for a request of several): known for requests, grants, leases, and sessions that went live.
@@ -37,6 +42,33 @@ pub struct Row {
     pub until: Option<Timestamp>,
     /// The whole state as JSON; personal values are commitments in it.
     pub doc: String,
+}
+
+/// A part that somebody has in what is somebody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// They asked for it, for somebody else.
+    Filed,
+    /// They reviewed it.
+    Reviewed,
+}
+
+impl Part {
+    /// As it is stored.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Filed => "filed",
+            Self::Reviewed => "reviewed",
+        }
+    }
+}
+
+fn parts_in(request: &Request) -> BTreeSet<(Part, PrincipalId)> {
+    let filed = request.filed();
+    let reviewed = request.reviews().iter().map(|review| (Part::Reviewed, review.reviewer));
+    let asked = (filed.requester != filed.beneficiary).then_some((Part::Filed, filed.requester));
+    reviewed.chain(asked).collect()
 }
 
 fn json<T: Serialize>(value: &T) -> String {
@@ -85,6 +117,7 @@ impl World {
             state,
             settled,
             principal: None,
+            parts: BTreeSet::new(),
             resource: None,
             role: None,
             parent: None,
@@ -98,6 +131,7 @@ impl World {
                 let filed = request.filed();
                 Row {
                     principal: Some(filed.beneficiary),
+                    parts: parts_in(request),
                     resource: filed.asks.first().map(|a| a.resource.clone()),
                     role: filed.asks.first().map(|a| a.role.clone()),
                     since: Some(filed.at),

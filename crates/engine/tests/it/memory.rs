@@ -11,7 +11,7 @@ use ajar_core::port::{Batch, Leaf, PendingEffect, RowQuery, Store, StoreError, S
 use ajar_core::sealed::{Commitment, Disclosure};
 use ajar_core::session::SessionEvent;
 use ajar_core::time::Timestamp;
-use ajar_core::world::Row;
+use ajar_core::world::{Part, Row};
 use ajar_store::conformance::Place;
 use async_trait::async_trait;
 
@@ -301,14 +301,14 @@ impl Store for Memory {
 fn row_fits(query: &RowQuery, row: &Row) -> bool {
     row.stream.word() == query.word
         && (query.states.is_empty() || query.states.iter().any(|s| s == row.state))
-        && query.principal.is_none_or(|p| row.principal == Some(p))
+        && query.principal.is_none_or(|p| row.principal == Some(p) || row.parts.contains(&(Part::Filed, p)))
         && query.resource.as_ref().is_none_or(|r| row.resource.as_ref() == Some(r))
         && query.role.as_ref().is_none_or(|r| row.role.as_ref() == Some(r))
         && query.parent.is_none_or(|p| row.parent == Some(p))
-        && query
-            .seen_by
-            .as_ref()
-            .is_none_or(|by| row.principal == Some(by.principal) || row.resource.as_ref().is_some_and(|r| by.owns.contains(r)))
+        && query.seen_by.as_ref().is_none_or(|by| {
+            let has_a_part = row.parts.iter().any(|(_, who)| *who == by.principal);
+            row.principal == Some(by.principal) || has_a_part || row.resource.as_ref().is_some_and(|r| by.owns.contains(r))
+        })
         && query.since.is_none_or(|from| row.since.is_some_and(|since| since >= from))
         && query.begun_before.is_none_or(|before| row.since.is_some_and(|since| since < before))
         && query.not_over_at.is_none_or(|at| row.since.is_some() && row.until.is_none_or(|until| until > at))

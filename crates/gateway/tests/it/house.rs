@@ -159,7 +159,7 @@ impl Door for OpenDoor {
             Credential::Entry { secret, host } => *secret.expose() == format!("entry-at-{host}"),
             Credential::Certificate { .. } => false,
         };
-        let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None };
+        let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None, field: None };
         let name = claimed.unwrap_or("dev").parse().map_err(|_| refusal.clone())?;
         if !good {
             return Err(refusal);
@@ -202,7 +202,7 @@ impl Door for OpenDoor {
     }
 
     fn enter(&self, code: &Secret, begun: &str, host: &str) -> Result<Entry, Refusal> {
-        let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None };
+        let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None, field: None };
         if *self.code.lock().unwrap() != Some((code.expose().to_owned(), begun.to_owned(), host.to_owned())) {
             return Err(refusal);
         }

@@ -1,5 +1,7 @@
 //! Events, rows and their company, made from numbers: the same number makes the same thing.
 
+use std::collections::BTreeSet;
+
 use ajar_core::event::Stream;
 use ajar_core::port::{Batch, Effect, Leaf, RowQuery};
 use ajar_core::sealed::Disclosure;
@@ -45,6 +47,7 @@ pub fn row(stream: Stream, state: &'static str) -> Row {
         state,
         settled: false,
         principal: None,
+        parts: BTreeSet::new(),
         resource: None,
         role: None,
         parent: None,

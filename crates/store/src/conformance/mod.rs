@@ -50,6 +50,7 @@ macro_rules! conformance {
             rows: rows_narrow_by_everything_asked,
             rows: rows_narrow_by_role_time_and_who_may_see_them,
             rows: rows_are_counted_by_whose_what_and_state,
+            rows: w03_who_asked_for_another_or_reviewed_finds_the_request_again,
             rows: rows_page_by_a_cursor_newest_first,
             rows: the_last_row_of_a_stream_counts,
             rows: replaced_rows_are_those_and_no_others,

@@ -1,8 +1,9 @@
 //! The projection: listing, paging, replacing, short ids.
 
 use ajar_core::event::Stream;
+use ajar_core::id::PrincipalId;
 use ajar_core::port::{Batch, RowQuery, SeenBy, Store, Tally};
-use ajar_core::world::Row;
+use ajar_core::world::{Part, Row};
 
 use super::Place;
 use super::made::{at, every, filed, grant, request, row};
@@ -98,6 +99,31 @@ pub async fn rows_narrow_by_role_time_and_who_may_see_them(place: &impl Place) {
     assert!(list(&*store, seen("prin_00000000000000000000000003", &[])).await.is_empty());
     let paged = RowQuery { before: Some(grant(4)), limit: 1, ..seen("prin_00000000000000000000000003", &["orders-db", "stock-db"]) };
     assert_eq!(list(&*store, paged).await, [grant(3)]);
+}
+
+pub async fn w03_who_asked_for_another_or_reviewed_finds_the_request_again(place: &impl Place) {
+    let store = place.open().await;
+    let [one, two, three, four] = [1, 2, 3, 4].map(|n| format!("prin_{n:026}").parse::<PrincipalId>().unwrap());
+    let of = |number, parts: &[(Part, PrincipalId)]| Row {
+        principal: Some(one),
+        parts: parts.iter().copied().collect(),
+        ..row(request(number), "pending")
+    };
+    put(&*store, vec![of(1, &[]), of(2, &[(Part::Filed, two)]), of(3, &[(Part::Reviewed, three), (Part::Filed, two)])]).await;
+    // The same again, and more of it: nobody is lost.
+    put(&*store, vec![of(2, &[(Part::Filed, two), (Part::Reviewed, three)])]).await;
+    let theirs = |principal| RowQuery { principal: Some(principal), ..every("request") };
+    let seen = |principal| RowQuery { seen_by: Some(SeenBy { principal, owns: Vec::new() }), ..every("request") };
+    assert_eq!(list(&*store, theirs(one)).await, [request(3), request(2), request(1)]);
+    assert_eq!(list(&*store, theirs(two)).await, [request(3), request(2)]);
+    assert!(list(&*store, theirs(three)).await.is_empty(), "to review is not to ask");
+    assert_eq!(list(&*store, seen(two)).await, [request(3), request(2)]);
+    assert_eq!(list(&*store, seen(three)).await, [request(3), request(2)]);
+    assert!(list(&*store, seen(four)).await.is_empty());
+    assert_eq!(store.tally(&seen(three)).await.unwrap().iter().map(|t| t.count).sum::<u64>(), 2);
+    store.replace_rows(vec![of(1, &[(Part::Reviewed, four)])]).await.unwrap();
+    assert!(list(&*store, seen(two)).await.is_empty(), "made anew");
+    assert_eq!(list(&*store, seen(four)).await, [request(1)]);
 }
 
 pub async fn rows_are_counted_by_whose_what_and_state(place: &impl Place) {

@@ -88,8 +88,16 @@ pub(super) async fn tally(on: &SqlitePool, asked: &RowQuery) -> Result<Vec<Tally
 /// What rows have to fit, cursor and limit apart.
 fn narrow(query: &mut Building, asked: &RowQuery) {
     query.one_of(sql::STATE_IN, asked.states.iter().cloned());
+    // Only requests are filed for others: of other rows an index alone tells whose they are.
+    let others = asked.word == "request";
+    if let Some(principal) = asked.principal {
+        query.text(sql::ANY_OF).value(principal.to_string());
+        if others {
+            query.text(sql::OR_FILED).value(asked.word).text(sql::PRINCIPAL_IS).value(principal.to_string()).text(")");
+        }
+        query.text(")");
+    }
     let texts = [
-        (sql::PRINCIPAL_IS, asked.principal.map(|p| p.to_string())),
         (sql::RESOURCE_IS, asked.resource.as_ref().map(ToString::to_string)),
         (sql::ROLE_IS, asked.role.as_ref().map(ToString::to_string)),
         (sql::PARENT_IS, asked.parent.map(|p| p.to_string())),
@@ -100,7 +108,10 @@ fn narrow(query: &mut Building, asked: &RowQuery) {
         }
     }
     if let Some(SeenBy { principal, owns }) = &asked.seen_by {
-        query.text(sql::SEEN_BY).value(principal.to_string());
+        query.text(sql::ANY_OF).value(principal.to_string());
+        if others {
+            query.text(sql::OR_HAS_A_PART).value(asked.word).text(sql::PRINCIPAL_IS).value(principal.to_string()).text(")");
+        }
         query.one_of(sql::OR_OWNED, owns.iter().map(ToString::to_string)).text(")");
     }
     let instants = [(sql::SINCE, asked.since), (sql::BEGUN_BEFORE, asked.begun_before)];

@@ -7,7 +7,8 @@ use super::fault::store_error;
 use crate::sql;
 
 /// Scripts in order; the first makes version 1. A script that has been released is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_log.sql"), include_str!("migrations/0002_look.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_log.sql"), include_str!("migrations/0002_look.sql"), include_str!("migrations/0003_parts.sql")];
 
 /// First release of SQLite without the WAL-reset bug, which is in 3.7.0 to 3.51.2 (<https://www.sqlite.org/wal.html>);
 /// older ones have no WAL.
@@ -121,6 +122,31 @@ mod tests {
             let expected = (role.map(str::to_owned), begun.then_some(1_700_000_000_125), over.then_some(1_700_000_001_999));
             assert_eq!(found, expected, "{word} {state}");
         }
+    }
+
+    /// Requests as version 2 wrote them: who has a part in them is read from their documents.
+    #[tokio::test]
+    async fn requests_of_the_second_version_get_their_parts() {
+        let rows = [
+            ("request", r#"{"filed":{"requester":"a","beneficiary":"a"},"reviews":[]}"#),
+            ("request", r#"{"filed":{"requester":"b","beneficiary":"a"},"reviews":[{"reviewer":"c"},{"reviewer":"d"},{"reviewer":"c"}]}"#),
+            ("grant", r#"{"filed":{"requester":"b","beneficiary":"a"},"reviews":[{"reviewer":"c"}]}"#),
+        ];
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        for script in &MIGRATIONS[..2] {
+            connection.execute(*script).await.unwrap();
+        }
+        connection.execute("INSERT INTO schema_version (version) VALUES (2)").await.unwrap();
+        for (number, (word, doc)) in rows.iter().enumerate() {
+            let insert = sqlx::query("INSERT INTO rows (word, stream, state, doc) VALUES ($1, $2, 'pending', $3)");
+            insert.bind(*word).bind(number.to_string()).bind(*doc).execute(&mut connection).await.unwrap();
+        }
+        migrate(&mut connection).await.unwrap();
+        let found =
+            sqlx::query_as::<_, (String, String, String, String)>("SELECT principal, word, stream, part FROM parts ORDER BY principal");
+        let found = found.fetch_all(&mut connection).await.unwrap();
+        let part = |principal: &str, part: &str| (principal.to_owned(), "request".to_owned(), "1".to_owned(), part.to_owned());
+        assert_eq!(found, [part("b", "filed"), part("c", "reviewed"), part("d", "reviewed")]);
     }
 
     #[tokio::test]

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use ajar_core::event::Stream;
+use ajar_core::id::PrincipalId;
 use ajar_core::port::{Batch, Effect, Leaf, StoreError};
 use ajar_core::sealed::{Commitment, Disclosure};
 use ajar_core::time::Timestamp;
-use ajar_core::world::Row;
+use ajar_core::world::{Part, Row};
 use ajar_ledger::tree::leaf_hash;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
@@ -80,7 +81,9 @@ impl Prepared {
 }
 
 pub(super) async fn replace_rows(to: &mut SqliteConnection, rows: Vec<Row>) -> Result<(), StoreError> {
-    sqlx::query(sql::ROWS_CLEAR).execute(&mut *to).await.map_err(store_error)?;
+    for clear in [sql::PARTS_CLEAR, sql::ROWS_CLEAR] {
+        sqlx::query(clear).execute(&mut *to).await.map_err(store_error)?;
+    }
     insert_rows(to, last_of_each(rows)).await
 }
 
@@ -113,8 +116,13 @@ pub(super) async fn checkpoint_put(to: &mut SqliteConnection, size: u64, note: &
 }
 
 async fn insert_rows(to: &mut SqliteConnection, rows: Vec<Row>) -> Result<(), StoreError> {
+    let parts = rows.iter().flat_map(|row| row.parts.iter().map(|(part, principal)| (*principal, row.stream, *part)));
+    insert(to, &sql::PARTS, parts.collect(), |query, (principal, stream, part): (PrincipalId, Stream, Part)| {
+        query.bind(principal.to_string()).bind(stream.word()).bind(stream.to_string()).bind(part.word())
+    })
+    .await?;
     insert(to, &sql::ROWS, rows, |query, row| {
-        let Row { stream, state, settled: _, principal, resource, role, parent, due, since, until, doc } = row;
+        let Row { stream, state, settled: _, principal, parts: _, resource, role, parent, due, since, until, doc } = row;
         query
             .bind(stream.word())
             .bind(stream.to_string())
