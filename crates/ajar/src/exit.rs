@@ -2,6 +2,8 @@
 
 use ajar_api::model::Problem;
 
+use crate::server::WrongFiles;
+
 /// What a command's end means (DESIGN.md: the CLI's exit codes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -65,7 +67,8 @@ impl From<Problem> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(Code::Error, format!("{error:#}"))
+        let problems = error.downcast_ref::<WrongFiles>().map(|wrong| wrong.problems.clone());
+        Self { more: problems.unwrap_or_default(), ..Self::new(Code::Error, format!("{error:#}")) }
     }
 }
 

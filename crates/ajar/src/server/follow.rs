@@ -18,6 +18,22 @@ use crate::folder::{git_commit, read_dir};
 
 type Files = BTreeMap<String, String>;
 
+/// Files that can't be put in force, with nothing in force yet.
+#[derive(Debug)]
+pub(crate) struct WrongFiles {
+    folder: PathBuf,
+    /// Each with file, line and fix.
+    pub(crate) problems: Vec<String>,
+}
+
+impl std::fmt::Display for WrongFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the files in {} are wrong", self.folder.display())
+    }
+}
+
+impl std::error::Error for WrongFiles {}
+
 /// Puts the folder's files in force. Files that are wrong leave what was in force as it is. Gives what has been seen of the folder.
 pub(crate) async fn begin(config: &Config, engine: &Engine) -> anyhow::Result<View> {
     let dir = config.policy_dir.clone();
@@ -37,12 +53,11 @@ pub(crate) async fn begin(config: &Config, engine: &Engine) -> anyhow::Result<Vi
         }
         Err(ApplyError::Problems(problems)) => {
             view.wrong = problems.iter().map(ToString::to_string).collect();
-            let list = view.wrong.join("\n  ");
             if engine.has_rules().await {
-                tracing::error!(problems = %list, "the files are wrong: what was in force stays so");
+                tracing::error!(problems = %view.wrong.join("\n  "), "the files are wrong: what was in force stays so");
                 return Ok(view);
             }
-            bail!("the files in {} are wrong:\n  {list}", dir.display())
+            Err(WrongFiles { folder: dir, problems: view.wrong }.into())
         }
         Err(ApplyError::MovedOn { found, .. }) => bail!("the rules could not be put in force: {found} is"),
         Err(ApplyError::Refused(refusal)) => bail!("the rules could not be put in force: {refusal}"),

@@ -29,6 +29,8 @@ use ajar_engine::Engine;
 use ajar_store::SqliteStore;
 use anyhow::Context;
 
+pub(crate) use self::follow::WrongFiles;
+
 use self::config::Config;
 use self::serve::Running;
 use crate::cli::Server;
@@ -112,7 +114,6 @@ pub(crate) async fn signalled() -> anyhow::Result<()> {
     }
 }
 
-/// Sets a password with nobody serving: how the first user gets one.
 /// Does something with the engine while the server doesn't run.
 async fn offline<T>(config: &Config, work: impl AsyncFnOnce(&Engine) -> Result<T, Refusal>) -> Result<T, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
