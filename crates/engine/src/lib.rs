@@ -52,6 +52,7 @@ mod door;
 mod engine;
 mod entries;
 mod explain;
+mod export;
 mod extend;
 mod filing;
 mod freshness;
