@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { beforeEach, expect, test, vi } from 'vitest';
-import { Draft, isPath } from '../src/lib/draft.svelte';
+import { Draft, isPath, rulesFirst } from '../src/lib/draft.svelte';
 
 beforeEach(() => {
   const kept = new Map<string, string>();
@@ -39,4 +39,10 @@ test('paths stay inside the folder', () => {
     false,
     false,
   ]);
+});
+
+test('the rules are what one begins with, wherever they are', () => {
+  expect(rulesFirst({ 'people.toml': '# [[rule]]\n', 'rules.toml': '# Ours\n[[rule]]\nname = "x"' })).toBe('rules.toml');
+  expect(rulesFirst({ 'b.toml': '', 'a.toml': '' })).toBe('a.toml');
+  expect(rulesFirst({})).toBe('');
 });

@@ -71,3 +71,9 @@ export class Draft {
 export function isPath(path: string): boolean {
   return /^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*\.toml$/.test(path);
 }
+
+/** The file to begin with: the first that has rules, or else the first. Empty when there is none. */
+export function rulesFirst(files: Record<string, string>): string {
+  const paths = Object.keys(files).sort();
+  return paths.find((path) => /^\s*\[\[rule\]\]/m.test(files[path] ?? '')) ?? paths[0] ?? '';
+}
