@@ -1,5 +1,6 @@
 // What was just done, or could not be, for a moment; read out by screen readers.
 import { asRefused } from './api';
+import { hintHere } from './refusal';
 
 export interface Toast {
   id: number;
@@ -24,7 +25,7 @@ class Toasts {
 
   bad(error: unknown): void {
     const refused = asRefused(error);
-    this.#add({ kind: 'bad', text: refused.message, more: [refused.detail, refused.hint].filter(Boolean).join(' ') || undefined }, 12_000);
+    this.#add({ kind: 'bad', text: refused.message, more: [refused.detail, hintHere(refused)].filter(Boolean).join(' ') || undefined }, 12_000);
   }
 
   drop(id: number): void {
