@@ -50,6 +50,11 @@ describe('limits', () => {
 });
 
 describe('problems', () => {
+  test('a number alone is asked for its unit', () => {
+    expect(problems(wish('resource=x&for=20'), [], 0).for).toBe('Say of what: 20m for minutes, 20h for hours.');
+    expect(problems(wish('resource=x&for=soon'), [], 0).for).toContain('such as 30m');
+  });
+
   const now = Date.parse('2029-01-01T00:00:00Z');
   test('are said by their fields', () => {
     expect(problems(wish(''), [], now)).toEqual({ resource: 'Choose what you want to get into.' });

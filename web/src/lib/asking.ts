@@ -74,6 +74,12 @@ export function length(text: string): string | null {
   return sum !== null && sum > 0 && sum <= 366 * 86_400 ? tidy : null;
 }
 
+/** Why what is written is no length of time. */
+export function lengthWrong(text: string): string {
+  const number = text.trim();
+  return /^\d+$/.test(number) ? `Say of what: ${number}m for minutes, ${number}h for hours.` : 'Write a length of time such as 30m, 1h30m or 2d.';
+}
+
 /** What is sent to file it. */
 export function requestOf(wish: Wish): NewRequest {
   const said = (text: string) => text.trim() || null;
@@ -126,7 +132,7 @@ export function problems(wish: Wish, foretold: Explanation[], now: number): Prob
   if (wish.for.trim()) {
     const asked = length(wish.for);
     const limit = longest(foretold);
-    if (asked === null) found.for = 'Write a length of time such as 30m, 1h30m or 2d.';
+    if (asked === null) found.for = lengthWrong(wish.for);
     else if (limit && (seconds(asked) ?? 0) > (seconds(limit) ?? 0)) found.for = `The rules allow ${limit} at the most.`;
   }
   const least = Math.max(0, ...foretold.map((f) => f.reason_min ?? 0));
