@@ -7,6 +7,8 @@ export interface Way {
   client: string;
   command: string;
   note?: string;
+  /** What writes down, once on each machine, what the command counts on. */
+  once?: string;
 }
 
 export interface Target {
@@ -42,6 +44,11 @@ export function word(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** What a machine is told once, before any way in that needs `ajar`: who one is at the server of these pages. `at`: where the pages lie. */
+export function signIn(at: string): string {
+  return `ajar login --url ${word(at.replace(/\/+$/, ''))}`;
+}
+
 /** The ways in, the usual one first. Empty when this server has no door of that kind. */
 export function ways(to: Target, doors: Doors, me: string): Way[] {
   if (to.kind === 'postgres' && doors.postgres) return postgres(to, doors.postgres, me);
@@ -60,7 +67,7 @@ function postgres(to: Target, door: NonNullable<Doors['postgres']>, me: string):
     {
       client: 'psql',
       command: `${to.usual ? '' : `PGOPTIONS=${word(`-c ajar.role=${to.role}`)} `}psql service=${name}`,
-      note: 'Once before: ajar setup pg',
+      once: 'ajar setup pg',
     },
     { client: 'ajar psql', command: `ajar psql ${name}${said(to)}`, note: 'Needs no set-up.' },
     { client: 'Any libpq program, by URL', command: `PGPASSWORD="$(${TOKEN})" psql "${url}"` },
@@ -82,7 +89,7 @@ function ssh(to: Target, door: NonNullable<Doors['ssh']>, me: string): Way[] {
   const whole = word(to.login === undefined ? to.name : `${to.login}@${to.name}`);
   const gateway = word(`${me}@${door.host}:${door.port}`);
   return [
-    { client: 'ssh', command: `${role}ssh ${host}`, note: 'Once before: ajar setup ssh' },
+    { client: 'ssh', command: `${role}ssh ${host}`, once: 'ajar setup ssh' },
     { client: 'ajar ssh', command: `ajar ssh ${word(to.name)}${said(to)}`, note: 'Needs no set-up.' },
     { client: 'scp', command: `${role}scp FILE ${host}:`, note: 'Where the role allows sftp.' },
     { client: 'sftp', command: `${role}sftp ${host}`, note: 'Where the role allows sftp.' },
