@@ -96,6 +96,8 @@ export function outcome(request: Request, me: string): Outcome {
       return opened(request);
     case 'denied':
       return { words: `Denied. ${request.requester} is told.` };
+    case 'withdrawn':
+      return { words: `${request.requester} does not ask for it any more.` };
     default:
       return { words: `It is ${request.state}.` };
   }

@@ -7,7 +7,9 @@ import { load, type Loaded } from './load.svelte';
 
 export class Desk {
   readonly waiting: Loaded<Request[]>;
-  /** What was just decided here, by id. */
+  /** The one that somebody is at: what others make of it meanwhile is shown, as what was decided here is. */
+  selected: string | undefined = $state();
+  /** What was just decided, by id. */
   kept: Record<string, Request> = $state.raw({});
   #order: string[] = $state.raw([]);
   readonly shown: Request[] = $derived.by(() => {
@@ -18,7 +20,11 @@ export class Desk {
   /** To be made while a component is made. */
   constructor() {
     this.waiting = load(
-      async () => bySoonest((await ask(inbox())).items),
+      async () => {
+        const items = bySoonest((await ask(inbox())).items);
+        await this.#taken(items);
+        return items;
+      },
       (change) => change.what === 'request' || change.what === 'notice',
     );
     $effect.pre(() => {
@@ -51,6 +57,15 @@ export class Desk {
   drop(id: string): void {
     const { [id]: _, ...rest } = this.kept;
     this.kept = rest;
+  }
+
+  /** Somebody else was faster with the one that somebody is at: it must not vanish under their hands. */
+  async #taken(items: Request[]): Promise<void> {
+    const id = this.selected;
+    const was = (list: Request[] | undefined) => list?.some((request) => request.id === id) ?? false;
+    if (id === undefined || id in this.kept || !was(this.waiting.value) || was(items)) return;
+    const request = await ask(requestShow({ path: { id } })).catch(() => null);
+    if (request && !request.yours_to_decide) this.kept = { ...this.kept, [id]: request };
   }
 
   /** What was decided goes on: the grant opens, somebody else decides too. */
