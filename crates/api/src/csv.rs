@@ -1,5 +1,8 @@
 //! Comma-separated values (RFC 4180) that are only values: what people wrote does nothing in a spreadsheet (W2, I19).
 
+/// What a formula begins with.
+const SIGNS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
 /// Appends a record.
 pub(crate) fn record(out: &mut String, cells: impl IntoIterator<Item = impl AsRef<str>>) {
     for (index, value) in cells.into_iter().enumerate() {
@@ -18,7 +21,13 @@ fn cell(out: &mut String, value: &str) {
     if formula(value) {
         text.push('\'');
     }
+    // Where lists are parted by semicolons, a cell begins behind each.
+    let mut begins = false;
     for c in value.chars() {
+        if begins && SIGNS.contains(&c) {
+            text.push('\'');
+        }
+        begins = c == ';' || (begins && c.is_whitespace());
         match c {
             '\n' => text.push_str("\\n"),
             '\r' => text.push_str("\\r"),
@@ -38,8 +47,7 @@ fn cell(out: &mut String, value: &str) {
 
 /// Whether a spreadsheet would calculate it: some look behind spaces, and take the wide forms for the narrow ones.
 fn formula(value: &str) -> bool {
-    let first = |c: char| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r');
-    value.starts_with(first) || value.trim_start().starts_with(first)
+    value.starts_with(['\t', '\r']) || value.trim_start().starts_with(SIGNS)
 }
 
 /// What moves the cursor, turns text around, or can't be seen.
@@ -65,7 +73,10 @@ mod tests {
             assert!(cell.starts_with('\'') || cell.starts_with("\"'"), "{hostile:?} becomes {cell:?}");
         }
         assert_eq!(one("=HYPERLINK(\"http://x\",\"y\")"), "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"");
-        for plain in ["INC-7: fix", "a=b", "größer 5 €", "2026-01-31T17:00:00.000Z", ""] {
+        for (hostile, harmless) in [("look =1+1;=2+5;", "look =1+1;'=2+5;"), ("a; +1", "a; '+1"), ("a;\n@x", "a;\\n'@x")] {
+            assert_eq!(one(hostile), harmless, "where lists are parted by semicolons");
+        }
+        for plain in ["a; b - c", "INC-7: fix", "a=b", "größer 5 €", "2026-01-31T17:00:00.000Z", ""] {
             assert_eq!(one(plain), plain);
         }
     }

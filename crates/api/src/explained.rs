@@ -77,7 +77,7 @@ pub fn explanation(view: ExplainView, name: &dyn Fn(PrincipalId) -> String) -> m
         Decision::Refused(why) => (None, None, Some(why)),
     };
     let values = allowed.map(|a| &a.values).or(denied.map(|d| &d.values));
-    let shut = view.lock.map(|lock| (format!("it is locked ({lock})"), "'ajar locks' shows why".to_owned()));
+    let shut = view.lock.map(|_| ("it is locked".to_owned(), "'ajar locks' shows why, to whom it concerns".to_owned()));
     let owed = view.debt.map(|debt| (format!("a review is owed ({debt})"), "'ajar debts' shows who can give it".to_owned()));
     let shut = shut.or(owed);
     let refused = why.map(|why| [Some(why.message.clone()), why.detail.clone()].into_iter().flatten().collect::<Vec<_>>().join(": "));

@@ -1,6 +1,7 @@
 //! Brakes on those who try too often: so many at once, and so many more as time goes by.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use ajar_core::port::Mono;
@@ -12,6 +13,14 @@ const REMEMBERED: usize = 10_000;
 struct Bucket {
     tokens: f64,
     at: Mono,
+}
+
+/// What addresses of one place have in common: whoever has one IPv6 address has the others of its /64, too.
+pub(crate) fn place(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        v4 @ IpAddr::V4(_) => v4,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+    }
 }
 
 /// Token buckets, one for each `K`.
@@ -52,6 +61,15 @@ impl<K: Ord> Brake<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn o02_addresses_of_one_network_are_one_place() {
+        let place = |text: &str| super::place(text.parse().unwrap());
+        assert_eq!(place("2001:db8:1:2:3:4:5:6"), place("2001:db8:1:2:ffff::1"));
+        assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
+        assert_eq!(place("::ffff:192.0.2.7"), place("192.0.2.7"));
+        assert_ne!(place("192.0.2.7"), place("192.0.2.8"));
+    }
 
     #[test]
     fn who_tries_too_often_is_slowed_and_recovers() {

@@ -15,6 +15,7 @@ use ajar_core::time::{Span, Timestamp};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::brake::place;
 use crate::engine::Engine;
 use crate::people::{Caller, IssuedToken};
 use crate::refusal::{no_such, refusal};
@@ -88,7 +89,7 @@ impl CliLogins {
     /// `None` when too many wait.
     fn begin(&self, from: IpAddr, label: String, entropy: &dyn Entropy, (now, mono): (Timestamp, Mono)) -> Option<CliLogin> {
         let mut held = self.held(mono);
-        if held.len() >= AT_ALL || held.values().filter(|login| login.view.from == from).count() >= OF_ONE {
+        if held.len() >= AT_ALL || held.values().filter(|login| place(login.view.from) == place(from)).count() >= OF_ONE {
             return None;
         }
         let mut bytes = [0u8; 48];
@@ -191,7 +192,8 @@ impl Engine {
     pub fn cli_login(&self, label: &str, client: IpAddr) -> Result<CliLogin, Refusal> {
         let label: String = label.chars().filter(|c| !c.is_control()).take(100).collect();
         let (now, mono) = (self.clock.now(), self.clock.mono());
-        let begun = self.cli_logins_begun.take(client, mono).then(|| self.cli_logins.begin(client, label, &*self.entropy, (now, mono)));
+        let begun =
+            self.cli_logins_begun.take(place(client), mono).then(|| self.cli_logins.begin(client, label, &*self.entropy, (now, mono)));
         begun.flatten().ok_or_else(|| {
             refusal(
                 RefusalKind::Unavailable,

@@ -113,15 +113,18 @@ impl Engine {
         Ok(Context {
             low_risk: plan.low_risk,
             online: self.online(&asked),
-            last: self.earlier(caller, filed.beneficiary, &request).await?,
+            last: self.earlier(caller, &request, &asked).await?,
             alike: self.alike(&request).await?,
             opens: opens.collect(),
             rules: plan.rules.iter().map(|rule| rules.rule_words(rule)).collect(),
         })
     }
 
-    async fn earlier(&self, caller: &Caller, of: PrincipalId, than: &Request) -> Result<Vec<Earlier>, Refusal> {
+    async fn earlier(&self, caller: &Caller, than: &Request, asked: &[PrincipalId]) -> Result<Vec<Earlier>, Refusal> {
         let filed = than.filed();
+        let of = filed.beneficiary;
+        // INVARIANT W3: how access was used helps who decides; others learn it where the grant is theirs to see.
+        let decides = asked.contains(&caller.principal) || than.reviews().iter().any(|review| review.reviewer == caller.principal);
         let Some(first) = filed.asks.first() else { return Ok(Vec::new()) };
         let query = RowQuery {
             word: "request",
@@ -139,6 +142,9 @@ impl Engine {
             let filed = request.filed();
             let mut used = Used::default();
             for grant in self.grants_of(filed.id).await {
+                if !decides && self.grant(caller, grant).await.is_err() {
+                    continue;
+                }
                 let more = self.used_by(grant).await?;
                 used = Used { sessions: used.sessions + more.sessions, statements: used.statements + more.statements };
             }

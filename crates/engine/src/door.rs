@@ -81,8 +81,8 @@ impl Door for Engine {
         }
     }
 
-    fn enter(&self, code: &Secret, begun: &str, host: &str) -> Result<Entry, Refusal> {
-        self.enter_with(code, begun, host)
+    fn enter(&self, code: &Secret, begun: &str, authority: &str) -> Result<Entry, Refusal> {
+        self.enter_with(code, begun, authority)
     }
 
     fn resource_at(&self, host: &str) -> Option<ResourceName> {

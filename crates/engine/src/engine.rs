@@ -26,6 +26,7 @@ use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
 use crate::applied::Drift;
+use crate::audience::Audiences;
 use crate::brake::Brake;
 use crate::cli_logins::CliLogins;
 use crate::entries::Entries;
@@ -43,6 +44,7 @@ use crate::presence::Presence;
 use crate::sequencer::{Committed, Seat, Sequencer, Shut};
 use crate::spans::Spans;
 use crate::ssh::Certificates;
+use crate::turns::Turns;
 
 /// Requests with which one principal may ask others at once, and how many more each minute (A12).
 const ASKING_BURST: u32 = 30;
@@ -192,7 +194,9 @@ pub struct Engine {
     pub(crate) numbers: crate::insight::Kept,
     pub(crate) usage: crate::catalogue::Kept,
     /// Whoever looks through much, two at a time.
-    pub(crate) looking: Semaphore,
+    pub(crate) looking: Turns,
+    /// Whom the last events concern.
+    pub(crate) audiences: Audiences,
     tasks: Mutex<JoinSet<()>>,
     /// Where tasks run, whoever calls: a gateway's threads come and go.
     runtime: Handle,
@@ -332,7 +336,8 @@ impl Engine {
             hashing: Semaphore::new(2),
             numbers: crate::insight::Kept::default(),
             usage: crate::catalogue::Kept::default(),
-            looking: Semaphore::new(2),
+            looking: Turns::new(),
+            audiences: Audiences::default(),
             tasks: Mutex::new(tasks),
             runtime: Handle::current(),
             stopping: watch::channel(false).0,

@@ -47,6 +47,8 @@ struct For {
 #[derive(Debug)]
 struct Given {
     what: For,
+    /// Where it is taken: a code at the authority that it was made for, a pass at that one's host.
+    at: String,
     /// What the door said when it sent the browser: only that browser brings the code back.
     begun: Hash,
     until: Mono,
@@ -135,7 +137,8 @@ impl Engine {
         let Some(begun) = begun.filter(|_| to.local.path.as_str() == ENTER) else { return Ok(to.to_string()) };
         let (code, now) = (self.fresh_secret(), self.clock.mono());
         let what = For { token, host: to.host().to_owned(), resource: name };
-        let given = Given { what, begun: hash(&begun), until: after(now, CODE_LIFE.into()), expires_at: self.clock.now().after(CODE_LIFE) };
+        let expires_at = self.clock.now().after(CODE_LIFE);
+        let given = Given { what, at: to.authority.clone(), begun: hash(&begun), until: after(now, CODE_LIFE.into()), expires_at };
         keep(&mut self.entries.book().codes, &code, given, now)?;
         let back = to.local.value("to").unwrap_or_else(|| "/".into());
         Ok(format!("https://{}{ENTER}?code={}&to={}", to.authority, code.expose(), encode(&back)))
@@ -150,17 +153,18 @@ impl Engine {
     }
 
     /// Takes a code, which is gone whatever comes of it, and gives what is good from then on.
-    pub(crate) fn enter_with(&self, code: &Secret, begun: &str, host: &str) -> Result<Entry, Refusal> {
+    pub(crate) fn enter_with(&self, code: &Secret, begun: &str, authority: &str) -> Result<Entry, Refusal> {
         let (now, wall) = (self.clock.mono(), self.clock.now());
-        let host = host.to_ascii_lowercase();
+        // INVARIANT W8: a code that was handed to another port of the host counts at none.
+        let at = authority.to_ascii_lowercase();
         let taken = self.entries.book().codes.remove(&hash(code.expose()));
         let same = |given: &Given| bool::from(given.begun.ct_eq(&hash(begun)));
-        let good = |given: &Given| same(given) && now < given.until && wall < given.expires_at && given.what.host == host;
+        let good = |given: &Given| same(given) && now < given.until && wall < given.expires_at && given.at == at;
         let Given { what, begun, .. } = taken.filter(good).ok_or_else(stale)?;
         let (who, ends) = self.stands_for(&what)?;
         let expires_at = wall.after(PASS_LIFE).min(ends);
         let secret = self.fresh_secret();
-        let given = Given { what, begun, until: after(now, expires_at.since(wall).into()), expires_at };
+        let given = Given { at: what.host.clone(), what, begun, until: after(now, expires_at.since(wall).into()), expires_at };
         keep(&mut self.entries.book().passes, &secret, given, now)?;
         Ok(Entry { secret, expires_at, who: self.identified(who, None)? })
     }
@@ -172,7 +176,7 @@ impl Engine {
         let what = {
             let book = self.entries.book();
             let given = book.passes.get(&hash(secret.expose()));
-            given.filter(|given| now < given.until && wall < given.expires_at && given.what.host == host).map(|given| given.what.clone())
+            given.filter(|given| now < given.until && wall < given.expires_at && given.at == host).map(|given| given.what.clone())
         };
         self.stands_for(&what.ok_or_else(bad_credential)?).map(|(caller, _)| caller)
     }

@@ -185,7 +185,7 @@ impl Engine {
         {
             return Ok(insight.clone());
         }
-        let _turn = self.looking.acquire().await.map_err(|_| Refusal::from(Unavailable::Stopped))?;
+        let _turn = self.looking.take(caller.principal).await?;
         let there = |word| RowQuery { word, not_over_at: Some(from), begun_before: Some(to), limit: PAGE, ..RowQuery::default() };
         let (requests, grants, sessions) = futures::try_join!(
             self.fold(there("request"), Requests::new(from, to), Requests::add),

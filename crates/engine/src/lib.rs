@@ -41,6 +41,7 @@
 mod accesses;
 mod actions;
 mod applied;
+mod audience;
 mod brake;
 mod catalogue;
 mod cli_logins;
@@ -84,6 +85,7 @@ mod spans;
 mod ssh;
 mod timeline;
 mod tokens;
+mod turns;
 mod words;
 
 pub use accesses::{Access, AccessQuery, Accesses, Reviewer};

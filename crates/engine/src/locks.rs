@@ -13,6 +13,7 @@ use tracing::instrument;
 
 use crate::desk::text_ok;
 use crate::engine::Engine;
+use crate::freshness::approves;
 use crate::people::{Caller, seal};
 use crate::refusal::{bad_input, no_such, of, refusal, unavailable};
 use crate::sequencer::{Desk, Draft, Failed};
@@ -189,7 +190,8 @@ impl Engine {
         let from = caller.principal;
         let to = new.to.parse::<PrincipalName>().ok().and_then(|name| self.people.id(&name));
         let to = to.ok_or_else(|| bad_input("there is nobody of that name", "give the name of somebody who can decide instead of you"))?;
-        let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
+        let (actor, link) = (self.freshly(caller), format!("{}/settings", self.config.public_url));
+        let done = self.sequencer.run(actor, Vec::new(), move |desk| {
             if is_locked(desk, from) {
                 return Err(refusal(RefusalKind::Denied, "you are locked", None, None));
             }
@@ -197,6 +199,8 @@ impl Engine {
             let id = DelegationId::new(desk.entropy.uuid(desk.now));
             let made = Made { id, from, to, starts_at, until: starts_at.after(new.life), at: desk.now };
             let decision = desk.world.delegation_make(made.clone(), &desk.at).map_err(|e| crate::refusal::world_refusal(&e))?;
+            // INVARIANT A6: to say who decides instead is to decide.
+            approves(desk, actor, &link)?;
             Ok((Draft::from(decision), made))
         });
         done.await.map_err(of)

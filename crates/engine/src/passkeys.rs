@@ -24,6 +24,7 @@ use webauthn_rs_proto::ResidentKeyRequirement;
 
 use self::ceremonies::{Begun, Ceremonies};
 use self::keyring::{Credential, Known};
+use crate::brake::place;
 use crate::engine::Engine;
 use crate::freshness::approves;
 use crate::people::{Caller, IssuedToken, TOKEN_LIFE, bad_credential, issue, seal};
@@ -266,7 +267,7 @@ impl Engine {
     /// When too many begin at once, or there are no passkeys on this server.
     pub fn passkey_sign_in(&self, client: IpAddr) -> Result<Ceremony, Refusal> {
         let (_, webauthn) = self.party.webauthn()?;
-        if !self.ceremonies_begun.take(client, self.clock.mono()) {
+        if !self.ceremonies_begun.take(place(client), self.clock.mono()) {
             return Err(too_many());
         }
         let (mut made, state) = webauthn.start_discoverable_authentication().map_err(|e| failed(&e))?;

@@ -19,6 +19,7 @@ use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::brake::place;
 use crate::engine::Engine;
 use crate::passkeys::keyring::{self, Keyring};
 use crate::refusal::{bad_input, no_such, of, refusal};
@@ -260,7 +261,7 @@ impl Engine {
 
     /// A brake on guessing passwords.
     pub(crate) fn brake_sign_in(&self, client: IpAddr) -> Result<(), Refusal> {
-        if self.sign_ins.take(client, self.clock.mono()) {
+        if self.sign_ins.take(place(client), self.clock.mono()) {
             return Ok(());
         }
         Err(refusal(RefusalKind::BadCredential, "too many sign-ins from this address", None, Some("wait a minute and try again".into())))

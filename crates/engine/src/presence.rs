@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ajar_core::id::PrincipalId;
-use ajar_core::port::{Clock, Mono};
+use ajar_core::port::{Clock, Mono, Refusal, RefusalKind};
 use ajar_core::time::Span;
 
 use crate::engine::Engine;
 use crate::people::Caller;
+use crate::refusal::refusal;
 
 /// Who used the API so recently is there.
 const RECENTLY: Span = Span::from_secs(5 * 60);
 /// Principals that are remembered; beyond it whoever was seen longest ago is forgotten.
 const REMEMBERED: usize = 10_000;
+/// Streams that somebody may have open at once: each tab has one, each watched session another.
+const STREAMS_OF_ONE: u32 = 32;
+/// Streams of everybody's: each is woken for every event.
+const STREAMS: u32 = 4_096;
 
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -36,6 +41,19 @@ pub(crate) struct Presence(Mutex<BTreeMap<PrincipalId, Seen>>);
 impl Presence {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PrincipalId, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody opened a stream; whether there was room for it.
+    fn open(&self, who: PrincipalId, now: Mono) -> bool {
+        let (theirs, all) = {
+            let seen = self.lock();
+            (seen.get(&who).map_or(0, |s| s.streams), seen.values().map(|s| s.streams).sum::<u32>())
+        };
+        let room = theirs < STREAMS_OF_ONE && all < STREAMS;
+        if room {
+            self.see(who, 1, now);
+        }
+        room
     }
 
     /// Somebody did something, or opened `streams` streams.
@@ -70,7 +88,7 @@ impl Presence {
     }
 }
 
-/// A stream of events that somebody has open: it ends with this.
+/// A stream of events or of a session that somebody has open: it ends with this.
 pub struct Attending {
     presence: Arc<Presence>,
     clock: Arc<dyn Clock>,
@@ -95,11 +113,16 @@ impl Engine {
         self.presence.see(caller.principal, 0, self.clock.mono());
     }
 
-    /// The caller is there for as long as what comes back is kept: they have the stream of events open.
-    #[must_use]
-    pub fn attend(&self, caller: &Caller) -> Attending {
-        self.presence.see(caller.principal, 1, self.clock.mono());
-        Attending { presence: Arc::clone(&self.presence), clock: Arc::clone(&self.clock), who: caller.principal }
+    /// The caller is there for as long as what comes back is kept: they have a stream open.
+    ///
+    /// # Errors
+    /// When they, or all together, have too many open.
+    pub fn attend(&self, caller: &Caller) -> Result<Attending, Refusal> {
+        if self.presence.open(caller.principal, self.clock.mono()) {
+            return Ok(Attending { presence: Arc::clone(&self.presence), clock: Arc::clone(&self.clock), who: caller.principal });
+        }
+        let hint = Some("close pages and watches that you don't look at".into());
+        Err(refusal(RefusalKind::Unavailable, "too many streams are open at once", None, hint))
     }
 
     /// Which of these are there, in their order: who has the stream of events open, or used the API in the last five minutes.
@@ -151,6 +174,17 @@ mod tests {
         presence.leave(somebody(1), at(100_400));
         presence.see(somebody(1), 1, at(100_400));
         assert_eq!(presence.online(&all, at(200_000)), all);
+    }
+
+    #[test]
+    fn o02_nobody_opens_streams_without_end_and_all_together_neither() {
+        let presence = Presence::default();
+        let opened = |who, most: u32| (0..most + 5).filter(|_| presence.open(somebody(who), at(0))).count();
+        assert_eq!(opened(1, STREAMS_OF_ONE), STREAMS_OF_ONE as usize);
+        presence.leave(somebody(1), at(1));
+        assert!(presence.open(somebody(1), at(1)), "one that ended makes room");
+        let others: usize = (2..500).map(|who| opened(who, STREAMS_OF_ONE)).sum();
+        assert_eq!(others, (STREAMS - STREAMS_OF_ONE) as usize);
     }
 
     #[test]

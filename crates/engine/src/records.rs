@@ -412,11 +412,13 @@ impl Engine {
     /// # Errors
     /// When the engine has stopped.
     pub async fn status(&self, caller: &Caller) -> Result<StatusView, Refusal> {
-        let all = self.sees_all(caller);
+        let (me, all) = (caller.principal, self.sees_all(caller));
         let status = self.sequencer.look(move |desk| {
             let world = desk.world;
             let live = world.sessions().filter(|s| matches!(s, Session::Live(_))).count();
+            let knows = |resource: &ResourceName| all || desk.rules.owns(me, resource) || desk.rules.offered(me, resource).is_some();
             let unconfirmed = world.leases().filter_map(|l| match l {
+                Lease::RevokeUnconfirmed(h) if !knows(&h.intended.resource) => None,
                 Lease::RevokeUnconfirmed(h) => {
                     Some((h.intended.id, h.intended.resource.clone(), if all { h.now.why.clone() } else { String::new() }))
                 }

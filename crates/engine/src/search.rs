@@ -193,10 +193,9 @@ impl Engine {
             self.auditor(caller)?;
         }
         let Some(wanted) = self.wanted(caller, query)? else { return Ok(Answer::default()) };
-        // What is looked through, and not only listed, keeps a core busy: two at a time, in turns.
+        // What is looked through, and not only listed, keeps a core busy.
         let looks_through = wanted.text.is_some() || wanted.kind.is_some() || matches!(within, Within::Statements | Within::Events);
-        let turn = if looks_through { Some(self.looking.acquire().await) } else { None };
-        let _turn = turn.transpose().map_err(|_| Refusal::from(crate::Unavailable::Stopped))?;
+        let _turn = if looks_through { Some(self.looking.take(caller.principal).await?) } else { None };
         match within {
             Within::Requests => self.requests_found(&wanted, cursor(before, "request")?).await,
             Within::Sessions => self.sessions_found(&wanted, cursor(before, "session")?).await,

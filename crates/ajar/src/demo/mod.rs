@@ -201,7 +201,7 @@ fn write_files(
         policy_dir,
         policy_follow: None,
         names: vec!["localhost".into(), postgres.ip().to_string(), files::API_HOST.into()],
-        api: Api { listen: api, tls: false },
+        api: Api { listen: api, tls: false, trusted_proxies: Vec::new() },
         postgres: Listen { listen: postgres },
         http: Some(Http { listen: http, certificate: Vec::new() }),
         ssh: targets.host.as_ref().map(|_| Listen { listen: ssh }),

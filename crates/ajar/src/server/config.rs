@@ -1,6 +1,6 @@
 //! `ajar.toml`. Paths are relative to the file.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +46,9 @@ pub(crate) struct Api {
     pub(crate) listen: SocketAddr,
     /// Whether it speaks TLS; where it doesn't, something in front of it must, unless it is on loopback.
     pub(crate) tls: bool,
+    /// Addresses of proxies in front of it, which say in `X-Forwarded-For` who a client is.
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<IpAddr>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -121,6 +124,8 @@ names = [{list}]
 listen = "0.0.0.0:7070"
 # false: something in front of it speaks TLS.
 tls = true
+# Proxies in front of it, whose word counts for who a client is (X-Forwarded-For):
+# trusted_proxies = ["10.0.0.7"]
 
 [postgres]
 listen = "0.0.0.0:7432"

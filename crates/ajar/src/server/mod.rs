@@ -14,11 +14,11 @@
 pub(crate) mod authority;
 pub(crate) mod config;
 mod follow;
+mod front;
 pub(crate) mod keys;
 mod krl;
 pub(crate) mod serve;
 pub(crate) mod ssh_authority;
-mod tls;
 
 use std::path::Path;
 use std::sync::Arc;

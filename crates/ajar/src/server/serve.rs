@@ -26,15 +26,15 @@ use tokio::task::JoinSet;
 use super::authority::{Authority, Identity};
 use super::config::Config;
 use super::follow;
+use super::front;
 use super::keys::{Keys, read_private};
 use super::ssh_authority::SshAuthorities;
-use super::tls::TlsListener;
 use crate::client::make_private_dir;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::logs;
 
 /// How long requests under way may take when the server stops.
-const GOODBYE: Duration = Duration::from_secs(5);
+pub(super) const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A server that serves.
 pub(crate) struct Running {
@@ -163,7 +163,8 @@ impl Running {
         let (stop_gateway, stop_api) = (watch::Sender::new(false), watch::Sender::new(false));
         let mut tasks = JoinSet::new();
         tasks.spawn(gateway.serve(told(&stop_gateway)));
-        tasks.spawn(serve_api(tcp, tls, router, told(&stop_api)));
+        let (proxies, stop) = (config.api.trusted_proxies.clone(), told(&stop_api));
+        tasks.spawn(async move { front::serve(tcp, tls, &proxies, router, stop).await });
         if let Some(every) = config.policy_follow {
             tasks.spawn(follow::follow(config.policy_dir.clone(), every, Arc::clone(&engine), seen));
         }
@@ -246,42 +247,6 @@ fn api_tls(identity: &Identity) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-async fn serve_api(
-    tcp: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    router: axum::Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) {
-    use axum::serve::ListenerExt;
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = watch::Sender::new(false);
-    let told = told(&stopped);
-    let stop = async move {
-        stop.await;
-        stopped.send_replace(true);
-    };
-    let served = async {
-        match tls {
-            Some(config) => {
-                let listener = TlsListener::new(tcp, config).tap_io(|_| {});
-                axum::serve(listener, service).with_graceful_shutdown(stop).await
-            }
-            None => axum::serve(tcp, service).with_graceful_shutdown(stop).await,
-        }
-    };
-    // Whoever listens to changes never leaves by themselves.
-    let limit = async {
-        told.await;
-        tokio::time::sleep(GOODBYE).await;
-    };
-    tokio::select! {
-        served = served => if let Err(error) = served {
-            tracing::error!(%error, "the API has stopped");
-        },
-        () = limit => {}
-    }
 }
 
 /// One recorder for the process, however often a server is started in it.

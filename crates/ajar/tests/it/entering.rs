@@ -84,6 +84,12 @@ async fn w08_a_browser_signs_in_asks_gets_in_and_is_nobody_again_when_it_signs_o
     let stranger = full_token(&stage, "stranger");
     assert_eq!((entry(&stage, &stranger, &to).0, entry(&stage, &stage.token("dev"), &to).0), (404, 403));
     let url = entry(&stage, dev, &to).1["url"].as_str().unwrap().to_owned();
+    // Who makes a victim go on at another port of the host gets a code that counts at no door.
+    let (status, answer) =
+        entry(&stage, dev, &to.replacen(&own, &format!("https://{}:1", own.trim_start_matches("https://").split(':').next().unwrap()), 1));
+    let elsewhere = answer["url"].as_str().unwrap_or_else(|| panic!("{status} {answer}"));
+    let (_, code) = elsewhere.split_once(":1/").unwrap_or_else(|| panic!("{elsewhere}"));
+    assert_eq!(browser.goes(&format!("{own}/{code}")).status, 401);
     // Another browser has nothing of it, and the code is gone then.
     let elsewhere = Browser { stage: &stage, jar: &jar.path().join("other") };
     assert_eq!((elsewhere.goes(&url).status, browser.goes(&url).status), (401, 401));

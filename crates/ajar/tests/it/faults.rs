@@ -87,6 +87,8 @@ async fn r02_r09_a_target_that_is_down_is_revoked_when_it_is_back_and_visible_un
         let (code, out, _) = stage.ajar("operator", &["status", "-o", "json"]);
         code == 1 && out.contains("is not confirmed to be gone")
     });
+    let (_, told, _) = stage.ajar("stranger", &["status", "-o", "json"]);
+    assert!(!told.contains("orders-db") && !told.contains("lease_"), "to whom it is nothing, it is not named: {told}");
     assert_eq!(stage.grant(&grant)["leases"][0]["state"], "revoke_unconfirmed");
     assert_eq!(stage.grant(&grant)["state"], "closing");
     // Nobody gets in with it meanwhile.

@@ -547,8 +547,18 @@ async fn w03_lists_hold_what_one_asked_for_others_reviewed_or_owns_and_say_what_
     assert_eq!(theirs["client"], "127.0.0.1");
     assert_eq!((ids("dev", &of), ids("boss", &of)), (vec![theirs["id"].as_str().unwrap().to_owned()], Vec::new()));
     assert_eq!(look.json("dev", &of)["items"][0]["client"], Value::Null);
+    for (who, found) in [("stranger", 1), ("operator", 1), ("dev", 0)] {
+        let sessions = look.json(who, "/search?in=sessions&q=127.0.0.1")["items"].clone();
+        assert_eq!(sessions.as_array().unwrap().len(), found, "{who} looks for an address");
+    }
     assert_eq!(ids("stranger", "/sessions?of=grant_00000000000000000000000000"), Vec::<String>::new());
     assert_eq!(look.raw("stranger", "/sessions?of=everything").0, 400);
+
+    // How it was used helps whoever decides the next one; who only asks for others is not told.
+    let again = stage.json("boss", &asked)["id"].as_str().unwrap().to_owned();
+    let used = |who: &str| look.json(who, &format!("/requests/{again}/context"))["requester"]["last"][0]["sessions"].clone();
+    assert_eq!((used("boss"), used("peer"), used("stranger")), (0.into(), 1.into(), 1.into()));
+    stage.json("boss", &["withdraw", &again]);
 
     stage.ajar("peer", &["revoke", grant]);
     assert_eq!((may("stranger"), may("peer")), (serde_json::json!([]), serde_json::json!([])), "it is over");

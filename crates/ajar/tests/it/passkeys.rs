@@ -213,6 +213,24 @@ async fn w01_signing_in_with_a_passkey_is_a_new_session_and_a_step_up() {
     assert_eq!((status, code(&answer), &nobody.cookie), (401, "bad_credential", &None));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a06_who_decides_instead_is_said_with_the_passkey() {
+    let stage = stage().await;
+    let (_, mut key, _) = enrolled(&stage, "peer");
+    // A token that leaked: whoever has it would have somebody else approve.
+    let mut leaked = Browser::of(&stage, "peer");
+    let away = json!({ "to": "boss", "for": "1h" });
+    let (status, answer) = leaked.post("delegations", &away);
+    assert_eq!((status, code(&answer)), (403, "step_up_needed"), "{answer}");
+    assert_eq!(leaked.get("delegations").1["items"], json!([]));
+    assert_eq!(step_up(&mut leaked, &mut key).0, 200);
+    let (status, made) = leaked.post("delegations", &away);
+    assert_eq!((status, &made["to"]), (200, &json!("boss")), "{made}");
+    // To be asked again takes nothing.
+    let mut other = Browser::of(&stage, "peer");
+    assert_eq!(other.send("DELETE", &format!("delegations/{}", made["id"].as_str().unwrap()), &["ajar-web: 1"], "").0, 204);
+}
+
 /// What an attacker may change about an answer.
 type Spoil = (&'static str, fn(&mut Authenticator));
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ajar_core::id::SessionId;
 use ajar_core::port::{Refusal, RefusalKind};
-use ajar_engine::Caller;
+use ajar_engine::{Attending, Caller};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -69,8 +69,8 @@ pub(super) async fn session_watch(
     };
     let id = api.session_id(&id).await?;
     let path = api.engine.recording(&caller, id).await?;
-    let asked = Instant::now();
-    let mut watch = Watch { api, caller, id, path, from, file: None, skipping: false, over: false, asked };
+    let (asked, there) = (Instant::now(), api.engine.attend(&caller)?);
+    let mut watch = Watch { _there: there, api, caller, id, path, from, file: None, skipping: false, over: false, asked };
     watch.over = watch.is_over().await?;
     if watch.over && watch.open().await.is_err() {
         return Err(super::access::no_recording(id));
@@ -106,6 +106,8 @@ struct Watch {
     over: bool,
     /// When it was last asked whether they may.
     asked: Instant,
+    /// They are there as long as they watch.
+    _there: Attending,
 }
 
 impl Watch {
@@ -188,7 +190,6 @@ impl Watch {
                 return Ok(None);
             }
             tokio::time::sleep(LOOK).await;
-            self.ask_again().await?;
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use ajar_core::event::{Envelope, Event as Happened, Stream as Of};
+use ajar_core::event::Envelope;
 use ajar_engine::{Attending, Caller, Feed, NoticeView};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,6 +14,7 @@ use futures::StreamExt;
 use crate::Api;
 use crate::caller::Reader;
 use crate::model::{Change, Problem};
+use crate::problem::Refused;
 
 /// How often it is asked again whether somebody may still listen, at least.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -60,9 +61,10 @@ impl Listening {
 /// Changes of requests, grants, sessions and locks that the caller may see, and the caller's notices, as server-sent events. A change says what to read again,
 /// not what it is: whoever may not read it gets nothing out of it; `everything` where some were missed. It begins with a comment, and ends within a second of
 /// the token's end. Nothing is told again: whoever comes back, with whatever `Last-Event-ID`, reads the lists again.
-#[utoipa::path(get, path = "/api/v1/events", security(("token" = [])), responses((status = 200, description = "Each event's data is one", content_type = "text/event-stream", body = Change), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn events(State(api): State<Api>, Reader(caller): Reader) -> impl IntoResponse {
-    let (feed, told, there) = (api.engine.feed(), api.engine.notices_newest(&caller), api.engine.attend(&caller));
+#[utoipa::path(get, path = "/api/v1/events", security(("token" = [])), responses((status = 200, description = "Each event's data is one", content_type = "text/event-stream", body = Change), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn events(State(api): State<Api>, Reader(caller): Reader) -> Result<impl IntoResponse, Refused> {
+    let there = api.engine.attend(&caller)?;
+    let (feed, told) = (api.engine.feed(), api.engine.notices_newest(&caller));
     let listening = Listening { api, caller, feed, told, _there: there };
     let changes = futures::stream::unfold(listening, |mut listening| async move {
         let said = listening.next().await?;
@@ -71,7 +73,7 @@ pub(super) async fn events(State(api): State<Api>, Reader(caller): Reader) -> im
     // Browsers and proxies see at once that it is open.
     let begun = futures::stream::iter([Event::default().comment("listening")]);
     let all = begun.chain(changes.flatten()).map(Ok::<_, Infallible>);
-    ([("x-accel-buffering", "no")], Sse::new(all).keep_alive(KeepAlive::default()))
+    Ok(([("x-accel-buffering", "no")], Sse::new(all).keep_alive(KeepAlive::default())))
 }
 
 /// What the caller was told after `told`, up to `newest`; what came since comes with its own events.
@@ -85,27 +87,8 @@ async fn notices(api: &Api, caller: &Caller, told: u64, newest: u64) -> Vec<(u64
 }
 
 async fn change(api: &Api, caller: &Caller, envelope: &Envelope) -> Option<Change> {
-    let (what, sees) = match (&envelope.event, envelope.stream) {
-        (Happened::Request(_), Of::Request(id)) => ("request", api.engine.request(caller, id).await.is_ok()),
-        (Happened::Grant(_), Of::Grant(id)) => ("grant", api.engine.grant(caller, id).await.is_ok()),
-        (Happened::Session(_), Of::Session(id)) => ("session", api.engine.session(caller, id).await.is_ok()),
-        (Happened::Lock(_), Of::Lock(id)) => ("lock", api.engine.lock_is_seen(caller, id).await),
-        (
-            Happened::Request(_)
-            | Happened::Grant(_)
-            | Happened::Session(_)
-            | Happened::Lease(_)
-            | Happened::Lock(_)
-            | Happened::Delegation(_)
-            | Happened::Preapproval(_)
-            | Happened::Debt(_)
-            | Happened::Principal(_)
-            | Happened::Token(_)
-            | Happened::Policy(_),
-            _,
-        ) => return None,
-    };
-    sees.then(|| Change { what: what.to_owned(), id: envelope.stream.to_string(), kind: envelope.event.kind().to_owned() })
+    let (what, id) = (envelope.stream.word().to_owned(), envelope.stream.to_string());
+    api.engine.hears(caller, envelope).await.then(|| Change { what, id, kind: envelope.event.kind().to_owned() })
 }
 
 /// Whether it can decide and record.

@@ -322,8 +322,8 @@ pub trait Door: Send + Sync + 'static {
     async fn knock(&self, who: &Identified, knock: Knock) -> Result<Admission, Refusal>;
 
     /// Lets a browser in that brings a code, which is good once. `begun` is what the door told the control plane when it sent the
-    /// browser there, and `host` the host name at which the browser brings it.
-    fn enter(&self, code: &Secret, begun: &str, host: &str) -> Result<Entry, Refusal>;
+    /// browser there, and `authority` the host name, with its port, at which the browser brings it.
+    fn enter(&self, code: &Secret, begun: &str, authority: &str) -> Result<Entry, Refusal>;
 
     /// The resource that has a host name, for protocols in which clients name a host. It says nothing of who may know that.
     fn resource_at(&self, host: &str) -> Option<ResourceName>;

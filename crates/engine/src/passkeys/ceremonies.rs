@@ -2,7 +2,7 @@
 //! from whoever began it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ajar_core::event::Actor;
@@ -14,7 +14,7 @@ use webauthn_rs::prelude::{DiscoverableAuthentication, PasskeyAuthentication, Pa
 const WITHIN: Duration = Duration::from_secs(5 * 60);
 /// How many may be under way for one token; the oldest gives way.
 const OF_ONE: usize = 8;
-/// How many may be under way at all; beyond it none begins.
+/// How many may be under way at all, of those that belong to tokens and of those that anybody may begin, each for itself.
 const AT_ALL: usize = 20_000;
 
 /// What was begun.
@@ -36,42 +36,59 @@ struct Held {
     over: Mono,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Ceremonies(Mutex<BTreeMap<String, Held>>);
+struct Book {
+    held: BTreeMap<String, Held>,
+    /// How many were begun.
+    begun: u64,
+}
+
+/// See the module. Those that anybody may begin take no place from those of tokens.
+#[derive(Debug, Default)]
+pub(crate) struct Ceremonies {
+    of_tokens: Mutex<Book>,
+    of_anybody: Mutex<Book>,
+}
 
 impl Ceremonies {
+    fn book(&self, whose: Option<TokenId>) -> MutexGuard<'_, Book> {
+        let book = if whose.is_some() { &self.of_tokens } else { &self.of_anybody };
+        book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Keeps what was begun, for the token that began it or for nobody; under which name. `None` when there are too many.
     pub(crate) fn begin(&self, whose: Option<TokenId>, begun: Begun, entropy: &dyn Entropy, now: Mono) -> Option<String> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, ceremony| now < ceremony.over);
+        let mut book = self.book(whose);
         if whose.is_some() {
-            let theirs = held.iter().filter(|(_, ceremony)| ceremony.whose == whose);
+            let theirs = book.held.iter().filter(|(_, ceremony)| ceremony.whose == whose);
             let mut theirs: Vec<(u64, String)> = theirs.map(|(name, ceremony)| (ceremony.order, name.clone())).collect();
             theirs.sort_unstable();
             for (_, oldest) in theirs.iter().take((theirs.len() + 1).saturating_sub(OF_ONE)) {
-                held.remove(oldest);
+                book.held.remove(oldest);
             }
         }
-        if held.len() >= AT_ALL {
+        if book.held.len() >= AT_ALL {
+            book.held.retain(|_, ceremony| now < ceremony.over);
+        }
+        if book.held.len() >= AT_ALL {
             return None;
         }
         let mut bytes = [0u8; 16];
         entropy.fill(&mut bytes);
         let name = hex::encode(bytes);
-        let order = held.values().map(|ceremony| ceremony.order).max().unwrap_or(0) + 1;
-        let over = Mono(now.0.saturating_add(u64::try_from(WITHIN.as_nanos()).unwrap_or(0)));
-        held.insert(name.clone(), Held { whose, begun, order, over });
+        book.begun += 1;
+        let (order, over) = (book.begun, Mono(now.0.saturating_add(u64::try_from(WITHIN.as_nanos()).unwrap_or(0))));
+        book.held.insert(name.clone(), Held { whose, begun, order, over });
         Some(name)
     }
 
     /// Takes it, so that nobody can answer it again; only for who began it.
     pub(crate) fn take(&self, name: &str, whose: Option<TokenId>, now: Mono) -> Option<Begun> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.get(name)?.whose != whose {
+        let mut book = self.book(whose);
+        if book.held.get(name)?.whose != whose {
             return None;
         }
-        held.remove(name).filter(|ceremony| now < ceremony.over).map(|ceremony| ceremony.begun)
+        book.held.remove(name).filter(|ceremony| now < ceremony.over).map(|ceremony| ceremony.begun)
     }
 }
 
@@ -128,7 +145,7 @@ mod tests {
         assert_eq!(still, [false, false, true, true, true, true, true, true, true, true]);
         let begun = (0..AT_ALL + 5).filter(|_| all.begin(None, sign_in(), &entropy, Mono(1)).is_some()).count();
         assert_eq!(begun, AT_ALL);
-        assert!(all.begin(token, sign_in(), &entropy, Mono(1)).is_none());
-        assert!(all.begin(token, sign_in(), &entropy, Mono(400_000_000_000)).is_some(), "time makes room");
+        assert!(all.begin(token, sign_in(), &entropy, Mono(1)).is_some(), "what anybody may begin takes no place from tokens");
+        assert!(all.begin(None, sign_in(), &entropy, Mono(400_000_000_000)).is_some(), "time makes room");
     }
 }

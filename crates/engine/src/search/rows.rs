@@ -35,7 +35,7 @@ impl Engine {
 
     pub(super) async fn sessions_found(&self, wanted: &Wanted, before: Option<Stream>) -> Result<Answer, Refusal> {
         let query = RowQuery { not_over_at: wanted.from, begun_before: wanted.to, ..wanted.rows("session") };
-        self.rows_found(wanted, query, before, |row| parse(row).map(|session| self.session_looked(&session))).await
+        self.rows_found(wanted, query, before, |row| parse(row).map(|session| self.session_looked(wanted, &session))).await
     }
 
     async fn rows_found(
@@ -124,8 +124,10 @@ impl Engine {
         Looked { found, also, sealed, reason: Some(filed.reason) }
     }
 
-    fn session_looked(&self, session: &Session) -> Looked {
+    fn session_looked(&self, wanted: &Wanted, session: &Session) -> Looked {
         let arrived = session.arrived();
+        // INVARIANT I17: an address is looked into for whose it is, and for those who see all.
+        let address = wanted.seen_by.as_ref().is_none_or(|by| by.principal == arrived.principal).then_some(arrived.client);
         let role = match session {
             Session::Held(_) => None,
             Session::Live(inside) => Some(inside.live.role.clone()),
@@ -157,7 +159,7 @@ impl Engine {
             seq: None,
         };
         let also = vec![arrived.id.to_string(), self.name(arrived.principal), arrived.resource.to_string()];
-        Looked { found, also, sealed: killed.into_iter().chain([arrived.client]).collect(), reason: None }
+        Looked { found, also, sealed: killed.into_iter().chain(address).collect(), reason: None }
     }
 }
 

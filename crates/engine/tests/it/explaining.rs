@@ -161,7 +161,7 @@ fn who_could_decide_and_is_there_is_told_with_the_stage() {
         engine.seen(&peer);
         engine.seen(&boss);
         assert_eq!(online().await, [peer.principal], "and nobody who could not decide");
-        let stream = engine.attend(&other);
+        let stream = engine.attend(&other).unwrap();
         sleep(Duration::from_secs(301)).await;
         assert_eq!(online().await, [other.principal]);
         assert_eq!(engine.online(&[boss.principal, other.principal, peer.principal]), [other.principal]);

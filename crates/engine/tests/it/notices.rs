@@ -170,6 +170,42 @@ fn w03_a_notice_is_of_what_its_reader_may_see_now() {
     });
 }
 
+/// Whoever listens hears of just what they could read.
+#[test]
+fn w03_who_hears_of_a_change_is_who_may_see_it() {
+    let town = Arc::new(Town::new(35));
+    town.live(async |engine| {
+        town.apply(&engine, FILES.to_owned()).await;
+        let mut feed = engine.feed();
+        let id = engine.request_file(&town.caller("dev"), ask("read", None)).await.unwrap().request;
+        engine.request_file(&town.caller("peer"), ask("read", None)).await.unwrap();
+        engine.request_review(&town.caller("other"), id, APPROVE).await.unwrap();
+        let opened = engine.request_file(&town.caller("dev"), ask("status", None)).await.unwrap();
+        let away = NewDelegation { to: "boss".into(), from: None, life: Span::from_secs(3_600) };
+        engine.delegate(&town.caller("peer"), away).await.unwrap();
+        engine.request_file(&town.caller("dev"), ask("write", None)).await.unwrap();
+        engine.grant_revoke(&town.caller("boss"), opened.grants[0]).await.unwrap();
+        let (mut heard, mut not) = (0, 0);
+        while let Ok(Some(events)) = tokio::time::timeout(Duration::from_secs(1), feed.next()).await {
+            for envelope in events {
+                for who in ["dev", "dev2", "peer", "other", "boss"] {
+                    let caller = town.caller(who);
+                    let sees = if let Stream::Request(id) = envelope.stream {
+                        engine.request(&caller, id).await.is_ok()
+                    } else if let Stream::Grant(id) = envelope.stream {
+                        engine.grant(&caller, id).await.is_ok()
+                    } else {
+                        false
+                    };
+                    assert_eq!(engine.hears(&caller, &envelope).await, sees, "{who} of {}", envelope.event.kind());
+                    if sees { heard += 1 } else { not += 1 }
+                }
+            }
+        }
+        assert!(heard > 20 && not >= 5, "{heard} heard, {not} not");
+    });
+}
+
 #[test]
 fn those_asked_are_reminded_and_the_connection_that_waits_hears_it() {
     let town = Arc::new(Town::new(34));

@@ -35,8 +35,6 @@ pub(super) struct Ask {
     pub(super) websocket: Option<WebSocket>,
     /// The host that was called, with its port.
     pub(super) host: String,
-    /// The same without it, in lower case.
-    pub(super) host_alone: String,
     pub(super) resource: String,
     /// What stands before the target's own paths in the caller's: the resource's name, or nothing.
     pub(super) prefix: String,
@@ -126,7 +124,6 @@ impl Ask {
             method,
             websocket,
             host: called,
-            host_alone: host,
             resource,
             prefix,
             path,

@@ -104,7 +104,7 @@ fn take(
     (code, to): (Secret, Option<Local>),
 ) -> Result<Response<Answer>, Problem> {
     let nonce = one(headers, BEGUN_NAME).unwrap_or_default();
-    let entry = shared.door.enter(&code, &begun(nonce), &ask.host_alone)?;
+    let entry = shared.door.enter(&code, &begun(nonce), &ask.host)?;
     guest.is_known();
     let mut answer = sent_to(&to.map_or_else(|| "/".to_owned(), |to| to.to_string()))?;
     let seconds = entry.expires_at.since(shared.clock.now()).as_millis() / 1_000;
