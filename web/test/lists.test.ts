@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { counted, end, summary } from '../src/lib/accesses';
 import type { Access, CatalogueEntry } from '../src/lib/api';
 import { choices, labels, matching, owns } from '../src/lib/entries';
-import { actor, isCommitment, kindWords, leaves, pageOf } from '../src/lib/leaf';
+import { actor, isCommitment, isGrant, kindWords, leaves, pageOf } from '../src/lib/leaf';
 
 describe('accesses', () => {
   const access = (more: Partial<Access>): Access => ({
@@ -67,6 +67,7 @@ describe('events', () => {
   it('name pages by ids only', () => {
     expect(pageOf('req_01m8')).toBe('requests/req_01m8');
     expect(pageOf('sess_01m8')).toBe('sessions/sess_01m8');
+    expect(['grant_01m8', 'grant_../x', 'req_01m8'].map(isGrant)).toEqual([true, false, false]);
     expect(pageOf('req_../x')).toBeNull();
     expect(pageOf('policy')).toBeNull();
     expect(isCommitment(`c1_${'0'.repeat(64)}`)).toBe(true);
