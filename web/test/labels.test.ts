@@ -29,13 +29,20 @@ type Node = { type: string; [key: string]: unknown };
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && typeof (value as Node).type === 'string';
 const inside = (node: Node) => Object.entries(node).flatMap(([key, value]) => (key === 'metadata' ? [] : [value].flat().filter(isNode)));
 
+/** Whether it calls a method of this name: names that were joined are names still. */
+function calls(call: Node, method: string): boolean {
+  const callee = call.callee as Node & { property?: { name?: string } };
+  return callee.type === 'MemberExpression' && callee.property?.name === method;
+}
+
 /** Whether an expression comes to such a name as it is. */
 function raw(node: Node): boolean {
   switch (node.type) {
     case 'CallExpression': {
       const callee = node.callee as { type: string; name?: string };
       if (callee.type === 'Identifier' && INERT.has(callee.name!)) return false;
-      return (callee.type === 'Identifier' && /(^listed|[wW]ords)$/.test(callee.name!)) || inside(node).some(raw);
+      if (callee.type === 'Identifier' && /^(listed|needs|otherwise|.*[wW]ords)$/.test(callee.name!)) return true;
+      return calls(node, 'join') || inside(node).some(raw);
     }
     case 'ConditionalExpression':
       return [node.consequent, node.alternate].filter(isNode).some(raw);
@@ -80,6 +87,7 @@ it('w02: tells what is inert from what is not', () => {
   expect(of('{#each list as one}<td><Button>End<span> {one.user ?? one.resource}</span></Button></td>{/each}')).toBe(1);
   expect(of('<button aria-label={`End ${token.label}`}>End</button>')).toBe(1);
   expect(of('<Button aria-label="End {token.label}">End</Button>')).toBe(1);
+  expect(of('<p>{stage.from.join(", ")}</p>')).toBe(1);
   expect(of('{who(a) ? askWords(grant) : ""}')).toBe(1);
   expect(of('{line(token.label)}<Text text={token.label} /><Dialog title={token.label} /><b aria-label={line(`End ${token.label}`)}></b>')).toBe(0);
   expect(of('{token.label ? "yes" : "no"}{KINDS[token.kind]}{names.length}')).toBe(0);
