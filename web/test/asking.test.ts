@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fieldOf, instant, length, local, longest, needs, otherwise, outcome, outcomeWords, presets, problems, queryOf, requestOf, strictest, wishOf } from '../src/lib/asking';
+import { fieldOf, foretelling, instant, length, local, longest, needs, otherwise, outcome, outcomeWords, presets, problems, queryOf, requestOf, strictest, wishOf } from '../src/lib/asking';
 import type { Explanation, RulePart } from '../src/lib/api';
 
 const rule = (more: Partial<RulePart>): RulePart => ({ rule: 'r', effect: 'allow', stages: [], ...more });
@@ -46,6 +46,23 @@ describe('limits', () => {
     expect(presets('4h')).toEqual(['10m', '30m', '1h', '2h', '4h']);
     expect(presets('45m')).toEqual(['10m', '30m', '45m']);
     expect(presets(null)).toEqual(['10m', '30m', '1h', '2h']);
+  });
+});
+
+describe('what the rules say before a reason is written', () => {
+  const lacks = [rule({ lacks: 'a reason of 12 characters or more is needed' })];
+  const asked = async (first: Explanation, reason?: string) => {
+    const reasons: (string | undefined)[] = [];
+    const told = await foretelling(async (given) => (reasons.push(given), reasons.length === 1 ? first : foretold({ for: '1h' })), reason);
+    return { reasons, then: told.then?.for };
+  };
+  test('is what they say once it is long enough: for how long it would be', async () => {
+    expect(await asked(foretold({ outcome: 'refused', reason_min: 12, rules: lacks }))).toEqual({ reasons: [undefined, '............'], then: '1h' });
+    expect(await asked(foretold({ outcome: 'refused', reason_min: 12, rules: lacks }), 'short')).toEqual({ reasons: ['short', 'short.......'], then: '1h' });
+  });
+  test('is not guessed for a pattern, and not asked where all is said', async () => {
+    expect(await asked(foretold({ outcome: 'refused', reason_min: 12, reason: '^INC-', rules: lacks }))).toEqual({ reasons: [undefined], then: undefined });
+    expect(await asked(foretold({ for: '30m' }))).toEqual({ reasons: [undefined], then: undefined });
   });
 });
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { counted, end, summary } from '../src/lib/accesses';
 import type { Access, CatalogueEntry } from '../src/lib/api';
-import { choices, labels, matching, owns } from '../src/lib/entries';
-import { actor, isCommitment, kindWords, leaves, pageOf } from '../src/lib/leaf';
+import { choices, idle, labels, matching, owns } from '../src/lib/entries';
+import { actor, isCommitment, isGrant, kindWords, leaves, pageOf } from '../src/lib/leaf';
 
 describe('accesses', () => {
   const access = (more: Partial<Access>): Access => ({
@@ -44,6 +44,14 @@ describe('the catalogue', () => {
     expect(names({ health: 'good' })).toEqual(['orders-db']);
     expect(names({ label: 'team=orders' })).toEqual(['orders-db']);
     expect(names({ unused: true })).toEqual(['orders-db']);
+  });
+  it('a role lies idle for 90 days only where it was used before: the server may be younger', () => {
+    const now = Date.parse('2026-11-26T10:00:00Z');
+    expect(idle({ grants_90d: 0 }, now)).toBe('not used yet');
+    expect(idle({ grants_90d: 0, last_used: null }, now)).toBe('not used yet');
+    expect(idle({ grants_90d: 1 }, now)).toBeNull();
+    expect(idle({ grants_90d: 0, last_used: '2026-08-28T10:00:01Z' }, now)).toBeNull();
+    expect(idle({ grants_90d: 0, last_used: '2026-08-28T09:59:59Z' }, now)).toBe('not used for 90 days');
     expect(choices(all, labels)).toEqual(['team=orders']);
   });
   it('knows owners by name and by group', () => {
@@ -67,6 +75,7 @@ describe('events', () => {
   it('name pages by ids only', () => {
     expect(pageOf('req_01m8')).toBe('requests/req_01m8');
     expect(pageOf('sess_01m8')).toBe('sessions/sess_01m8');
+    expect(['grant_01m8', 'grant_../x', 'req_01m8'].map(isGrant)).toEqual([true, false, false]);
     expect(pageOf('req_../x')).toBeNull();
     expect(pageOf('policy')).toBeNull();
     expect(isCommitment(`c1_${'0'.repeat(64)}`)).toBe(true);

@@ -247,6 +247,83 @@ describe('the model', () => {
   });
 });
 
+describe('a statement that takes long', () => {
+  const head = JSON.stringify({ format: 'ajar-recording/1', session: 'sess_1', protocol: 'postgres', started: '2026-11-26T10:00:00Z' });
+  const sleeps = (more: object) => JSON.stringify({ t: 5_000, d: 1_000_000, kind: 'simple', sql: 'select pg_sleep(9)', ...more });
+  const running = sleeps({ outcome: 'running', rows: 7, row_bytes: 70 });
+  const done = sleeps({ d: 9_000_000, tag: 'SELECT 1', rows: 1, row_bytes: 4 });
+  const other = JSON.stringify({ t: 5_000, d: 10, kind: 'simple', sql: 'select 1', tag: 'SELECT 1', rows: 1 });
+  const of = (...lines: string[]) => {
+    const model = new Model();
+    for (const line of [head, ...lines]) model.line(line);
+    return model;
+  };
+  const groups = (model: Model) => model.summary.groups().map(({ name, count, tone }) => `${name} ${count} ${tone}`);
+
+  it('is shown while it runs, and comes to nothing yet', () => {
+    const model = of(running);
+    expect(model.entries.map(brief)).toEqual([' | select pg_sleep(9) | running | quiet']);
+    expect(model.entries[0]!.took).toBeNull();
+    expect(groups(model)).toEqual(['running 1 quiet']);
+    expect(model.summary.figures()).toEqual([]);
+    expect(shown(model.entries, 'running')).toHaveLength(1);
+  });
+
+  it('is shown once, as it ended, in the place where it began', () => {
+    const model = of(running, running, other, done);
+    expect(model.entries.map(brief)).toEqual([' | select pg_sleep(9) | SELECT 1 | plain', ' | select 1 | SELECT 1 | plain']);
+    expect(model.entries.map(({ n, took }) => [n, took])).toEqual([[0, 9_000_000], [1, 10]]);
+    expect(groups(model)).toEqual(['SELECT 2 plain']);
+    expect(Object.fromEntries(model.summary.figures())).toEqual({ 'Rows read': '2 rows', 'Rows sent': '4 B' });
+  });
+
+  it('is shown once, too, when its end comes first', () => {
+    const model = of(done, running, other);
+    expect(model.entries.map(brief)).toEqual([' | select pg_sleep(9) | SELECT 1 | plain', ' | select 1 | SELECT 1 | plain']);
+    expect(groups(model)).toEqual(['SELECT 2 plain']);
+  });
+
+  it('that never ends is unfinished at the end', () => {
+    const model = of(running, sleeps({ d: 60_000_000, outcome: 'unfinished' }));
+    expect(model.entries.map(brief)).toEqual([' | select pg_sleep(9) | unfinished | quiet']);
+    expect(groups(model)).toEqual(['unfinished 1 quiet']);
+  });
+
+  it('is another than one of the same time with another text, and than one that runs again', () => {
+    const model = of(running, other, done, sleeps({ t: 6_000, outcome: 'running' }));
+    expect(model.entries.map(({ at, result }) => [at, result])).toEqual([[5_000, 'SELECT 1'], [5_000, 'SELECT 1'], [6_000, 'running']]);
+    expect(of(done, done).entries).toHaveLength(2);
+  });
+
+  it('is found as what it is by now', () => {
+    const model = of(other, running);
+    const finder = new Finder();
+    const found = (wanted: string, only = '') => finder.find(model.entries, model.lost, wanted, only);
+    expect(found('running')).toEqual([1]);
+    model.line(other);
+    model.line(done);
+    expect(found('running')).toEqual([]);
+    const later = of(running, other);
+    const among = new Finder();
+    expect(among.find(later.entries, 0, 'select 1', '')).toEqual([1]);
+    later.line(done);
+    later.line(other);
+    expect(among.find(later.entries, 0, 'select 1', '')).toEqual([0, 1, 2]);
+    expect(among.find(later.entries, 0, 'pg_sleep', 'SELECT')).toEqual([0]);
+  });
+
+  it('whose beginning was forgotten is shown when it ends', () => {
+    const model = new Model(1_000_000, 8);
+    for (const line of [head, running, ...Array.from({ length: 11 }, (_, at) => JSON.stringify({ t: 6_000 + at, d: 1, kind: 'simple', sql: `select ${at}`, tag: 'SELECT 1' }))]) model.line(line);
+    model.forget();
+    expect(model.lost).toBeGreaterThan(0);
+    model.line(done);
+    expect(brief(model.entries.at(-1)!)).toBe(' | select pg_sleep(9) | SELECT 1 | plain');
+    expect(model.entries.map(({ n }) => n)).toEqual(model.entries.map((_, at) => model.lost + at));
+    expect(model.summary.running).toBe(0);
+  });
+});
+
 describe('what is looked for', () => {
   it('is marked where it is', () => {
     expect(parts('Select orders, ORDERS', 'orders')).toEqual([

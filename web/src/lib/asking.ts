@@ -209,6 +209,19 @@ export function outcome(foretold: Explanation): string {
   return foretold.outcome;
 }
 
+/**
+ * What the rules say of something, and of the same once its reason is long enough, where that is all that is known to be missing: who would be
+ * asked, and for how long it would be, is worth knowing before a reason is written. What a pattern would fit can't be guessed.
+ */
+export async function foretelling(
+  explain: (reason: string | undefined) => Promise<Explanation>,
+  reason = '',
+): Promise<{ first: Explanation; then: Explanation | undefined }> {
+  const first = await explain(reason || undefined);
+  const guess = outcome(first) === 'incomplete' && first.reason_min && !first.reason;
+  return { first, then: guess ? await explain(reason.padEnd(first.reason_min ?? 0, '.')) : undefined };
+}
+
 /** The strictest of several; one that isn't known here counts as that. */
 export function strictest(all: Explanation[]): string | null {
   const known: readonly string[] = OUTCOMES;

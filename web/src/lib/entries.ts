@@ -1,9 +1,13 @@
 // What there is to get into: the list, and which of it somebody looks for.
 import type { CatalogueEntry, CatalogueRole } from './api';
 
-/** Nobody got in as this role, and nobody was let in, for 90 days. */
-export function unused(role: CatalogueRole): boolean {
-  return role.grants_90d === 0 && !role.last_used;
+/** So long a role must not have been used before it is said of it, in milliseconds. */
+const LONG = 90 * 86_400_000;
+
+/** How a role lies idle, in words; null when it doesn't. The server may be younger than 90 days: of nothing that was is not said since when. */
+export function idle(role: Pick<CatalogueRole, 'last_used' | 'grants_90d'>, now: number = Date.now()): string | null {
+  if (role.last_used) return now - new Date(role.last_used).getTime() > LONG ? 'not used for 90 days' : null;
+  return role.grants_90d === 0 ? 'not used yet' : null;
 }
 
 export interface Wanted {
@@ -29,7 +33,7 @@ export function matching(entries: CatalogueEntry[], wanted: Wanted): CatalogueEn
       (!wanted.kind || entry.kind === wanted.kind) &&
       (!wanted.health || entry.health.state === wanted.health) &&
       (!wanted.label || labels(entry).includes(wanted.label)) &&
-      (!wanted.unused || entry.roles.some(unused))
+      (!wanted.unused || entry.roles.some((role) => idle(role) !== null))
     );
   });
 }

@@ -1,6 +1,6 @@
 // What would come of a wish, kept current while somebody writes it: asked a moment after the last key, and never two at a time.
 import { asRefused, ask, explain, type Explanation, type Refused } from './api';
-import { length, outcome, requestOf, type Wish } from './asking';
+import { foretelling, length, requestOf, type Wish } from './asking';
 
 /** So long nothing must have been typed. */
 const PAUSE = 250;
@@ -37,7 +37,6 @@ export class Forecast {
     const query = {
       // A length that is none is said beside its field; the rest is explained meanwhile.
       for: (wish.for && length(wish.for)) || undefined,
-      reason: reason || undefined,
       ticket: ticket ?? undefined,
       scope: scope ?? undefined,
       at: starts_at ?? undefined,
@@ -46,21 +45,14 @@ export class Forecast {
     };
     try {
       const asks = [{ resource, role }, ...also];
-      const answer = (of: (typeof asks)[number], more: object = {}) =>
-        ask(explain({ path: { name: of.resource }, query: { ...query, role: of.role ?? undefined, ...more }, signal }));
-      const value = await Promise.all(asks.map((of) => answer(of)));
-      if (signal.aborted) return;
-      // Who would be asked is worth knowing before a reason is written. What a pattern would fit can't be guessed.
-      const then = await Promise.all(
-        value.map((first, at) => {
-          const of = asks[at];
-          if (!of || outcome(first) !== 'incomplete' || !first.reason_min || first.reason) return undefined;
-          return answer(of, { reason: (reason ?? '').padEnd(first.reason_min, '.') });
-        }),
+      const told = await Promise.all(
+        asks.map((of) =>
+          foretelling((reason) => ask(explain({ path: { name: of.resource }, query: { ...query, role: of.role ?? undefined, reason }, signal })), reason),
+        ),
       );
       if (signal.aborted) return;
-      this.value = value;
-      this.then = then;
+      this.value = told.map(({ first }) => first);
+      this.then = told.map(({ then }) => then);
       this.error = undefined;
     } catch (error) {
       if (signal.aborted) return;

@@ -70,6 +70,11 @@ export function pageOf(id: string): string | null {
   return null;
 }
 
+/** Whether an id names a grant: it is shown on the page of its request, which the API says. */
+export function isGrant(id: string): boolean {
+  return /^grant_[0-9a-z]+$/.test(id);
+}
+
 /** A value that stands beside the ledger: in the event is only its commitment. */
 export function isCommitment(value: string): boolean {
   return /^c1_[0-9a-f]{64}$/.test(value);

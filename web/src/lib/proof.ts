@@ -21,11 +21,13 @@ export function canCheck(): boolean {
   return typeof crypto !== 'undefined' && crypto.subtle !== undefined;
 }
 
-export async function check(proof: LedgerProof): Promise<Checked> {
+/** Checks a proof as the one of event `wanted`: a proof of another event proves nothing of it, however well it holds. */
+export async function check(proof: LedgerProof, wanted: number): Promise<Checked> {
   const way = await walk(proof.event, proof.seq, proof.size, proof.path, proof.root);
   const note = checkpoint(proof.checkpoint);
   const signed = await signedBy(proof.checkpoint, proof.key);
   const checks: Check[] = [
+    is(proof.seq === wanted, `The proof is of event ${wanted}, which you asked for.`, `You asked for event ${wanted}: the proof is of event ${proof.seq}.`),
     is(says(proof), `The text is event ${proof.seq}, ${proof.kind}.`, 'The text is of another event than the proof says.'),
     is(way.leaf === proof.leaf_hash, 'Its hash is the leaf that the proof names.', 'Its hash is not the leaf that the proof names: it was changed.'),
     is(way.ok, `${steps(way.steps.length)} lead from it to the root.`, way.ok ? '' : way.words),

@@ -9,7 +9,7 @@ export interface Entry {
   n: number;
   /** Microseconds from the session's start. */
   at: number;
-  /** Microseconds that it took; null for what takes no time. */
+  /** Microseconds that it took; null for what takes no time, or runs still. */
   took: number | null;
   /** The channel, by SSH. */
   ch: number | null;
@@ -51,6 +51,13 @@ export function tags(line: Line): string[] {
   return one === undefined ? [] : [one];
 }
 
+const STATEMENTS = ['simple', 'extended', 'function', 'commit'];
+
+/** Whether a line says of a statement that it runs still: another one says how it ended. */
+export function runs(line: Line): boolean {
+  return line.outcome === 'running' && STATEMENTS.includes(text(line, 'kind') ?? '');
+}
+
 function statement(line: Line): Made {
   const error = object(line, 'err');
   const outcome = text(line, 'outcome')?.replaceAll('_', ' ');
@@ -65,7 +72,7 @@ function statement(line: Line): Made {
     result: failed ?? outcome ?? all.join(', ') + rows,
     tone: failed || outcome === 'failed' ? 'bad' : outcome ? 'quiet' : all.some((tag) => changes(tag, line)) ? 'changed' : 'plain',
     groups: failed || outcome ? [outcome ?? 'failed'] : [...new Set(all.map(command))],
-    took: number(line, 'd'),
+    took: runs(line) ? null : number(line, 'd'),
   };
 }
 

@@ -1,6 +1,6 @@
 // Text that is looked for, in what is shown: always in the inert form, as it is read.
 import { line } from '../text';
-import type { Entry } from './entry';
+import { runs, type Entry } from './entry';
 import type { Printed } from './transcript';
 
 /** What is shown of an entry on one line; longer ones go on when it is opened. */
@@ -47,24 +47,40 @@ export function shown(entries: readonly Entry[], only: string): readonly Entry[]
   return only === '' ? entries : entries.filter((entry) => isOf(entry, only));
 }
 
-/** Looks for a text in entries; in those only once that it has seen. */
+/** Looks for a text in entries; in those only once that it has seen, unless they were running then. */
 export class Finder {
   #wanted = '';
   #only = '';
   #next = 0;
   #found: number[] = [];
+  #running: Entry[] = [];
 
   /** Numbers of the entries that hold it, of a group. `lost`: the number of the first. */
   find(entries: readonly Entry[], lost: number, wanted: string, only: string): readonly number[] {
     const needle = line(wanted).toLowerCase();
     if (needle !== this.#wanted || only !== this.#only || this.#next > lost + entries.length) {
-      [this.#wanted, this.#only, this.#next, this.#found] = [needle, only, 0, []];
+      [this.#wanted, this.#only, this.#next, this.#found, this.#running] = [needle, only, 0, [], []];
     }
     if (needle === '') return [];
-    for (const entry of entries.slice(Math.max(0, this.#next - lost))) if (isOf(entry, only) && holds(entry, needle)) this.#found.push(entry.n);
+    this.#again(entries, lost);
+    for (const entry of entries.slice(Math.max(0, this.#next - lost))) {
+      if (isOf(entry, only) && holds(entry, needle)) this.#found.push(entry.n);
+      if (runs(entry.line)) this.#running.push(entry);
+    }
     this.#next = lost + entries.length;
     if ((this.#found[0] ?? lost) < lost) this.#found = this.#found.filter((n) => n >= lost);
     return this.#found;
+  }
+
+  /** Looks once more at what was running: something else may stand in its place. */
+  #again(entries: readonly Entry[], lost: number): void {
+    const changed = this.#running.filter((entry) => entries[entry.n - lost] !== entry);
+    if (changed.length === 0) return;
+    const places = new Set(changed.map(({ n }) => n));
+    const now = [...places].flatMap((n) => entries[n - lost] ?? []);
+    this.#running = [...this.#running.filter(({ n }) => !places.has(n)), ...now.filter(({ line }) => runs(line))];
+    const found = now.filter((entry) => isOf(entry, this.#only) && holds(entry, this.#wanted)).map(({ n }) => n);
+    this.#found = [...this.#found.filter((n) => !places.has(n)), ...found].sort((a, b) => a - b);
   }
 }
 

@@ -4,6 +4,7 @@ import { number, parse, text, type Line } from './lines';
 import { believed, type Frame } from './playback';
 import { Summary } from './summary';
 import { Transcript } from './transcript';
+import { Twins } from './twins';
 import { inert, unsteered } from '../text';
 
 /** The first line: whose recording it is. */
@@ -55,6 +56,7 @@ export class Model {
   #size = 0;
   #ways = new Map<string, Way>();
   #sizes = new WeakMap<Entry, number>();
+  #twins = new Twins();
 
   constructor(
     private most = KEPT,
@@ -95,6 +97,7 @@ export class Model {
     while (this.#size > aim && gone < this.entries.length) this.#size -= this.#sizeOf(this.entries[gone++]);
     this.entries.splice(0, gone);
     this.lost += gone;
+    this.#twins.forget(this.lost);
   }
 
   terminal(ch: number): Terminal | undefined {
@@ -107,7 +110,14 @@ export class Model {
 
   #put(line: Line, size: number, shell = false): void {
     const made = entry(this.lost + this.entries.length, line, shell);
-    this.entries.push(made);
+    const known = this.#twins.meet(made);
+    if (known === 'over') return;
+    if (known) this.summary.over(known);
+    if (known && known.n >= this.lost) {
+      made.n = known.n;
+      this.entries[made.n - this.lost] = made;
+      this.#size -= this.#sizeOf(known);
+    } else this.entries.push(made);
     // What objects take beside their text.
     this.#grow(made, size + 200);
     this.summary.add(made);

@@ -1,6 +1,6 @@
 // What a session came to: what was read, changed and transferred. Kept up entry by entry.
 import { bytes, count } from './figures';
-import { changes, tags, type Entry, type Tone } from './entry';
+import { changes, runs, tags, type Entry, type Tone } from './entry';
 import { number, object, text } from './lines';
 
 export interface Group {
@@ -29,11 +29,17 @@ export class Summary {
   /** Files that are not in the list. */
   more = 0;
   failed = 0;
+  /** Statements that run still. They come to nothing yet. */
+  running = 0;
   #groups = new Map<string, Group>();
   #sums = { read: 0, changed: 0, sent: 0, copiedIn: 0, copiedOut: 0, bodiesIn: 0, bodiesOut: 0, filesIn: 0, filesOut: 0, in: 0, out: 0 };
 
   add(entry: Entry): void {
     const { line, tone } = entry;
+    if (runs(line)) {
+      this.running += 1;
+      return;
+    }
     if (tone === 'bad') this.failed += 1;
     for (const name of entry.groups) {
       const group = this.#groups.get(name);
@@ -59,6 +65,11 @@ export class Summary {
     if (line.kind === 'file') this.#file(entry);
   }
 
+  /** A statement that was added as running does so no more. */
+  over(entry: Entry): void {
+    if (runs(entry.line)) this.running -= 1;
+  }
+
   #file({ n, line }: Entry): void {
     for (const way of ['read', 'written'] as const) {
       if (line[`bytes_${way}`] === undefined) continue;
@@ -71,7 +82,8 @@ export class Summary {
 
   /** The kinds of things that happened, the most frequent first. */
   groups(): Group[] {
-    return [...this.#groups.values()].sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
+    const running: Group[] = this.running > 0 ? [{ name: 'running', count: this.running, tone: 'quiet' }] : [];
+    return [...this.#groups.values(), ...running].sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
   }
 
   /** The figures that there are: a name and a value each. */
