@@ -825,7 +825,7 @@ pub struct Notice {
     /// When.
     pub at: String,
     /// `asked`, `escalated`, `reminded`, `digest` (several requests in one), `reviewed`, `review_taken_back`, `commented`, `approved`,
-    /// `denied`, `expired`, `withdrawn`, `grant_opened`, `grant_closing`, `grant_failed`, `emergency`, `review_owed`, `review_overdue`,
+    /// `denied`, `expired`, `withdrawn`, `grant_opened`, `grant_closing`, `grant_failed`, `session_ended`, `emergency`, `review_owed`, `review_overdue`,
     /// `emergency_reviewed` or `delegated`.
     pub kind: String,
     /// Who caused it; absent when it was Ajar itself.

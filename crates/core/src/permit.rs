@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{GrantId, PrincipalId, RequestId};
 use crate::name::{ResourceName, RoleName};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 const DOMAIN: &[u8] = b"ajar/grant/v1\n";
 
@@ -35,6 +35,13 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// How long it lasts, in whole minutes: what to ask for to have as much again.
+    #[must_use]
+    pub fn asked_again(&self) -> Span {
+        const MINUTE: u64 = 60_000;
+        Span::from_millis(self.ends_at.since(self.starts_at).as_millis().div_ceil(MINUTE) * MINUTE)
+    }
+
     fn signed_bytes(&self) -> Vec<u8> {
         // Names can't hold a newline and ids and instants have one text form, so this is unambiguous.
         let text = format!(

@@ -62,7 +62,7 @@ impl Notice {
     fn request(&self) -> Option<RequestId> {
         match &self.news {
             News::Request(id, _) => Some(*id),
-            News::Digest(_) | News::Grant(..) | News::Debt(..) | News::Delegated(_) => None,
+            News::Digest(_) | News::Grant(..) | News::Debt(..) | News::Killed(_) | News::Delegated(_) => None,
         }
     }
 
@@ -88,6 +88,7 @@ impl Notice {
             News::Debt(_, DebtNews::Owed) => "review_owed",
             News::Debt(_, DebtNews::Overdue) => "review_overdue",
             News::Debt(_, DebtNews::Reviewed(_)) => "emergency_reviewed",
+            News::Killed(_) => "session_ended",
             News::Delegated(_) => "delegated",
         }
     }
@@ -171,6 +172,12 @@ impl Engine {
                     }
                 };
                 (vec![Stream::Debt(*id)], text)
+            }
+            News::Killed(id) => {
+                let view = self.session(caller, *id).await?;
+                let why = view.killed_because.map(|why| format!(": {why}")).unwrap_or_default();
+                let text = format!("your session on {} was ended{}{why}", view.session.arrived().resource, self.by(notice.by));
+                (vec![Stream::Session(*id)], text)
             }
             News::Delegated(id) => {
                 let delegations = self.delegations(caller).await?;

@@ -179,16 +179,23 @@ impl Engine {
         match event {
             SessionEvent::Held(held) => {
                 let arrived = &held.arrived;
-                format!("{} came to {} by {} and waits", self.name(arrived.principal), arrived.resource, arrived.protocol)
+                format!("{} came to {} by {} and waits", self.name(arrived.principal), arrived.resource, protocol_word(&arrived.protocol))
             }
             SessionEvent::Live(live) => {
                 let arrived = &live.arrived;
-                format!("{} is in {} as {} by {}", self.name(arrived.principal), arrived.resource, live.role, arrived.protocol)
+                format!(
+                    "{} came into {} as {}, by {}",
+                    self.name(arrived.principal),
+                    arrived.resource,
+                    live.role,
+                    protocol_word(&arrived.protocol)
+                )
             }
             SessionEvent::Moved(moved) => format!("the session goes on under {}", moved.grant),
             SessionEvent::Killed(killed) => format!("{} ended the session{}", self.name(killed.by), behind(says(killed.reason))),
             SessionEvent::Ended(ended) => {
-                let entries = ended.recording.as_ref().map(|r| format!(", with {} recorded", r.entries)).unwrap_or_default();
+                let things = |n: u64| format!(", {n} {} recorded", if n == 1 { "thing" } else { "things" });
+                let entries = ended.recording.as_ref().map(|r| things(r.entries)).unwrap_or_default();
                 let late = ended.late_ms.map(|late| format!(", {late} ms after its deadline")).unwrap_or_default();
                 format!("the session is over: {}{late}{entries}", ended_because(ended.reason))
             }
@@ -224,5 +231,15 @@ fn of_lease(event: &LeaseEvent, all: bool) -> String {
         }
         LeaseEvent::RevokeUnconfirmed(_) => "the target has not confirmed that the login is gone".to_owned(),
         LeaseEvent::Revoked(revoked) => format!("the login is proven gone: {}", revoked.proof.answer),
+    }
+}
+
+/// A protocol, for people.
+pub(crate) fn protocol_word(protocol: &str) -> &str {
+    match protocol {
+        "postgres" => "PostgreSQL",
+        "ssh" => "SSH",
+        "http" => "HTTP",
+        other => other,
     }
 }

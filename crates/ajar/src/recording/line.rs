@@ -28,7 +28,7 @@ impl Head {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Statement {
     /// Microseconds since the session's start.
-    t: u64,
+    pub(crate) t: u64,
     /// Microseconds that it took.
     d: u64,
     kind: String,
@@ -69,6 +69,11 @@ struct Error {
 }
 
 impl Statement {
+    /// Whether it had not finished when this was written.
+    pub(crate) fn is_running(&self) -> bool {
+        self.outcome.as_deref() == Some("running")
+    }
+
     /// In one line; nothing in it is inert yet.
     pub(crate) fn render(&self) -> String {
         if let (Some(method), Some(path)) = (&self.method, &self.path) {

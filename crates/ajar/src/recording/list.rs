@@ -23,6 +23,8 @@ pub(crate) struct List {
     every: Option<u64>,
     sums: BTreeMap<(u64, &'static str), Sum>,
     search: Option<Search>,
+    /// What was said to run, and when it began: told when nothing more is said of it.
+    running: Option<(u64, String)>,
 }
 
 /// A line, made inert.
@@ -37,7 +39,7 @@ pub(crate) enum Told {
 impl List {
     /// Of everything; what goes through is told after `every` microseconds at the latest.
     pub(crate) fn new(every: Option<u64>) -> Self {
-        Self { head: None, first: true, every, sums: BTreeMap::new(), search: None }
+        Self { head: None, first: true, every, sums: BTreeMap::new(), search: None, running: None }
     }
 
     /// Only of what holds this text.
@@ -67,9 +69,18 @@ impl List {
             },
             (false, search) => {
                 // The last line of a session whose server died may be cut.
-                let words = serde_json::from_str::<Statement>(line).map_or_else(|_| line.trim_end().to_owned(), |s| s.render());
+                let read = serde_json::from_str::<Statement>(line);
+                let words = read.as_ref().map_or_else(|_| line.trim_end().to_owned(), Statement::render);
                 let wanted = search.as_ref().is_none_or(|search| search.is_in(line) || search.is_in(&words));
-                wanted.then_some(words).into_iter().collect()
+                // Who watches sees it at once; in a recording it is told once, as it ended.
+                self.running.take_if(|(t, _)| read.as_ref().is_ok_and(|s| s.t == *t));
+                match read {
+                    Ok(statement) if self.every.is_none() && statement.is_running() => {
+                        self.running = wanted.then_some((statement.t, words));
+                        Vec::new()
+                    }
+                    Ok(_) | Err(_) => wanted.then_some(words).into_iter().collect(),
+                }
             }
         };
         told.drain(..).map(|words| Told::Line(inert(&words))).collect()
@@ -77,7 +88,8 @@ impl List {
 
     /// What is still to be told: at the end, or when nothing has come for a while.
     pub(crate) fn rest(&mut self) -> Vec<Told> {
-        let last = self.search.as_mut().map(Search::rest).unwrap_or_default();
+        let last =
+            self.search.as_mut().map(Search::rest).unwrap_or_default().into_iter().chain(self.running.take().map(|(_, words)| words));
         let sums = std::mem::take(&mut self.sums);
         let sums = sums.into_iter().map(|(key, sum)| summed(key, &sum));
         sums.chain(last).map(|words| Told::Line(inert(&words))).collect()
@@ -147,6 +159,20 @@ mod tests {
 {"t":3000000,"ch":1,"kind":"close","exit":3,"bytes_in":0,"bytes_out":9,"d":2997000,"unrecorded":4}
 {"t":3000000,"ch":0,"kind":"new one","x":"\u001b[2J"}
 {"t":3000001,"ch":0,"kind":"ou"#;
+
+    #[test]
+    fn what_was_said_to_run_is_told_once_unless_nothing_more_was_said() {
+        let running = r#"{"t":5,"d":1000000,"kind":"simple","outcome":"running","sql":"select pg_sleep(9)"}"#;
+        let done = r#"{"t":5,"d":9000000,"kind":"simple","sql":"select pg_sleep(9)","tag":"SELECT 1"}"#;
+        let head = r#"{"session":"s","grant":"g","resource":"r","role":"w","protocol":"postgres","started":"x"}"#;
+        let text = |lines: &[&str]| [&[head], lines].concat().join("\n");
+        let whole = told(List::new(None), &text(&[running, done]));
+        assert!(whole.len() == 2 && whole[1].contains("SELECT 1"), "{whole:?}");
+        let cut = told(List::new(None), &text(&[running]));
+        assert!(cut.len() == 2 && cut[1].ends_with("running"), "{cut:?}");
+        let watched = told(List::new(Some(1)), &text(&[running, done]));
+        assert!(watched.len() == 3 && watched[1].ends_with("running"), "{watched:?}");
+    }
 
     fn told(mut list: List, text: &str) -> Vec<String> {
         let mut told: Vec<_> = text.lines().flat_map(|line| list.line(line)).collect();

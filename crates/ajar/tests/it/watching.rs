@@ -285,3 +285,28 @@ async fn w02_i19_a_terminal_is_played_and_only_as_a_picture_reaches_the_one_of_w
     let (code, _, err) = stage.ajar("dev", &["replay", &session, "--channel", "7", "--cast", "-"]);
     assert!(code == 1 && err.contains("no channel 7") && err.contains("channels with a terminal: 1"), "{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_for_long_is_seen_while_it_runs_and_counted_once() {
+    let stage = Stage::new().await;
+    stage.approved("dev", "read", "10m");
+    let mut wire = Wire::open(&stage, "dev", "orders-db");
+    wire.query("select 'quick'");
+    wire.types();
+    let session = live(&stage, "dev");
+    let watcher = Watcher::of(stage.command("peer", &["sessions", "watch", &session]));
+    wire.query("select pg_sleep(4)");
+    let begun = Instant::now();
+    assert!(watcher.sees("pg_sleep").ends_with("→ running"));
+    assert!(begun.elapsed() < Duration::from_secs(4), "before it has finished: {:?}", begun.elapsed());
+    wire.types();
+    assert!(watcher.sees("pg_sleep").contains("→ SELECT 1"));
+    drop(wire);
+    stage.wait_until("the session is over", || stage.json("dev", &["sessions", &session])["state"] == "ended");
+    assert_eq!(stage.json("dev", &["sessions", &session])["entries"], 2);
+    let (code, replayed, err) = stage.ajar("peer", &["replay", &session]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(replayed.matches("pg_sleep").count(), 1, "{replayed}");
+    let found = stage.json("peer", &["sessions", &session]);
+    assert_eq!(found["ended_because"], "client_left");
+}

@@ -6,8 +6,9 @@ use ajar_core::debt::DebtEvent;
 use ajar_core::delegation::DelegationEvent;
 use ajar_core::event::{Actor, Envelope, Event, Stream};
 use ajar_core::grant::{CloseReason, GrantEvent};
-use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId};
+use ajar_core::id::{DebtId, GrantId, PrincipalId, RequestId, SessionId};
 use ajar_core::request::RequestEvent;
+use ajar_core::session::SessionEvent;
 
 use super::feed::{DebtNews, Feed, Filed, GrantNews, News, Notice, Occasion, RequestNews};
 
@@ -18,6 +19,7 @@ pub(crate) struct Board {
     requests: BTreeMap<RequestId, Parties>,
     debts: BTreeMap<DebtId, BTreeSet<PrincipalId>>,
     holders: BTreeMap<GrantId, PrincipalId>,
+    guests: BTreeMap<SessionId, PrincipalId>,
 }
 
 /// Whom a pending request concerns.
@@ -53,6 +55,7 @@ impl Board {
         match (envelope.stream, &envelope.event) {
             (Stream::Request(id), Event::Request(event)) => self.hear_request(now, id, event),
             (Stream::Grant(id), Event::Grant(event)) => self.hear_grant(now, id, event),
+            (Stream::Session(id), Event::Session(event)) => self.hear_session(now, id, event),
             (Stream::Debt(id), Event::Debt(event)) => self.hear_debt(now, id, event),
             (Stream::Delegation(id), Event::Delegation(DelegationEvent::Made(made))) => self.tell(now, [made.to], &News::Delegated(id)),
             (
@@ -179,6 +182,19 @@ impl Board {
                 self.tell(now, holder, &News::Grant(id, GrantNews::Failed));
             }
             GrantEvent::Used(_) | GrantEvent::Closed(_) => {}
+        }
+    }
+
+    fn hear_session(&mut self, now: Occasion, id: SessionId, event: &SessionEvent) {
+        match event {
+            SessionEvent::Held(held) => drop(self.guests.insert(id, held.arrived.principal)),
+            SessionEvent::Live(live) => drop(self.guests.insert(id, live.arrived.principal)),
+            SessionEvent::Killed(_) => {
+                let guest = self.guests.get(&id).copied();
+                self.tell(now, guest, &News::Killed(id));
+            }
+            SessionEvent::Ended(_) => drop(self.guests.remove(&id)),
+            SessionEvent::Moved(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use ajar_core::id::{DebtId, DelegationId, GrantId, PrincipalId, RequestId};
+use ajar_core::id::{DebtId, DelegationId, GrantId, PrincipalId, RequestId, SessionId};
 use ajar_core::plan::Verdict;
 use ajar_core::time::{Span, Timestamp};
 
@@ -58,6 +58,8 @@ pub(crate) enum News {
     Grant(GrantId, GrantNews),
     /// Something became of an emergency.
     Debt(DebtId, DebtNews),
+    /// Somebody ended a session of theirs.
+    Killed(SessionId),
     /// They are asked instead of somebody.
     Delegated(DelegationId),
 }
@@ -139,7 +141,7 @@ impl News {
                 id == same && news.topic() == old.topic() && (news.topic() != Topic::Talking || by == other.by)
             }
             (Self::Delegated(_), Self::Delegated(_)) => by == other.by,
-            (Self::Request(..) | Self::Digest(_) | Self::Grant(..) | Self::Debt(..) | Self::Delegated(_), _) => false,
+            (Self::Request(..) | Self::Digest(_) | Self::Grant(..) | Self::Debt(..) | Self::Killed(_) | Self::Delegated(_), _) => false,
         }
     }
 }
@@ -214,7 +216,7 @@ impl Feed {
     pub(super) fn tell(&mut self, now: Occasion, news: News) {
         match news {
             News::Delegated(_) => self.push(now.notice(news), 0),
-            News::Request(..) | News::Digest(_) | News::Grant(..) | News::Debt(..) => self.add(now.notice(news)),
+            News::Request(..) | News::Digest(_) | News::Grant(..) | News::Debt(..) | News::Killed(_) => self.add(now.notice(news)),
         }
     }
 
@@ -285,7 +287,7 @@ mod tests {
             News::Request(_, RequestNews::Reminded) => (n.seq, "reminded", 1),
             News::Request(..) => (n.seq, "request", 1),
             News::Digest(requests) => (n.seq, "digest", requests.len()),
-            News::Grant(..) | News::Debt(..) | News::Delegated(_) => (n.seq, "other", 1),
+            News::Grant(..) | News::Debt(..) | News::Killed(_) | News::Delegated(_) => (n.seq, "other", 1),
         };
         feed.after(0).into_iter().map(word).collect()
     }

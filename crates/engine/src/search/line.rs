@@ -18,6 +18,7 @@ struct Line {
     t: Option<u64>,
     #[serde(default)]
     kind: String,
+    outcome: Option<String>,
     sql: Option<String>,
     name: Option<String>,
     method: Option<String>,
@@ -45,7 +46,8 @@ struct Failed {
 /// Reads a line; none for the first, for what isn't one, and for what has nothing to find.
 pub(super) fn statement(line: &str) -> Option<Statement> {
     let line: Line = serde_json::from_str(line).ok()?;
-    let t = line.t?;
+    // It has a line of its own when it has finished.
+    let t = line.t.filter(|_| line.outcome.as_deref() != Some("running"))?;
     let to = line.to.as_ref().map(|to| to.as_str().map_or_else(|| to.to_string(), str::to_owned));
     let words = |parts: [Option<&str>; 5]| parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let text = match (line.kind.as_str(), &line.sql, &line.method) {

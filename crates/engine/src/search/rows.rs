@@ -14,7 +14,7 @@ use super::{Answer, Deadline, Found, Wanted, shown};
 use crate::engine::Engine;
 use crate::records::parse;
 use crate::sequencer::unavailable;
-use crate::words::ended_because;
+use crate::words::{ended_because, protocol_word};
 
 /// Rows that are read at a time while they are looked through.
 const PAGE: u32 = 500;
@@ -134,11 +134,11 @@ impl Engine {
             Session::Ended(finished) => finished.role.clone(),
         };
         let words = match session {
-            Session::Held(held) => format!("by {}, waits for {}", arrived.protocol, held.request),
-            Session::Live(_) => format!("by {}, live", arrived.protocol),
+            Session::Held(held) => format!("by {}, waits for {}", protocol_word(&arrived.protocol), held.request),
+            Session::Live(_) => format!("by {}, live", protocol_word(&arrived.protocol)),
             Session::Ended(finished) => {
                 let entries = finished.ended.recording.as_ref().map(|r| format!(", with {} recorded", r.entries)).unwrap_or_default();
-                format!("by {}, over: {}{entries}", arrived.protocol, ended_because(finished.ended.reason))
+                format!("by {}, over: {}{entries}", protocol_word(&arrived.protocol), ended_because(finished.ended.reason))
             }
         };
         let killed = session.killed().map(|killed| killed.reason);

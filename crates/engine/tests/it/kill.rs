@@ -52,6 +52,9 @@ fn r07_w03_a_session_is_ended_by_who_may_with_a_reason_once_and_its_grant_stays_
         assert_eq!(town.kills(), 1, "who comes second changes nothing");
         assert_eq!(how(&town.sessions_of(&engine, "dev").await[0]), (EndReason::Killed, Some("it looks odd")));
         assert_eq!((town.state_of(grant).as_str(), town.target.logins().len()), ("open", 1), "nothing else is over");
+        let told = engine.notices(&town.caller("dev"), None, None).await.unwrap().pop().unwrap();
+        let words = "your session on orders-db was ended by boss: it looks odd";
+        assert_eq!((told.kind, told.text.as_str(), told.about), ("session_ended", words, vec![Stream::Session(id)]));
         let killed = town.memory.disk().events().into_iter().find(|e| e.event.kind() == "session.killed").unwrap();
         assert_eq!((killed.stream, killed.actor), (Stream::Session(id), town.caller("boss").actor));
         assert!(!killed.to_leaf().unwrap().contains("odd"), "I17: the reason is sealed");

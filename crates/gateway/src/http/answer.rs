@@ -202,9 +202,9 @@ fn over(room: &Room) -> Problem {
     if room.was_killed() {
         return Problem::new(StatusCode::FORBIDDEN, "killed", "this session was ended by somebody who may")
             .detail(format!("{} goes on; 'ajar sessions' says who ended the session, and why", claims.grant))
-            .hint("ask again if whoever ended it has nothing against it");
+            .hint("ask again, after asking whoever ended it");
     }
-    let span = claims.ends_at.since(claims.starts_at);
+    let span = claims.asked_again();
     Problem::new(StatusCode::FORBIDDEN, "expired", format!("{} is over", claims.grant))
         .hint(format!("to go on, ask again: ajar request {} --role {} --for {span} --reason '…'", claims.resource, claims.role))
 }

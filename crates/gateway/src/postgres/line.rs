@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `t`, `d` | when it started, in µs since the session's start; how long it took, in µs |
 //! | `kind` | `simple`, `extended`, `function`, `commit` |
-//! | `outcome` | left out when it completed; `failed`, `suspended`, `skipped`, `unfinished`, `never_run`, `not_remembered` |
+//! | `outcome` | left out when it completed; `failed`, `suspended`, `skipped`, `unfinished`, `never_run`, `not_remembered`; `running` in a line beforehand of what takes a second or more, which has another with the same `t` when it has finished |
 //! | `sql` | its text; what isn't UTF-8 is replaced |
 //! | `sql_bytes`, `sql_sha256` | the whole text's length and digest, when `sql` isn't exactly all of it |
 //! | `name`, `portal` | of a prepared statement and a portal that have names |
@@ -35,6 +35,7 @@ pub(super) fn put(out: &mut Vec<u8>, s: &Statement) {
     });
     let outcome = match s.outcome {
         Outcome::Completed => "",
+        Outcome::Running => "running",
         Outcome::Failed => "failed",
         Outcome::Suspended => "suspended",
         Outcome::Skipped => "skipped",

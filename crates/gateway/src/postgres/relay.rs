@@ -6,17 +6,23 @@
 //!
 //! INVARIANT I07, T5: the deadline is checked after each read and before anything is passed on.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use ajar_core::port::Mono;
 use ajar_wire::pg::scan::{BackendScanner, FrontendEvent, FrontendScanner, Scan};
 use ajar_wire::pg::statements::{Statement, Statements};
 use ajar_wire::pg::{WireError, messages};
+use tokio::time::Sleep;
 
 use super::stream::{HOLD, Stream, with_scratch};
 use crate::cut::Deadline;
 use crate::record::Recorder;
+
+/// What runs for so long is put on record before it has finished, for those who watch: it may be what somebody should end.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Why relaying ended.
 #[derive(Debug)]
@@ -82,6 +88,10 @@ pub(crate) struct Relay {
     answered: BackendScanner,
     statements: Statements,
     finished: Vec<Statement>,
+    /// Goes off when it is time to look at what runs; there while something may.
+    look: Option<Pin<Box<Sleep>>>,
+    /// When the statement began that was put on record as running.
+    noted: Option<u64>,
     recorder: Recorder,
     /// For the client, at the next boundary.
     words: Vec<u8>,
@@ -121,6 +131,8 @@ impl Relay {
             answered: BackendScanner::new(),
             statements: Statements::default(),
             finished: Vec::new(),
+            look: None,
+            noted: None,
             recorder,
             words: Vec::new(),
             terminated: false,
@@ -143,6 +155,7 @@ impl Relay {
 
     /// Passes on what there is. Ready when the session has to end.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.look(cx);
         loop {
             if self.deadline.check().is_none() {
                 return Poll::Ready(End::Deadline);
@@ -158,8 +171,39 @@ impl Relay {
                 Err(end) => return Poll::Ready(end),
             };
             if !progress {
+                if self.look.is_none() && !self.statements.is_idle() {
+                    self.look_after(LONG, cx);
+                }
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Puts on record what has been running for long, once.
+    fn look(&mut self, cx: &mut Context<'_>) {
+        if self.look.as_mut().is_none_or(|timer| timer.as_mut().poll(cx).is_pending()) {
+            return;
+        }
+        self.look = None;
+        let Some(now) = self.deadline.check() else { return };
+        let at = self.at(now);
+        let Some(statement) = self.statements.running(at) else { return };
+        let for_now = Duration::from_micros(at - statement.started_at);
+        if for_now < LONG {
+            return self.look_after(LONG - for_now, cx);
+        }
+        if self.noted.replace(statement.started_at) != Some(statement.started_at) {
+            let mut line = Vec::new();
+            super::line::put(&mut line, &statement);
+            // It is counted when it has finished.
+            self.recorder.push_all(&line, 0);
+        }
+    }
+
+    fn look_after(&mut self, time: Duration, cx: &mut Context<'_>) {
+        let mut timer = Box::pin(tokio::time::sleep(time));
+        if timer.as_mut().poll(cx).is_pending() {
+            self.look = Some(timer);
         }
     }
 

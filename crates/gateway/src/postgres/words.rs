@@ -65,7 +65,7 @@ pub(crate) fn tls_only() -> Vec<u8> {
 
 /// The command that asks for the same again.
 fn again(claims: &Claims) -> String {
-    let span = claims.ends_at.since(claims.starts_at);
+    let span = claims.asked_again();
     format!("ajar request {} --role {} --for {span} --reason '…'", claims.resource, claims.role)
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn cut(claims: &Claims, reason: CutReason) -> Vec<u8> {
     };
     let hint = match reason {
         CutReason::Expired | CutReason::Returned | CutReason::Revoked => Some(format!("to go on, ask again: {}", again(claims))),
-        CutReason::Killed => Some(format!("until {ends_at} you can connect again, if whoever ended it has nothing against it")),
+        CutReason::Killed => Some(format!("you can connect again until {ends_at}; ask whoever ended it first")),
         CutReason::ServerStopping => Some("connect again in a moment".to_owned()),
         CutReason::Locked | CutReason::PrincipalDisabled | CutReason::ResourceRemoved => None,
     };
@@ -98,7 +98,7 @@ pub(crate) fn warning(claims: &Claims, seconds: u64) -> Vec<u8> {
     let Claims { grant, ends_at, .. } = claims;
     notice(
         &format!("{grant} ends in {seconds} s, at {ends_at}: this session will be cut then"),
-        Some(&format!("finish, or ask for more time: ajar extend {grant} --for {} --reason '…'", claims.ends_at.since(claims.starts_at))),
+        Some(&format!("finish, or ask for more time: ajar extend {grant} --for {} --reason '…'", claims.asked_again())),
     )
 }
 

@@ -29,7 +29,7 @@ pub(super) fn refused(refusal: &Refusal) -> String {
 
 /// The command that asks for the same again.
 fn again(claims: &Claims) -> String {
-    let span = claims.ends_at.since(claims.starts_at);
+    let span = claims.asked_again();
     format!("ajar request {} --role {} --for {span} --reason '...'", claims.resource, claims.role)
 }
 
@@ -59,7 +59,7 @@ pub(super) fn cut(claims: &Claims, reason: CutReason) -> String {
 
 pub(super) fn warning(claims: &Claims, seconds: u64) -> String {
     let Claims { grant, ends_at, .. } = claims;
-    let span = claims.ends_at.since(claims.starts_at);
+    let span = claims.asked_again();
     lines([
         format!("{grant} ends in {seconds} s, at {ends_at}: this session will be cut then").as_str(),
         &format!("finish, or ask for more time: ajar extend {grant} --for {span} --reason '...'"),

@@ -218,7 +218,7 @@ impl Statements {
                 let tracked = match outcome {
                     Outcome::Skipped => self.skipped.portal(portal).or_else(|| self.unskipped().and_then(|names| names.portal(portal))),
                     Outcome::Completed | Outcome::Failed | Outcome::Suspended | Outcome::Unfinished => self.names.run_portal(portal),
-                    Outcome::NeverRun | Outcome::NotRemembered => None,
+                    Outcome::NeverRun | Outcome::NotRemembered | Outcome::Running => None,
                 };
                 let mut statement = Statement::new(Kind::Extended, None, *at, now, outcome);
                 if let Some(tracked) = tracked {

@@ -155,6 +155,41 @@ impl Statements {
         self.pending.is_empty()
     }
 
+    /// What the target works on, as it stands at `now`: the first that was asked to run and has no whole answer yet. It comes out
+    /// again when it has finished, begun at the same instant.
+    #[must_use]
+    pub fn running(&self, now: u64) -> Option<Statement> {
+        let runs = |ask: &Ask| matches!(ask, Ask::Query { .. } | Ask::Execute { .. } | Ask::FunctionCall { .. });
+        let place = self.pending.iter().position(runs)?;
+        let begun = |at: u64| at.max(self.last_end).min(now);
+        match self.pending.get(place)? {
+            Ask::Query { text, at } => Some(Statement::new(Kind::Simple, Some(text.clone()), begun(*at), now, Outcome::Running)),
+            Ask::FunctionCall { oid, at } => {
+                Some(Statement { function: Some(*oid), ..Statement::new(Kind::FunctionCall, None, begun(*at), now, Outcome::Running) })
+            }
+            Ask::Execute { portal, at } => {
+                let (name, text) = self.to_be_run(portal, place);
+                let statement = Statement::new(Kind::Extended, text, begun(*at), now, Outcome::Running);
+                Some(Statement { name, portal: names::shown(portal), ..statement })
+            }
+            Ask::Parse { .. } | Ask::Bind { .. } | Ask::Describe | Ask::Close { .. } | Ask::Sync | Ask::CopyEnd => None,
+        }
+    }
+
+    /// What a portal runs, by what was asked before `place` and has no answer yet, else by what is known of its name.
+    fn to_be_run(&self, portal: &Name, place: usize) -> (String, Option<StatementText>) {
+        let earlier = || self.pending.iter().take(place).rev();
+        let binds = |ask: &&Ask| matches!(ask, Ask::Bind { portal: bound, .. } if bound == portal);
+        let bound = earlier().find(binds).and_then(|ask| if let Ask::Bind { statement, .. } = ask { Some(statement) } else { None });
+        let Some(statement) = bound else {
+            let known = self.names.portal(portal);
+            return (known.map(|known| names::shown(&known.statement)).unwrap_or_default(), known.and_then(|known| known.text.clone()));
+        };
+        let parses = |ask: &&Ask| matches!(ask, Ask::Parse { name, .. } if name == statement);
+        let parsed = earlier().find(parses).and_then(|ask| if let Ask::Parse { text, .. } = ask { Some(text.clone()) } else { None });
+        (names::shown(statement), parsed.or_else(|| self.names.text(statement)))
+    }
+
     /// Answers of the target that fit no question so far: 0 with every well-behaved target.
     #[must_use]
     pub fn out_of_step(&self) -> u64 {

@@ -64,6 +64,8 @@ pub enum Kind {
 /// What came of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// It runs still: see [`super::Statements::running`].
+    Running,
     /// It ran.
     Completed,
     /// The target reported an error: in an extended query perhaps when it was prepared or bound.

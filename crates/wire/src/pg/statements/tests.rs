@@ -404,3 +404,28 @@ fn works_on_what_the_scanners_yield() {
     assert_eq!(out[0].text.as_ref().unwrap().to_text(), "select 1");
     assert_eq!((out[0].started_at, out[0].ended_at), (5, 9));
 }
+
+#[test]
+fn what_runs_is_known_by_its_text_before_anything_of_it_is_answered() {
+    let running =
+        |talk: &Talk| talk.machine.running(talk.now + 10).map(|s| (s.text.map(|t| t.to_text().into_owned()), s.name, s.started_at));
+    let some = |sql: &str, name: &str, at| Some((Some(sql.to_owned()), name.to_owned(), at));
+    let mut talk = Talk::new();
+    assert_eq!(running(&talk), None);
+    talk.query("select 1").query("select 2");
+    assert_eq!(running(&talk), some("select 1", "", 1), "one after the other");
+    talk.b(BackendEvent::CommandComplete { tag: b"SELECT 1" }).b(IDLE);
+    assert_eq!(running(&talk), some("select 2", "", 4), "the next begins when the one before it has ended");
+    talk.b(BackendEvent::CommandComplete { tag: b"SELECT 1" }).b(IDLE);
+    assert_eq!(running(&talk), None);
+    // In one breath, as drivers ask: nothing of it is answered yet.
+    talk.parse("s", "update t").bind("p", "s").execute("p").sync();
+    assert_eq!(running(&talk).map(|(text, name, _)| (text, name)), Some((Some("update t".into()), "s".into())));
+    talk.b(BackendEvent::ParseComplete).b(BackendEvent::BindComplete);
+    assert_eq!(running(&talk).map(|(text, ..)| text), Some(Some("update t".into())), "by what the names stand for");
+    let begun = running(&talk).unwrap().2;
+    talk.b(BackendEvent::CommandComplete { tag: b"UPDATE 1" }).b(IDLE);
+    assert_eq!(talk.out.last().map(|s| s.started_at), Some(begun), "and comes out again as begun then");
+    talk.bind("", "unknown").execute("").sync();
+    assert_eq!(running(&talk).map(|(text, name, _)| (text, name)), Some((None, "unknown".into())));
+}
