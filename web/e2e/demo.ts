@@ -136,7 +136,16 @@ export async function somebody(
   return { page, context };
 }
 
-export const test = base.extend<object, { demo: Demo }>({
+export const test = base.extend<{ own: Demo }, { demo: Demo }>({
+  // For tests that change what others rely on: who needs a passkey, which files are in force.
+  own: [
+    async ({}, use) => {
+      const demo = await Demo.start();
+      await use(demo);
+      await demo.stop();
+    },
+    { timeout: 90_000 },
+  ],
   demo: [
     async ({}, use) => {
       const demo = await Demo.start();
