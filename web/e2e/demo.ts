@@ -13,6 +13,8 @@ export interface Account {
 interface Ready {
   /** Where the pages are: by name, since passkeys need one. */
   web: string;
+  /** The same by address, for programs. */
+  api: string;
   postgres: { host: string; port: number; ca_file: string };
   http: { url: string; ca_file: string };
   ssh: { host: string; port: number } | null;
