@@ -1,4 +1,5 @@
 // Long lists: only what is near what is seen is in the document, and all of it can be got to, by whatever means.
+import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { expect, somebody, test } from './demo';
 import { fill } from './many';
@@ -30,6 +31,36 @@ function through(page: Page, row: string, place: string): Promise<{ places: numb
   );
 }
 
+/** Scrolls up from the end: by how much what is seen moved more or less than it was scrolled, in pixels, at the most. */
+function jumps(page: Page, row: string): Promise<number> {
+  return page.evaluate(async (row) => {
+    const frame = () => new Promise((then) => requestAnimationFrame(() => setTimeout(then)));
+    let most = 0;
+    scrollTo(0, document.documentElement.scrollHeight);
+    for (let turn = 0; turn < 3; turn++) await frame();
+    while (scrollY > 1_000) {
+      const seen = [...document.querySelectorAll(row)].find((one) => one.getBoundingClientRect().top > 200)!;
+      const before = seen.getBoundingClientRect().top;
+      scrollBy(0, -400);
+      for (let turn = 0; turn < 2; turn++) await frame();
+      if (!seen.isConnected) return Infinity;
+      most = Math.max(most, Math.abs(seen.getBoundingClientRect().top - before - 400));
+    }
+    return Math.round(most);
+  }, row);
+}
+
+/** Nothing scrolls any more. */
+async function still(page: Page): Promise<void> {
+  const y = () => page.evaluate(() => new Promise<number>((then) => requestAnimationFrame(() => requestAnimationFrame(() => then(scrollY)))));
+  await expect(async () => expect(await y()).toBe(await y())).toPass();
+}
+
+async function axe(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 160)}`);
+}
+
 const all = (first: number) => Array.from({ length: COUNT }, (_, n) => n + first);
 
 test('of many requests those near what is seen are drawn, and each can be got to by scrolling and by keys', async ({ browser, own: demo }) => {
@@ -42,6 +73,7 @@ test('of many requests those near what is seen are drawn, and each can be got to
     // What was there stays where it is while older ones come in below it.
     await older.scrollIntoViewIfNeeded();
     const last = page.locator(`${rows} a`).last();
+    await expect(last).toBeInViewport();
     const [href, before] = [await last.getAttribute('href'), await last.boundingBox()];
     await older.click();
     await expect(page.getByText(`${shown} requests`)).toBeAttached();
@@ -54,6 +86,7 @@ test('of many requests those near what is seen are drawn, and each can be got to
   const found = await through(page, rows, 'aria-rowindex');
   expect(found).toEqual({ places: all(2), most: expect.any(Number), blank: 0 });
   expect(found.most).toBeLessThanOrEqual(90);
+  expect(await axe(page)).toEqual([]);
 
   // From row to row by Tab, further than what was drawn at first.
   await page.evaluate(() => scrollTo(0, 0));
@@ -63,13 +96,15 @@ test('of many requests those near what is seen are drawn, and each can be got to
     expect(await place()).toBe(`${at}`);
     await page.keyboard.press('Tab');
   }
-  // To the end and back.
+  // To the end and back, though the row that has the focus goes out of sight.
+  await still(page);
   await page.keyboard.press('End');
   await expect(page.locator(`${rows}[aria-rowindex="${COUNT + 1}"]`)).toBeInViewport();
+  await still(page);
   await page.keyboard.press('Home');
   await expect(page.locator(`${rows}[aria-rowindex="2"]`)).toBeInViewport();
 
-  // Going to one and back.
+  await still(page);
   await page.keyboard.press('End');
   await page.locator(`${rows} a`).last().click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText(/orders-db|sample-api/);
@@ -85,9 +120,12 @@ test('the same on a phone, and in what a search has found', async ({ browser, ow
     await page.getByRole('button', { name: 'Load older' }).tap();
     await expect(page.getByText(`${shown} requests`)).toBeAttached();
   }
+  // Cards are as high as their text is long: those that come in above don't move what is read.
+  expect(await jumps(page, 'main ul[style] > li')).toBeLessThanOrEqual(2);
   const cards = await through(page, 'main ul[style] > li', 'aria-posinset');
   expect(cards).toEqual({ places: all(1), most: expect.any(Number), blank: 0 });
   expect(cards.most).toBeLessThanOrEqual(90);
+  expect(await axe(page)).toEqual([]);
 
   await page.goto(`${demo.url}/search?q=deployment`);
   const more = page.getByRole('button', { name: 'Show older' });
@@ -96,6 +134,7 @@ test('the same on a phone, and in what a search has found', async ({ browser, ow
     await more.tap();
   }
   await expect(page.getByRole('status').filter({ hasText: `${COUNT} found` })).toBeAttached();
+  expect(await jumps(page, 'main ol[style] > li')).toBeLessThanOrEqual(2);
   const finds = await through(page, 'main ol[style] > li', 'aria-posinset');
   expect(finds).toEqual({ places: all(1), most: expect.any(Number), blank: 0 });
   expect(finds.most).toBeLessThanOrEqual(90);

@@ -57,7 +57,8 @@ export async function fill(demo: Demo, count: number, recent: number): Promise<v
   const lane = async ({ who, role }: (typeof lanes)[number]) => {
     while (next < count) {
       const n = next++;
-      const ask = { reason: `INC-${n}: order ${n * 7} is stuck since the last deployment`, for: '10m' };
+      const more = n % 3 ? '' : ', as are those of the same customer; what was tried: to send it again, to book it anew, and to cancel it from the page for support';
+      const ask = { reason: `INC-${n}: order ${n * 7} is stuck since the last deployment${more}`, for: '10m' };
       if (n < count - recent || n % 2) {
         await post(who, 'requests', { ...ask, ...DENIED[n % DENIED.length], emergency: true });
       } else {

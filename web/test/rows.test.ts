@@ -11,6 +11,8 @@ test('rows that were not measured are as high as the first one that was', () => 
   expect(rows.measured('req_2', 60)).toBe(false);
   expect(rows.measured('req_2', 90)).toBe(true);
   expect(rows.tops(ids(4))).toEqual([0, 60, 120, 210, 270]);
+  // A row that is the last one for now lacks its border.
+  expect(rows.measured('req_1', 59)).toBe(false);
   // One that isn't shown, as while the page is of the other kind, says nothing.
   expect(rows.measured('req_2', 0)).toBe(false);
   // A row keeps its height when others come before it.

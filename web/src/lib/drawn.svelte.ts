@@ -1,6 +1,6 @@
 // A long list that scrolls with the page: only the rows near what is seen are drawn, with room for the others above and below. A short one is
 // drawn whole; where it is and how high its rows are is known all the same, so that nothing moves when it becomes a long one.
-import { near, Rows } from './rows';
+import { at, near, Rows } from './rows';
 
 /** More rows than this are a long list. */
 const MANY = 200;
@@ -15,11 +15,7 @@ export class Drawn<T> {
   #begins = $state(0);
   #ends = $state(0);
   #keys = new WeakMap<Element, string>();
-  #sizes = new ResizeObserver((changes) => {
-    let other = false;
-    for (const { target } of changes) other = this.#rows.measured(this.#keys.get(target) ?? '', (target as HTMLElement).offsetHeight) || other;
-    if (other) this.#measured++;
-  });
+  #sizes = new ResizeObserver((changes) => this.#measure(changes.map(({ target }) => target)));
 
   readonly long: boolean = $derived.by(() => this.#items().length > MANY);
   readonly #tops: number[] = $derived.by(() => {
@@ -42,6 +38,24 @@ export class Drawn<T> {
     this.#items = items;
     this.#key = key;
     this.#rows = new Rows(usual);
+    // The browser would hold on to the row that has the focus, and stop where that is drawn no more; we hold what is seen ourselves.
+    $effect(() => {
+      if (!this.long) return;
+      document.documentElement.style.overflowAnchor = 'none';
+      return () => document.documentElement.style.removeProperty('overflow-anchor');
+    });
+  }
+
+  #measure(elements: Element[]): void {
+    const [tops, first] = [this.#tops, this.#begins > 0 ? at(this.#tops, this.#begins) : 0];
+    let other = false;
+    // To the fraction of a pixel: over many rows it adds up.
+    for (const one of elements) other = this.#rows.measured(this.#keys.get(one) ?? '', one.getBoundingClientRect().height) || other;
+    if (!other) return;
+    this.#measured++;
+    // Rows above what is seen are higher or lower than they were taken to be: what is seen stays where it is.
+    const moved = (this.#tops[first] ?? 0) - (tops[first] ?? 0);
+    if (this.long && moved !== 0) scrollBy(0, moved);
   }
 
   /** An attachment, to what ends where the first row begins. */
@@ -55,16 +69,18 @@ export class Drawn<T> {
       this.#begins = -begins;
       this.#ends = innerHeight - begins;
     };
-    const narrowed = () => {
-      this.#rows.forget();
+    let width = innerWidth;
+    const resized = () => {
+      if (innerWidth !== width) this.#rows.forget();
+      width = innerWidth;
       look();
     };
     look();
     addEventListener('scroll', look, { passive: true });
-    addEventListener('resize', narrowed);
+    addEventListener('resize', resized);
     return () => {
       removeEventListener('scroll', look);
-      removeEventListener('resize', narrowed);
+      removeEventListener('resize', resized);
     };
   }
 

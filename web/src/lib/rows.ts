@@ -4,6 +4,8 @@
 const BEYOND = 20;
 /** What is drawn changes by so many rows at once. */
 const STEP = 10;
+/** A border more or less, as of a last row, is no other height. */
+const ALIKE = 1.5;
 
 export class Rows {
   #heights = new Map<string, number>();
@@ -18,7 +20,9 @@ export class Rows {
   measured(key: string, height: number): boolean {
     // One that is not shown has none.
     if (height <= 0) return false;
-    const taken = this.#heights.get(key) ?? this.#usual;
+    const known = this.#heights.get(key);
+    if (known !== undefined && Math.abs(known - height) < ALIKE) return false;
+    const taken = known ?? this.#usual;
     if (this.#heights.size === 0) this.#usual = height;
     this.#heights.set(key, height);
     return taken !== height;
@@ -37,8 +41,8 @@ export class Rows {
   }
 }
 
-/** The row at a distance from where the first one begins; the nearest one if there is none. */
-function at(tops: readonly number[], distance: number): number {
+/** The row at a distance from where the first one begins; behind the last one, how many there are. */
+export function at(tops: readonly number[], distance: number): number {
   let [from, to] = [0, tops.length - 1];
   while (from < to) {
     const middle = (from + to) >> 1;
