@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
@@ -13,12 +13,16 @@ const proxied = server && {
 };
 
 /** Beside each file that is worth it, the same compressed: the server hands out what was packed once. */
+let folder = '';
 const packed = {
   name: 'packed',
   apply: 'build' as const,
+  configResolved({ root, build }: { root: string; build: { outDir: string } }) {
+    folder = resolve(root, build.outDir);
+  },
   closeBundle() {
-    for (const name of readdirSync('dist', { recursive: true, encoding: 'utf8' })) {
-      if (/\.(js|css|svg|wasm)$/.test(name)) writeFileSync(join('dist', `${name}.gz`), gzipSync(readFileSync(join('dist', name)), { level: 9 }));
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      if (/\.(js|css|svg|wasm)$/.test(name)) writeFileSync(join(folder, `${name}.gz`), gzipSync(readFileSync(join(folder, name)), { level: 9 }));
     }
   },
 };

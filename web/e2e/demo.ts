@@ -13,6 +13,8 @@ export interface Account {
 interface Ready {
   /** Where the pages are: by name, since passkeys need one. */
   web: string;
+  /** The same by address, for programs. */
+  api: string;
   postgres: { host: string; port: number; ca_file: string };
   http: { url: string; ca_file: string };
   ssh: { host: string; port: number } | null;
@@ -136,7 +138,16 @@ export async function somebody(
   return { page, context };
 }
 
-export const test = base.extend<object, { demo: Demo }>({
+export const test = base.extend<{ own: Demo }, { demo: Demo }>({
+  // For tests that change what others rely on: who needs a passkey, which files are in force.
+  own: [
+    async ({}, use) => {
+      const demo = await Demo.start();
+      await use(demo);
+      await demo.stop();
+    },
+    { timeout: 90_000 },
+  ],
   demo: [
     async ({}, use) => {
       const demo = await Demo.start();

@@ -1,29 +1,13 @@
 // Passkeys with the browser's own authenticator, virtual: enrolled, signed in with, and asked for before an approval counts.
-import type { Page } from '@playwright/test';
-import { Demo, expect, somebody, test } from './demo';
+import { expect, somebody, test } from './demo';
+import { device, enrol } from './passkey';
 
-/** A device with a fingerprint reader, and a finger on it. */
-async function device(page: Page): Promise<{ forget: () => Promise<void> }> {
-  const cdp = await page.context().newCDPSession(page);
-  await cdp.send('WebAuthn.enable');
-  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
-    options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
-  });
-  return { forget: () => cdp.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId }) as unknown as Promise<void> };
-}
-
-test('a06: with a passkey enrolled, an approval takes it; without it nothing is approved; it signs in as well', async ({ browser }) => {
+test('a06: with a passkey enrolled, an approval takes it; without it nothing is approved; it signs in as well', async ({ browser, own: demo }) => {
   test.setTimeout(150_000);
-  // A demo of its own: others approve as peer by their token.
-  const demo = await Demo.start();
   const peer = await somebody(browser, demo, 'peer', { path: 'settings' });
   const { page } = peer;
   const { forget } = await device(page);
-  await page.getByRole('button', { name: 'Add a passkey' }).click();
-  await page.getByRole('dialog').getByLabel('Name').fill('laptop');
-  await page.getByRole('dialog').getByLabel('Your password').fill(demo.account('peer').password);
-  await page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
-  await expect(page.getByRole('region', { name: 'Passkeys' }).getByText('laptop').first()).toBeVisible();
+  await enrol(page, demo, 'peer');
 
   // A token alone, of whatever program, no longer approves.
   const request = await demo.file('dev', { resource: 'orders-db', role: 'write', reason: 'INC-7: takes a passkey' });
@@ -56,5 +40,4 @@ test('a06: with a passkey enrolled, an approval takes it; without it nothing is 
   await page.waitForTimeout(1_000);
   expect((await demo.call<{ state: string }>('dev', 'GET', `requests/${other}`)).state).toBe('pending');
   await peer.context.close();
-  await demo.stop();
 });
