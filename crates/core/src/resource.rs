@@ -22,6 +22,9 @@ pub struct Resource {
     pub owners: Owners,
     /// The role that a connection which names none asks for.
     pub default_role: Option<RoleName>,
+    /// What roles are for, one sentence each, of those that say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub role_descriptions: BTreeMap<RoleName, String>,
     /// What kind of thing it is, with the kind's own settings.
     pub kind: Kind,
 }

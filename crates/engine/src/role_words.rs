@@ -14,7 +14,12 @@ pub(crate) fn role_words(resource: &Resource, role: &RoleName) -> String {
         Kind::Http(target) => target.roles.get(role).map(|allowed| some(allowed.iter().map(ToString::to_string).collect())),
         Kind::Ssh(target) => target.roles.get(role).map(ssh),
     };
-    words.unwrap_or_default()
+    let words = words.unwrap_or_default();
+    match resource.role_descriptions.get(role) {
+        Some(description) if words.is_empty() => description.clone(),
+        Some(description) => format!("{description} ({words})"),
+        None => words,
+    }
 }
 
 fn some(mut parts: Vec<String>) -> String {

@@ -460,6 +460,7 @@ mod tests {
             labels: BTreeMap::new(),
             owners: Owners::default(),
             default_role: None,
+            role_descriptions: BTreeMap::new(),
             kind: Kind::Ssh(target),
         }
     }

@@ -155,7 +155,7 @@ enum Answer {
 }
 
 /// Which people are asked, stage by stage.
-type Asked = Vec<Vec<Candidates>>;
+type Asked = Vec<(Vec<Candidates>, u8)>;
 
 /// The run.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ pub struct Replay {
     report: Report,
     before: Vec<u64>,
     after: Vec<u64>,
-    /// How long decisions took, by who was asked.
+    /// How long decisions took, by who was asked, and how many of them.
     took: BTreeMap<Asked, Vec<u64>>,
     /// Who would be asked newly.
     newly: BTreeMap<Asked, usize>,
@@ -220,7 +220,10 @@ impl Replay {
             ));
         }
         if report.estimated > 0 {
-            report.notes.push("how long people wait who are asked for newly is an estimate: what decisions of the same people took".into());
+            report.notes.push(
+                "how long people would wait for other decisions than there were is an estimate: what decisions of the same people took"
+                    .into(),
+            );
         }
         report.rows.sort_by_key(|row| (row.at, row.id));
         Report { before: Waits::of(before), after: Waits::of(after), ..report }
@@ -330,7 +333,9 @@ impl Replay {
         match (now, waited) {
             (Answer::Automatic(_), _) if !matches!(request.became, Became::Emergency) => self.after.push(0),
             (Answer::Needs(plan), Some(0)) if request.became == Became::Automatic => *self.newly.entry(asked(plan)).or_default() += 1,
-            (Answer::Needs(_), Some(waited)) => self.after.push(waited),
+            (Answer::Needs(plan), Some(waited)) if asked(plan) == asked(&request.filed.plan) => self.after.push(waited),
+            // How long others take, or more of the same, is not what it took then.
+            (Answer::Needs(plan), Some(_)) => *self.newly.entry(asked(plan)).or_default() += 1,
             (Answer::Automatic(_) | Answer::Needs(_) | Answer::Emergency(_), _) => {}
             (Answer::Denied(_) | Answer::Refused(..) | Answer::Unlisted, _) => {}
         }
@@ -363,7 +368,7 @@ fn then(request: &PastRequest) -> Answer {
 }
 
 fn asked(plan: &Plan) -> Asked {
-    plan.stages.iter().map(|stage| stage.candidates.clone()).collect()
+    plan.stages.iter().map(|stage| (stage.candidates.clone(), stage.needed.get())).collect()
 }
 
 /// How many of whom, in whatever order.

@@ -130,7 +130,11 @@ fn resource(kind: &str, of_kind: &OfKind, (texts, labels): (&Value, &Value)) -> 
     });
     if let (Some(keys), Some(own)) = (keys.as_object_mut(), of_kind.keys.as_object()) {
         keys.extend(own.clone());
-        keys.insert("roles".into(), json!({ "type": "object", "minProperties": 1, "additionalProperties": of_kind.role }));
+        let mut role = of_kind.role.clone();
+        if let Some(properties) = role.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("description".into(), json!({ "type": "string", "examples": ["Look at orders"] }));
+        }
+        keys.insert("roles".into(), json!({ "type": "object", "minProperties": 1, "additionalProperties": role }));
     }
     let required: Vec<&str> = ["name", "kind"].iter().chain(of_kind.required).chain(&["roles"]).copied().collect();
     json!({ "type": "object", "additionalProperties": false, "required": required, "properties": keys })

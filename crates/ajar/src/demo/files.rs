@@ -120,9 +120,11 @@ tls = {{ verify = {authority:?} }}
 admin = {{ user = "{ADMIN}", password = {{ file = "{password_file}" }} }}
 
 [resource.roles.read]
+description = "Look at orders and customers"
 member_of = ["orders_read"]
 
 [resource.roles.write]
+description = "Look at orders and customers, and change orders"
 member_of = ["orders_write"]
 "#,
         authority = authority.display().to_string(),
@@ -148,9 +150,11 @@ hosts = ["{API_HOST}"]
 credential = {{ bearer = {{ file = "{secret_file}" }} }}
 
 [resource.roles.read]
+description = "Look at orders"
 allow = ["GET /**"]
 
 [resource.roles.refund]
+description = "Look at orders, and pay them back"
 allow = ["GET /**", "POST /orders/*/refund"]
 "#
     )

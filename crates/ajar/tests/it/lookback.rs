@@ -88,7 +88,11 @@ async fn w03_i20_the_catalogue_shows_each_what_they_may_ask_for_and_owners_how_i
     // The reconciler reaches databases by itself; a check says what is wrong, to who may know.
     stage.wait_until("the target was reached", || find(&look.json("auditor", "/catalogue"), "orders-db")["health"]["state"] == "good");
     let resources = std::fs::read_to_string(stage.policy().join("resources.toml")).unwrap();
-    let broken = resources.replacen(&format!("port = {}", stage.target.port()), "port = 1", 1);
+    let broken = resources.replacen(&format!("port = {}", stage.target.port()), "port = 1", 1).replacen(
+        "[resource.roles.read]\n",
+        "[resource.roles.read]\ndescription = \"Look at orders\"\n",
+        1,
+    );
     assert_ne!(broken, resources);
     std::fs::write(stage.policy().join("resources.toml"), broken).unwrap();
     let (code, _, err) = stage.ajar("operator", &["policy", "apply", stage.policy().to_str().unwrap()]);
@@ -99,6 +103,8 @@ async fn w03_i20_the_catalogue_shows_each_what_they_may_ask_for_and_owners_how_i
     assert!(bad["words"].as_str().is_some_and(|words| words.contains("reach")), "{bad}");
     let told = find(&look.json("stranger", "/catalogue"), "orders-db")["health"].clone();
     assert_eq!((&told["state"], &told["words"]), (&"bad".into(), &Value::Null), "addresses are not for everybody");
+    let role = find(&look.json("stranger", "/catalogue"), "orders-db")["roles"][0].clone();
+    assert_eq!(role["words"], "Look at orders (member of orders_read)", "what it is for comes first");
 }
 
 #[tokio::test(flavor = "multi_thread")]

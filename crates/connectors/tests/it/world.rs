@@ -93,6 +93,7 @@ impl<'s> World<'s> {
             labels: BTreeMap::new(),
             owners: Owners::default(),
             default_role: None,
+            role_descriptions: BTreeMap::new(),
             kind: Kind::Postgres(PostgresTarget {
                 host: "127.0.0.1".to_owned(),
                 port: server.port,

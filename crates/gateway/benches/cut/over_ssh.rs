@@ -79,6 +79,7 @@ fn resource(port: u16) -> Resource {
         labels: Default::default(),
         owners: Default::default(),
         default_role: Some("read".parse().unwrap()),
+        role_descriptions: Default::default(),
         kind: Kind::Ssh(SshTarget {
             host: "127.0.0.1".into(),
             port,

@@ -62,6 +62,7 @@ fn resource(at: SocketAddr, credential: HttpCredential) -> Resource {
         labels: Default::default(),
         owners: Default::default(),
         default_role: Some("read".parse().unwrap()),
+        role_descriptions: Default::default(),
         kind: Kind::Http(HttpTarget {
             upstream: Upstream { host: "127.0.0.1".into(), port: at.port(), base: "/v1".into() },
             tls: TargetTls::Off,

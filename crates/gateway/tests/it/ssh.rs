@@ -40,6 +40,7 @@ fn resource(target: SshTarget) -> Resource {
         labels: Default::default(),
         owners: Default::default(),
         default_role: Some("read".parse().unwrap()),
+        role_descriptions: Default::default(),
         kind: Kind::Ssh(target),
     }
 }

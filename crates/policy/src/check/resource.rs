@@ -44,6 +44,7 @@ impl Check {
             self.problem(at, &raw.name, "the resource has no roles", Some("add [resource.roles.read]".into()));
         }
         let default_role = raw.default_role.as_ref().and_then(|role| self.known(at, role, "role", &roles.keys().cloned().collect()));
+        let role_descriptions = roles.iter().filter_map(|(name, (_, role))| Some((name.clone(), role.description.clone()?))).collect();
         let kind = match self.kind(at, &raw.kind) {
             Some(KindWord::Http) => self.http(at, raw, &roles),
             Some(KindWord::Postgres) => self.postgres(at, raw, &roles),
@@ -52,7 +53,7 @@ impl Check {
         };
         let Some(name) = self.parsed::<ResourceName>(at, &raw.name) else { return };
         let (description, labels) = (raw.description.clone(), raw.labels.clone());
-        let resource = Resource { name: name.clone(), description, labels, owners, default_role, kind };
+        let resource = Resource { name: name.clone(), description, labels, owners, default_role, role_descriptions, kind };
         if self.rules.resources.insert(name.clone(), Arc::new(resource)).is_some() {
             self.problem(at, &raw.name, format!("there is another resource '{name}'"), None);
         }
@@ -228,6 +229,7 @@ pub(super) fn keys(raw: &raw::Resource) -> Vec<KeyAt> {
 /// Those of a role.
 pub(super) fn role_keys(raw: &raw::Role) -> Vec<KeyAt> {
     let raw::Role {
+        description: _,
         member_of,
         grants,
         connection_limit,

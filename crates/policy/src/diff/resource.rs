@@ -10,10 +10,11 @@ use super::{Facts, many, one, pairs, some};
 use crate::public_key;
 
 pub(super) fn facts(resource: &Resource) -> Facts {
-    let Resource { name: _, description, labels, owners, default_role, kind } = resource;
+    let Resource { name: _, description, labels, owners, default_role, role_descriptions, kind } = resource;
     let owners = owners.groups.iter().map(|g| format!("group:{g}")).chain(owners.people.iter().map(|p| format!("user:{p}")));
     let mut facts: Facts = some("default_role", default_role.as_ref()).into_iter().collect();
     facts.extend([one("kind", kind.word()), one("description", description), many("labels", pairs(labels)), many("owners", owners)]);
+    facts.extend(role_descriptions.iter().map(|(role, text)| one(&format!("description of role {role}"), text)));
     match kind {
         Kind::Postgres(target) => facts.extend(postgres_facts(target)),
         Kind::Http(target) => facts.extend(http_facts(target)),

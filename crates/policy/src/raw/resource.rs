@@ -159,6 +159,8 @@ pub(crate) enum Output {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Role {
     #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
     pub(crate) member_of: Option<Spanned<Vec<Text>>>,
     #[serde(default)]
     pub(crate) grants: Option<Spanned<Vec<Text>>>,
