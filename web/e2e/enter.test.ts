@@ -95,6 +95,8 @@ test('w08: a browser is led to ask, gets in when a peer approves, and is out whe
   // Signed out of Ajar: the door knows nobody.
   await page.getByRole('button', { name: 'Sign out' }).click();
   await expect(page.getByRole('heading', { name: 'Sign in to Ajar' })).toBeVisible();
+  // A page's script hears so, too: no question of the browser's own comes in between.
+  expect((await fetched(tab, '/orders/7'))[0]).toBe(401);
   await page.goto(at(demo, '/orders/7'));
   await expect(page.getByRole('heading', { name: 'Sign in to Ajar' })).toBeVisible();
 });

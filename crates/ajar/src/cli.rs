@@ -33,7 +33,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sign in with name and password
+    /// Sign in: by a page in a browser, or with name and password
     Login(Login),
     /// Forget the token, here and on the server
     Logout,

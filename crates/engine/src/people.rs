@@ -21,6 +21,7 @@ use subtle::ConstantTimeEq;
 
 use crate::brake::place;
 use crate::engine::Engine;
+use crate::freshness::approves;
 use crate::passkeys::keyring::{self, Keyring};
 use crate::refusal::{bad_input, no_such, of, refusal};
 use crate::sequencer::{Desk, Draft};
@@ -303,15 +304,29 @@ impl Engine {
         };
         let actor = Actor::Principal { id: principal, proof: Proof::Password };
         let caller = Caller { principal, name, actor, scope: Scope::Full };
-        let issued = self.token_issue(&caller, label, Scope::Full, None).await?;
+        let issued = self.token_made(&caller, label, Scope::Full, None, false).await?;
         Ok((caller, issued))
     }
 
     /// Issues a token for the caller.
     ///
     /// # Errors
-    /// When its life is too long, the caller's own proof is a narrower one, or nothing can be recorded.
+    /// When its life is too long, the caller's own proof is a narrower one, it is a full one and they have a passkey that they haven't just
+    /// used, or nothing can be recorded.
     pub async fn token_issue(&self, caller: &Caller, label: &str, scope: Scope, life: Option<Span>) -> Result<IssuedToken, Refusal> {
+        // INVARIANT A6: a session that was stolen does not make itself last.
+        self.token_made(caller, label, scope, life, scope == Scope::Full).await
+    }
+
+    /// `afresh`: who has a passkey has to have proven it just now.
+    async fn token_made(
+        &self,
+        caller: &Caller,
+        label: &str,
+        scope: Scope,
+        life: Option<Span>,
+        afresh: bool,
+    ) -> Result<IssuedToken, Refusal> {
         // A token for connecting that leaked must not make itself another one when its time is over.
         caller.writes()?;
         let life = life.unwrap_or(TOKEN_LIFE);
@@ -320,7 +335,11 @@ impl Engine {
         }
         let label: String = label.chars().filter(|c| !c.is_control()).take(100).collect();
         let principal = caller.principal;
-        let done = self.sequencer.run(caller.actor, Vec::new(), move |desk| {
+        let (actor, link) = (self.freshly(caller), format!("{}/settings", self.config.public_url));
+        let done = self.sequencer.run(actor, Vec::new(), move |desk| {
+            if afresh {
+                approves(desk, actor, &link)?;
+            }
             let (draft, issued) = issue(desk, principal, label, scope, life);
             Ok::<_, Refusal>((draft, issued))
         });

@@ -117,6 +117,18 @@ async fn w08_a_browser_signs_in_asks_gets_in_and_is_nobody_again_when_it_signs_o
     // Signed out: the door knows nobody any more.
     assert_eq!(call(&stage, dev, "DELETE", &format!("/api/v1/tokens/{id}"), &json!({})).0, 204);
     assert_eq!(browser.get(&format!("{own}/orders"), &["-H", "Sec-Fetch-Site: same-origin"]).status, 401);
+    // A page's script gets its answer: a browser would ask for a name and a password first, were it offered.
+    let offered = |mode: &[&str]| {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["-sS", "-o", "/dev/null", "-D", "-", "--max-time", "60"]).arg("--cacert").arg(stage.authority());
+        let port = own.rsplit(':').next().unwrap();
+        let host = own.trim_start_matches("https://").split(':').next().unwrap();
+        curl.args(["--resolve", &format!("{host}:{port}:127.0.0.1")]).args(mode).arg(format!("{own}/orders"));
+        String::from_utf8_lossy(&curl.output().unwrap().stdout).to_lowercase()
+    };
+    let (program, page) = (offered(&[]), offered(&["-H", "Sec-Fetch-Mode: cors"]));
+    assert!(program.contains("www-authenticate: basic") && program.contains("www-authenticate: bearer"), "{program}");
+    assert!(!page.contains("www-authenticate: basic") && page.contains("www-authenticate: bearer"), "{page}");
     assert!(browser.goes(&format!("{own}/orders/7")).location.starts_with(&format!("{public}/enter?to=")));
 
     // Neither the door's cookie nor the code is written down anywhere.

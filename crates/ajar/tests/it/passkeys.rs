@@ -228,6 +228,18 @@ async fn a06_who_decides_instead_is_said_with_the_passkey() {
     assert_eq!((status, &made["to"]), (200, &json!("boss")), "{made}");
     // To be asked again takes nothing.
     let mut other = Browser::of(&stage, "peer");
+    // Nor does a session that was stolen make itself last: neither by a token nor by a command line's sign-in.
+    let (_, login) = other.post("cli-logins", &json!({ "label": "elsewhere" }));
+    for (what, body) in [
+        ("tokens".to_owned(), json!({ "label": "mine", "scope": "full" })),
+        (format!("cli-logins/{}/approve", login["code"].as_str().unwrap()), json!({})),
+    ] {
+        let (status, answer) = other.post(&what, &body);
+        assert_eq!((status, code(&answer)), (403, "step_up_needed"), "{what}: {answer}");
+    }
+    assert_eq!(other.post("tokens", &json!({ "label": "psql", "scope": "connect" })).0, 200, "clients' tokens go on as before");
+    assert_eq!(step_up(&mut other, &mut key).0, 200);
+    assert_eq!(other.post(&format!("cli-logins/{}/approve", login["code"].as_str().unwrap()), &json!({})).0, 204);
     assert_eq!(other.send("DELETE", &format!("delegations/{}", made["id"].as_str().unwrap()), &["ajar-web: 1"], "").0, 204);
 }
 

@@ -7,7 +7,7 @@ use ajar_core::http::{Local, Path};
 use ajar_core::port::{Admission, Held, HeldNotice, Identified, Knock, Opening, Otherwise, RefusalKind};
 use ajar_core::session::EndReason;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode, Version};
 
 use super::ask::Ask;
@@ -27,25 +27,29 @@ const EXPIRES: HeaderName = HeaderName::from_static("ajar-expires");
 /// Answers a request.
 pub(super) async fn answer(shared: &Arc<listener::Shared>, guest: &Arc<Guest>, request: Request<Incoming>) -> Response<Answer> {
     let version = request.version();
-    let ask = match Ask::of(&request, |host| shared.door.resource_at(host)) {
-        Ok(ask) => ask,
-        Err(problem) => return closing(problem.response(), version),
-    };
-    if let Some(answered) = enter::answer(shared, guest, &ask, request.headers()) {
-        return answered.unwrap_or_else(|problem| closing(problem.response(), version));
-    }
-    let html = ask.html;
-    walk(shared, guest, ask, request)
-        .await
-        .unwrap_or_else(|problem| closing(if html { problem.page() } else { problem.response() }, version))
-}
-
-/// The connection ends with the answer to what can't be understood.
-fn closing(mut response: Response<Answer>, version: Version) -> Response<Answer> {
+    let by_a_page = request.headers().contains_key("sec-fetch-mode");
+    let mut response = answered(shared, guest, request).await;
+    // The connection ends with the answer to what can't be understood.
     if version <= Version::HTTP_11 && response.status() == StatusCode::BAD_REQUEST {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    // A browser would ask for a name and a password by itself, and keep the page's script waiting.
+    if by_a_page && response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ajar\""));
+    }
     response
+}
+
+async fn answered(shared: &Arc<listener::Shared>, guest: &Arc<Guest>, request: Request<Incoming>) -> Response<Answer> {
+    let ask = match Ask::of(&request, |host| shared.door.resource_at(host)) {
+        Ok(ask) => ask,
+        Err(problem) => return problem.response(),
+    };
+    if let Some(answered) = enter::answer(shared, guest, &ask, request.headers()) {
+        return answered.unwrap_or_else(Problem::response);
+    }
+    let html = ask.html;
+    walk(shared, guest, ask, request).await.unwrap_or_else(|problem| if html { problem.page() } else { problem.response() })
 }
 
 async fn walk(

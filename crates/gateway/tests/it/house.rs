@@ -201,13 +201,14 @@ impl Door for OpenDoor {
         })))
     }
 
-    fn enter(&self, code: &Secret, begun: &str, host: &str) -> Result<Entry, Refusal> {
+    fn enter(&self, code: &Secret, begun: &str, authority: &str) -> Result<Entry, Refusal> {
         let refusal = Refusal { kind: RefusalKind::BadCredential, message: "no".into(), detail: None, hint: None, field: None };
-        if *self.code.lock().unwrap() != Some((code.expose().to_owned(), begun.to_owned(), host.to_owned())) {
+        if *self.code.lock().unwrap() != Some((code.expose().to_owned(), begun.to_owned(), authority.to_owned())) {
             return Err(refusal);
         }
         *self.code.lock().unwrap() = None;
         let who = Identified { principal: PrincipalId::new(Uuid::from_u128(1)), name: "dev".parse().unwrap(), actor: Actor::System };
+        let host = authority.split(':').next().unwrap();
         Ok(Entry { secret: Secret::new(format!("entry-at-{host}")), expires_at: self.clock.now().after(Span::from_secs(3_600)), who })
     }
 

@@ -43,7 +43,7 @@ async fn w08_a_browser_is_sent_to_sign_in_and_comes_back_with_a_code_that_is_its
     // A second tab begins with the same, so that the first one can come back too.
     let (again, same) = begun(&house, "/status", &format!("Cookie: {cookie}\r\n")).await;
     assert_eq!((again.local.value("state").unwrap(), &same), (state.clone(), &cookie));
-    let code = || *house.door.code.lock().unwrap() = Some(("c0de".into(), state.clone(), "api.example".into()));
+    let code = || *house.door.code.lock().unwrap() = Some(("c0de".into(), state.clone(), "api.example:7443".into()));
     code();
     let enter = |to: &str| format!("/.ajar/enter?code=c0de&to={}", ajar_core::http::encode(to));
     // Somebody else's browser, which was lured here with this code, is nobody by it.
