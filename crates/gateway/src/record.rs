@@ -1,6 +1,7 @@
 //! A session's recording: one file, one JSON object a line.
 //!
-//! The first line says whose session it is; each further line is one statement or request, once it has finished. Lines are gathered,
+//! The first line says whose session it is; each further line is one statement or request, once it has finished; a statement
+//! that takes long has one before that, too. Lines are gathered,
 //! written and hashed off the relay's path, at most one batch under way and one gathering: when the disk is slower than
 //! the client, the relay has to wait ([`Recorder::poll`]). Nothing is dropped: when writing fails, the session ends.
 //! Never writes a secret: neither tokens nor the lease's password come here.
