@@ -35,11 +35,12 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// How long it lasts, in whole minutes: what to ask for to have as much again.
+    /// How long it lasts, in whole minutes, or seconds where it is less than one: what to ask for to have as much again.
     #[must_use]
     pub fn asked_again(&self) -> Span {
-        const MINUTE: u64 = 60_000;
-        Span::from_millis(self.ends_at.since(self.starts_at).as_millis().div_ceil(MINUTE) * MINUTE)
+        let millis = self.ends_at.since(self.starts_at).as_millis();
+        let unit = if millis < 60_000 { 1_000 } else { 60_000 };
+        Span::from_millis(millis.div_ceil(unit) * unit)
     }
 
     fn signed_bytes(&self) -> Vec<u8> {
@@ -188,6 +189,15 @@ mod tests {
             role: "read".parse().unwrap(),
             starts_at: Timestamp::from_millis(1_000),
             ends_at: Timestamp::from_millis(2_000),
+        }
+    }
+
+    #[test]
+    fn as_much_again_is_asked_for_in_whole_minutes() {
+        for (millis, asked) in [(8_000, "8s"), (8_001, "9s"), (60_000, "1m"), (1_066_027, "18m"), (3_600_000, "1h")] {
+            let begun = claims();
+            let claims = Claims { ends_at: begun.starts_at.after(Span::from_millis(millis)), ..begun };
+            assert_eq!(claims.asked_again().to_string(), asked);
         }
     }
 
