@@ -1,5 +1,5 @@
 //! Every statement on the tables, once. They are written for SQLite and PostgreSQL alike (`$1` works in both), but
-//! for [`LEAF_HOLDS`] and [`AS_ONE`]. Values are always bound, never part of a text.
+//! for [`LEAF_HOLDS`]. Values are always bound, never part of a text.
 
 /// An INSERT of any number of rows.
 pub(crate) struct Insert {
@@ -93,10 +93,6 @@ pub(crate) const NEWEST: &str = " ORDER BY seq DESC LIMIT ";
 pub(crate) const LIST: &str = "SELECT stream, state, doc FROM rows WHERE word = ";
 pub(crate) const LIST_THESE: &str = " AND stream IN (SELECT stream FROM rows WHERE word = ";
 pub(crate) const LIST_NEWEST: &str = ") ORDER BY stream DESC";
-/// Around a list: all of it as one text, its fields parted by what no JSON and no id holds. A row costs far more on its way than what is in it.
-/// SQLite's name for it; PostgreSQL calls it `string_agg`.
-pub(crate) const AS_ONE: &str = "SELECT group_concat(stream || char(31) || state || char(31) || doc, char(30) ORDER BY stream DESC) FROM (";
-pub(crate) const AS_ONE_END: &str = ")";
 pub(crate) const TALLY: &str = "SELECT principal, resource, role, state, COUNT(*), MAX(since) FROM rows WHERE word = ";
 pub(crate) const TALLY_END: &str = " GROUP BY principal, resource, role, state";
 pub(crate) const STATE_IN: &str = " AND state IN (";

@@ -61,11 +61,10 @@ pub(super) async fn leaf_hashes(on: &SqlitePool, from: u64, limit: u32) -> Resul
 
 pub(super) async fn rows(on: &SqlitePool, asked: &RowQuery) -> Result<Vec<StoredRow>, StoreError> {
     let mut query = Building::default();
+    query.text(sql::LIST).value(asked.word);
     let picks = asked.limit < MANY;
     if picks {
-        query.text(sql::LIST).value(asked.word).text(sql::LIST_THESE).value(asked.word);
-    } else {
-        query.text(sql::AS_ONE).text(sql::LIST).value(asked.word);
+        query.text(sql::LIST_THESE).value(asked.word);
     }
     narrow(&mut query, asked);
     if let Some(before) = asked.before {
@@ -74,19 +73,8 @@ pub(super) async fn rows(on: &SqlitePool, asked: &RowQuery) -> Result<Vec<Stored
     query.text(sql::LIST_END).value(i64::from(asked.limit));
     if picks {
         query.text(sql::LIST_NEWEST);
-        return all(on, query.query(), stored_row).await;
     }
-    query.text(sql::AS_ONE_END);
-    let text: Option<Option<String>> = one(on, query.query(), |row| get(row, 0)).await?;
-    text.flatten().unwrap_or_default().split_terminator('\u{1e}').map(row_in).collect()
-}
-
-/// A row of many in one text.
-fn row_in(text: &str) -> Result<StoredRow, StoreError> {
-    let mut fields = text.splitn(3, '\u{1f}');
-    let mut field = || fields.next().ok_or_else(|| damaged("a row"));
-    let stream = field()?.parse().map_err(|_| damaged("a row's stream"))?;
-    Ok(StoredRow { stream, state: field()?.to_owned(), doc: field()?.to_owned() })
+    all(on, query.query(), stored_row).await
 }
 
 pub(super) async fn tally(on: &SqlitePool, asked: &RowQuery) -> Result<Vec<Tally>, StoreError> {
