@@ -9,7 +9,7 @@ use ajar_core::grant::Grant;
 use ajar_core::id::{GrantId, LeaseId, PrincipalId, RequestId, SessionId};
 use ajar_core::lease::Lease;
 use ajar_core::name::ResourceName;
-use ajar_core::plan::{Facts, Standing};
+use ajar_core::plan::Standing;
 use ajar_core::port::{Finding, Refusal, RowQuery, SeenBy, Severity, StoredRow};
 use ajar_core::request::Request;
 use ajar_core::resource::Resource;
@@ -253,28 +253,6 @@ impl Engine {
             requests.extend(row.as_ref().and_then(parse));
         }
         Ok(self.those_seen(caller, requests).await?.into_iter().map(|r| (r.filed().id, r)).collect())
-    }
-
-    pub(crate) async fn those_seen(&self, caller: &Caller, requests: Vec<Request>) -> Result<Vec<Request>, Refusal> {
-        let me = caller.principal;
-        let all = self.sees_all(caller);
-        let reviewed = move |r: &Request| r.reviews().iter().any(|review| review.reviewer == me);
-        let theirs = move |r: &Request| all || r.filed().requester == me || r.filed().beneficiary == me || reviewed(r);
-        if requests.iter().all(theirs) {
-            return Ok(requests);
-        }
-        let seen = self.sequencer.look(move |desk| {
-            let asked = |request: &Request, facts: &dyn Facts| {
-                let (plan, _) = request.terms();
-                let named: Vec<_> = plan.stages.iter().flat_map(ajar_core::plan::Stage::everyone).cloned().collect();
-                facts.candidates(&named, request.filed().requester, &request.filed().resources()).contains(&me)
-            };
-            let owner = |request: &Request| request.filed().resources().iter().any(|r| desk.rules.owns(me, r));
-            // Whoever is away still sees what their delegate is asked.
-            let sees = |r: &Request| theirs(r) || owner(r) || asked(r, &desk.at) || asked(r, &desk.present());
-            requests.into_iter().filter(|r| sees(r)).collect::<Vec<_>>()
-        });
-        Ok(seen.await?)
     }
 
     /// Grants: one's own, and those for what one owns; for auditors and operators, all.
