@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `config` | what a gateway is told, its limits |
 //! | `listener` | the accept loop, limits before authentication, stopping |
+//! | `places` | so many connections in all and from one address |
 //! | `workers` | the threads that carry sessions |
 //! | `tls` | server and client TLS configurations, client certificates' names, channel binding |
 //! | `cut` | until when, and the order to cut |
@@ -21,6 +22,7 @@ mod http;
 mod keeper;
 mod lines;
 mod listener;
+mod places;
 mod postgres;
 mod record;
 mod report;
@@ -31,4 +33,5 @@ mod workers;
 pub use config::{GatewayConfig, HttpCertificate, Limits, SecretResolver};
 pub use http::HttpProbe;
 pub use listener::{Gateway, GatewayError};
+pub use places::{Place, Places};
 pub use ssh::{SshConfig, SshHosts, SshHostsSetup};

@@ -1,10 +1,9 @@
 //! The accept loop: limits before anybody is known, the clocks' watch, stopping.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ajar_core::permit::GrantVerifier;
@@ -16,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{GatewayConfig, Limits, SecretResolver};
 use crate::cut::Signal;
+use crate::places::Places;
 use crate::record::Archive;
 use crate::ssh::Ssh;
 use crate::tls::{self, Targets, TlsError};
@@ -188,7 +188,7 @@ async fn accept(
     workers: &Workers,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let doorstep = Arc::new(Doorstep::default());
+    let doorstep = Arc::new(Places::default());
     let mut watch = ClockWatch::new(shared);
     let mut look = tokio::time::interval(WATCH);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -225,54 +225,19 @@ pub(crate) fn settle(tcp: &TcpStream) -> std::io::Result<()> {
     socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive)
 }
 
-fn begin(shared: &Shared, doorstep: &Arc<Doorstep>, workers: &Workers, (protocol, tcp): (Protocol, TcpStream), address: IpAddr) {
+fn begin(shared: &Shared, doorstep: &Arc<Places>, workers: &Workers, (protocol, tcp): (Protocol, TcpStream), address: IpAddr) {
     let address = address.to_canonical();
-    let room = if workers.carried() >= shared.limits.connections { None } else { doorstep.enter(address, &shared.limits) };
+    let room = if workers.carried() >= shared.limits.connections {
+        None
+    } else {
+        doorstep.enter(address, shared.limits.starting, shared.limits.starting_per_address)
+    };
     let Some(starting) = room else {
         metrics::counter!("ajar_gateway_rejections_total", "why" => "too_many").increment(1);
         return;
     };
     if let Err(error) = settle(&tcp).and_then(|()| workers.carry(protocol, tcp, address, starting)) {
         tracing::debug!(%error, "a connection was gone before it began");
-    }
-}
-
-/// Connections of which it isn't known yet who they are (P7, O1).
-#[derive(Debug, Default)]
-struct Doorstep(Mutex<(usize, HashMap<IpAddr, usize>)>);
-
-/// One of them.
-#[derive(Debug)]
-pub(crate) struct Starting {
-    doorstep: Arc<Doorstep>,
-    address: IpAddr,
-}
-
-impl Doorstep {
-    fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Starting> {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, each) = &mut *guard;
-        let here = each.get(&address).copied().unwrap_or(0);
-        if *all >= limits.starting || here >= limits.starting_per_address {
-            return None;
-        }
-        *all += 1;
-        each.insert(address, here + 1);
-        Some(Starting { doorstep: Arc::clone(self), address })
-    }
-}
-
-impl Drop for Starting {
-    fn drop(&mut self) {
-        let mut guard = self.doorstep.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, each) = &mut *guard;
-        *all = all.saturating_sub(1);
-        if let Some(here) = each.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                each.remove(&self.address);
-            }
-        }
     }
 }
 

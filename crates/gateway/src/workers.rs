@@ -14,7 +14,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::listener::{Protocol, Shared, Starting};
+use crate::listener::{Protocol, Shared};
+use crate::places::Place;
 use crate::{http, postgres, ssh};
 
 /// How long sessions may take to say goodbye when the gateway stops.
@@ -25,7 +26,7 @@ struct Accepted {
     protocol: Protocol,
     tcp: std::net::TcpStream,
     address: IpAddr,
-    starting: Starting,
+    starting: Place,
 }
 
 /// See the module.
@@ -71,7 +72,7 @@ impl Workers {
     ///
     /// # Errors
     /// When that thread is gone, or the system does not hand the socket over.
-    pub(crate) fn carry(&self, protocol: Protocol, tcp: TcpStream, address: IpAddr, starting: Starting) -> std::io::Result<()> {
+    pub(crate) fn carry(&self, protocol: Protocol, tcp: TcpStream, address: IpAddr, starting: Place) -> std::io::Result<()> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.queues.len().max(1);
         let tcp = tcp.into_std()?;
         // Counted before it is sent: it may have ended by the time this goes on.

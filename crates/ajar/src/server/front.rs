@@ -1,13 +1,13 @@
 //! The API's connections: so many at once and from one address, each gone when it says nothing. Handshakes go on beside each other, and a slow
 //! one keeps nobody waiting. Whatever comes here leaves descriptors to the doors (O1).
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use ajar_gateway::Places;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request};
@@ -35,38 +35,6 @@ const FROM_ONE: usize = 256;
 const STREAMS: u32 = 64;
 /// How long what is under way may take when the server stops: whoever listens to changes never leaves by themselves.
 const GOODBYE: Duration = super::serve::GOODBYE;
-
-/// Who is connected.
-#[derive(Debug, Default)]
-struct Room(Mutex<BTreeMap<IpAddr, usize>>);
-
-/// A place, until it is dropped.
-struct Place {
-    room: Arc<Room>,
-    at: IpAddr,
-}
-
-impl Room {
-    fn enter(self: &Arc<Self>, at: IpAddr, is_proxy: bool) -> Option<Place> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = taken.get(&at).copied().unwrap_or(0);
-        if taken.values().sum::<usize>() >= AT_ONCE || (!is_proxy && here >= FROM_ONE) {
-            return None;
-        }
-        taken.insert(at, here + 1);
-        Some(Place { room: Arc::clone(self), at })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken.get_mut(&self.at) {
-            Some(here) if *here > 1 => *here -= 1,
-            Some(_) | None => drop(taken.remove(&self.at)),
-        }
-    }
-}
 
 /// Whose requests these are: the address at the other end, or, where that is a proxy's, the last that is none in what the proxy says of the way.
 /// What others say of it is theirs to make up.
@@ -104,7 +72,7 @@ pub(super) async fn serve(
 ) {
     let closing = GracefulShutdown::new();
     let front = Front { router, proxies: proxies.iter().map(IpAddr::to_canonical).collect() };
-    let (room, acceptor) = (Arc::new(Room::default()), tls.map(TlsAcceptor::from));
+    let (places, acceptor) = (Arc::new(Places::default()), tls.map(TlsAcceptor::from));
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
@@ -113,8 +81,9 @@ pub(super) async fn serve(
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = tcp.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let is_proxy = front.proxies.contains(&peer.ip().to_canonical());
-                    let Some(place) = room.enter(peer.ip(), is_proxy) else { continue };
+                    let address = peer.ip().to_canonical();
+                    let from_one = if front.proxies.contains(&address) { AT_ONCE } else { FROM_ONE };
+                    let Some(place) = places.enter(address, AT_ONCE, from_one) else { continue };
                     let (front, acceptor, watcher) = (front.clone(), acceptor.clone(), closing.watcher());
                     connections.spawn(async move {
                         front.connection(stream, peer, acceptor, watcher).await;
@@ -182,18 +151,15 @@ mod tests {
 
     #[test]
     fn o01_nobody_takes_all_places_and_all_together_not_all_descriptors() {
-        let room = Arc::new(Room::default());
-        let from =
-            |who: u8, is_proxy| -> Vec<Place> { std::iter::from_fn(|| room.enter(IpAddr::from([10, 0, 0, who]), is_proxy)).collect() };
-        let mut one = from(1, false);
+        let places = Arc::new(Places::default());
+        let enter = |who: u8, from_one| places.enter(IpAddr::from([10, 0, 0, who]), AT_ONCE, from_one);
+        let mut one: Vec<_> = std::iter::from_fn(|| enter(1, FROM_ONE)).collect();
         assert_eq!(one.len(), FROM_ONE);
         one.pop();
-        assert!(room.enter(IpAddr::from([10, 0, 0, 1]), false).is_some(), "who left makes room");
-        let proxy = from(2, true);
+        assert!(enter(1, FROM_ONE).is_some(), "who left makes room");
+        let proxy: Vec<_> = std::iter::from_fn(|| enter(2, AT_ONCE)).collect();
         assert_eq!(proxy.len(), AT_ONCE - (FROM_ONE - 1));
-        assert!(room.enter(IpAddr::from([10, 0, 0, 3]), false).is_none());
-        drop((one, proxy));
-        assert!(room.0.lock().unwrap().is_empty());
+        assert!(enter(3, FROM_ONE).is_none());
     }
 
     #[test]

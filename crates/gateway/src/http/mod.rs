@@ -54,7 +54,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::GatewayConfig;
-use crate::listener::{self, Starting};
+use crate::listener;
+use crate::places::Place;
 use crate::tls::{self, Targets};
 
 pub use probe::HttpProbe;
@@ -132,7 +133,7 @@ struct Guest {
     /// The common name of its client certificate.
     certificate: Option<String>,
     /// Until somebody is known on it.
-    starting: Mutex<Option<Starting>>,
+    starting: Mutex<Option<Place>>,
     known: Notify,
     /// A session was cut in the middle of an answer.
     cut: Notify,
@@ -148,7 +149,7 @@ impl Guest {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(shared: Arc<listener::Shared>, tcp: TcpStream, address: IpAddr, starting: Starting) {
+pub(crate) async fn serve(shared: Arc<listener::Shared>, tcp: TcpStream, address: IpAddr, starting: Place) {
     let limit = shared.limits.start_up;
     let accepted = tokio::time::timeout(limit, TlsAcceptor::from(Arc::clone(&shared.http.tls)).accept(tcp)).await;
     let tls = match accepted {

@@ -21,7 +21,8 @@ use super::relay::{End, Relay, Remains};
 use super::stream::Stream;
 use super::words::{self, PATIENCE};
 use crate::cut::{Cut, Due};
-use crate::listener::{Shared, Starting};
+use crate::listener::Shared;
+use crate::places::Place;
 use crate::report::{Gauge, Owed, because};
 
 /// What passed the relay before a revocation may take this long to reach the client.
@@ -30,7 +31,7 @@ const DRAIN: Duration = Duration::from_millis(5);
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Serves one connection from its first byte to its report.
-pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, address: IpAddr, starting: Starting) {
+pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, address: IpAddr, starting: Place) {
     let arrival = tokio::time::timeout(shared.limits.start_up, handshake::greet(&shared, tcp, address)).await;
     drop(starting);
     match arrival {

@@ -28,7 +28,8 @@ use super::tape::Tape;
 use super::{Ssh, prompt, words};
 use crate::cut::{Cut, Due, stopping};
 use crate::keeper::{Event, Keeper};
-use crate::listener::{Shared, Starting};
+use crate::listener::Shared;
+use crate::places::Place;
 use crate::report::{Gauge, Owed, because};
 
 /// What a client may take to type a token, once it has shaken hands.
@@ -47,7 +48,7 @@ pub(super) const NOT_IN: u32 = 255;
 const NOT_IN_ROLE: u32 = 126;
 
 /// Serves one connection from its first byte to its report.
-pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, address: IpAddr, starting: Starting) {
+pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, address: IpAddr, starting: Place) {
     let Some(ssh) = shared.ssh.clone() else { return };
     let config = Arc::clone(&ssh.server);
     Arrival { shared, ssh, config, address, jumped_to: None, around: None }.walk(tcp, Some(starting)).await;
@@ -82,7 +83,7 @@ struct Arrival {
 }
 
 impl Arrival {
-    async fn walk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, starting: Option<Starting>) {
+    async fn walk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, starting: Option<Place>) {
         let Self { shared, ssh, config, address, jumped_to, around } = self;
         let (calls, mut heard) = unbounded_channel();
         let valve = Valve::new();
